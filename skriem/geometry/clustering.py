@@ -1,0 +1,170 @@
+"""k-means with geodesic distances: seeding, assignment and the alternating loop.
+
+Every quantity below is the discrete energy of a curve from a point to a centre, at one fixed
+resolution; it stands for the squared distance. Each part of the loop only ever swaps a curve
+for one of lower energy, so the sum never rises.
+
+Most distances are never computed. The chord between two embedded points is never longer than
+a curve, and a centre cannot be the nearest if it is more than twice as far from the present
+one as the point is (Elkan, *Using the triangle inequality to accelerate k-means*, ICML 2003).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from . import curves
+from .graph import attach, graph_distances
+from .mean import group_sums, mean_step
+from .relax import relax
+
+LEVEL = (16, 2)
+RTOL = 1e-4
+MAX_ITER = 50
+# Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
+MARGIN = 0.02
+
+
+class Curves(NamedTuple):
+    """The curve from every point to its centre."""
+
+    labels: torch.Tensor  # (n,) int
+    nodes: torch.Tensor  # (n, T+1, d)
+    energy: torch.Tensor  # (n,)
+    bounds: torch.Tensor  # (n, k): no curve to that centre is shorter
+
+
+class Clustering(NamedTuple):
+    """Where the alternating loop ended."""
+
+    centers: torch.Tensor  # (k, d)
+    inertia: list  # weighted sum of energies after every iteration
+    converged: bool
+
+
+def seed(metric, z, n_clusters, weights, rng):
+    """k-means++ seeding: rows of `z` drawn with probability to the squared distance.
+
+    Distances are shortest paths through the metric's graph. Of several draws the one that
+    lowers the sum most is kept, as scikit-learn does.
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,) int
+    """
+    tied = attach(metric._embed, metric.graph, z.numpy())
+    n_trials = 2 + int(np.log(n_clusters))
+    weights = weights.numpy()
+
+    def squared_distances(rows):
+        ends = type(tied)(*(field[rows] for field in tied))
+        distances = graph_distances(metric.graph, ends, tied)
+        distances[np.arange(len(rows)), rows] = 0.0
+        return distances**2
+
+    chosen = [rng.choice(len(z), p=weights / weights.sum())]
+    closest = squared_distances(chosen)[0]
+    for _ in range(1, n_clusters):
+        mass = weights * closest
+        if not mass.sum() > 0:
+            # Fewer distinct points than clusters.
+            mass = weights
+        trials = rng.choice(len(z), size=n_trials, p=mass / mass.sum())
+        reduced = np.minimum(closest, squared_distances(trials))
+        best = (reduced @ weights).argmin()
+        chosen.append(trials[best])
+        closest = reduced[best]
+    return np.array(chosen)
+
+
+def assign(metric, z, centers):
+    """The nearest centre of every point, and the curve to it."""
+    labels = metric.path_lengths(z, centers).argmin(1)
+    nodes, energy = _connect(metric, z, centers[labels])
+    ends = metric.embed(centers)
+    bounds = torch.cdist(metric.embed(z), ends)
+    return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds))
+
+
+def reassign(metric, z, centers, current):
+    """Move points to centres that turn out to be nearer than their present one."""
+    labels, nodes, energy, bounds = (field.clone() for field in current)
+    n_clusters = len(centers)
+    i, j = torch.triu_indices(n_clusters, n_clusters, offset=1)
+    between = energy.new_zeros(n_clusters, n_clusters)
+    between[i, j] = _connect(metric, centers[i], centers[j])[1].sqrt()
+    between = between + between.T
+
+    distance = energy.sqrt()[:, None]
+    bounds = torch.maximum(bounds, (1.0 - MARGIN) * between[labels] - distance)
+    bounds.scatter_(1, labels[:, None], distance)
+    rivals = bounds < distance
+    rivals.scatter_(1, labels[:, None], False)
+    # The most promising rival first: what it wins spares the others.
+    while rivals.any():
+        rows = torch.nonzero(rivals.any(1)).squeeze(1)
+        rival = torch.where(rivals[rows], bounds[rows], torch.inf).argmin(1)
+        rival_nodes, rival_energy = _connect(metric, z[rows], centers[rival])
+        bounds[rows, rival] = rival_energy.sqrt()
+        rivals[rows, rival] = False
+        closer = rival_energy < energy[rows]
+        won = rows[closer]
+        labels[won], nodes[won], energy[won] = rival[closer], rival_nodes[closer], rival_energy[closer]
+        rivals[rows] &= bounds[rows] < energy[rows].sqrt()[:, None]
+    return Curves(labels, nodes, energy, bounds)
+
+
+def lloyd(metric, z, centers, weights, max_iter, tol):
+    """Alternate assignment and Fréchet mean updates from given centres.
+
+    Returns
+    -------
+    Clustering
+    """
+    n_clusters = len(centers)
+    current = assign(metric, z, centers)
+    history, converged = [], False
+    for _ in range(max_iter):
+        labels, centers, current = reseed_empty(centers, current, z, weights)
+        nodes, energy, _ = mean_step(
+            metric._embed, current.nodes, current.energy, LEVEL[1], labels, weights, n_clusters
+        )
+        moved = centers.clone()
+        moved[labels] = nodes[:, -1]
+        nodes, energy, _, _ = relax(metric._embed, nodes, LEVEL[1], RTOL, MAX_ITER)
+        # The straight segment is no shorter than the geodesic between old and new centre.
+        drift = curves.measure(metric._embed, curves.straight(centers, moved, 16))[0]
+        bounds = (current.bounds - drift).clamp(min=0.0)
+        centers = moved
+        current = reassign(metric, z, centers, Curves(labels, nodes, energy, bounds))
+        history.append(float((weights * current.energy).sum()))
+        unchanged = bool((current.labels == labels).all())
+        if unchanged and len(history) > 1 and history[-2] - history[-1] <= tol * history[-1]:
+            converged = True
+            break
+    return Clustering(centers, history, converged)
+
+
+def reseed_empty(centers, current, z, weights):
+    """Give every centre without points the point that is worst served by its own."""
+    labels, nodes, energy, bounds = current
+    counts = torch.bincount(labels, minlength=len(centers))
+    for empty in torch.nonzero(counts == 0).squeeze(1).tolist():
+        cost = weights * energy * (counts[labels] > 1)
+        worst = int(cost.argmax())
+        if not cost[worst] > 0:
+            break
+        centers, labels, nodes = centers.clone(), labels.clone(), nodes.clone()
+        energy, bounds = energy.clone(), bounds.clone()
+        counts[labels[worst]] -= 1
+        counts[empty] = 1
+        centers[empty], labels[worst], nodes[worst], energy[worst] = z[worst], empty, z[worst], 0.0
+        bounds[:, empty] = 0.0
+    return labels, centers, Curves(labels, nodes, energy, bounds)
+
+
+def _connect(metric, a, b):
+    """Relaxed curves between the rows of `a` and `b`: nodes and energies."""
+    nodes = metric.starts(a, b, LEVEL[0])
+    return relax(metric._embed, nodes, LEVEL[1], RTOL, MAX_ITER)[:2]

@@ -1,0 +1,93 @@
+"""Geodesics between pairs of points: coarse curves first, refined until the length is right."""
+
+import torch
+
+from . import curves
+from .relax import relax
+from .solution import Geodesics, Status
+
+# (segments, chords per segment): never fewer than 32 chords, so that even the coarse curve
+# pays for a narrow ridge.
+LEVELS = ((8, 4), (16, 2), (32, 2), (64, 2), (128, 2))
+# Points on which a finished curve is measured, at least.
+N_FINE = 64
+# The length's error is second order in the curve's, so the energy need not be minimised
+# further than a fraction of the length's tolerance.
+ENERGY_TOL = 1e-2
+
+
+def solve_geodesics(embed, a, b, starts, tol, max_iter):
+    """Locally shortest curves from `a` to `b`, each row on its own.
+
+    Parameters
+    ----------
+    embed : callable
+    a, b : Tensor of shape (n, d)
+    starts : Tensor of shape (n, T+1, d)
+        Initial curves with ``LEVELS[0][0]`` segments.
+    tol : float
+        Relative tolerance of the length.
+    max_iter : int
+        Gauss-Newton iterations at each resolution.
+
+    Returns
+    -------
+    Geodesics
+    """
+    n, _, d = starts.shape
+    n_points = LEVELS[-1][0] * 2 + 1
+    points, arc_length = a.new_zeros(n, n_points, d), a.new_zeros(n, n_points)
+    lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
+    status = torch.full((n,), int(Status.UNRESOLVED), device=a.device)
+    n_iter = torch.zeros(n, dtype=torch.long, device=a.device)
+
+    same = (a == b).all(-1)
+    points[same] = a[same][:, None]
+    lengths[same], errors[same] = 0.0, 0.0
+    status[same] = Status.CONVERGED
+
+    active = torch.nonzero(~same).squeeze(1)
+    nodes = starts[active]
+    for level, (n_segments, n_sub) in enumerate(LEVELS):
+        if len(active) == 0:
+            break
+        if level > 0:
+            nodes = curves.smooth(nodes, n_segments // (nodes.shape[1] - 1))
+        relaxed = relax(embed, nodes, n_sub, ENERGY_TOL * tol, max_iter)
+        nodes = relaxed.nodes
+        shape, length, arc = _measure(embed, nodes, n_segments)
+        # On the first level the polyline's own error stands in for the change of length.
+        previous = relaxed.energy.sqrt() if level == 0 else lengths[active]
+        errors[active] = (length - previous).abs()
+        lengths[active] = length
+        n_sub = (n_points - 1) // (shape.shape[1] - 1)
+        points[active] = curves.subdivide(shape, n_sub)
+        arc_length[active] = curves.subdivide(arc[..., None], n_sub).squeeze(-1)
+        n_iter[active] += relaxed.n_iter
+
+        broken = ~length.isfinite()
+        flat = relaxed.energy == 0
+        settled = errors[active] <= tol * length
+        code = torch.where(settled, Status.CONVERGED, Status.UNRESOLVED)
+        code[settled & ~relaxed.converged] = Status.MAX_ITER
+        code[flat] = Status.DEGENERATE
+        code[broken] = Status.NOT_FINITE
+        status[active] = code
+        go_on = ~(settled & relaxed.converged) & ~flat & ~broken
+        active, nodes = active[go_on], nodes[go_on]
+    return Geodesics(points, arc_length, lengths, errors, status, n_iter)
+
+
+def _measure(embed, nodes, n_segments):
+    """The shorter of the polyline and the smooth curve through the nodes, measured finely."""
+    n_sub = max(2, N_FINE // n_segments)
+    polyline = curves.subdivide(nodes, n_sub)
+    length, arc_length = curves.measure(embed, polyline)
+    smooth = curves.smooth(nodes, n_sub)
+    smooth_length, smooth_arc_length = curves.measure(embed, smooth)
+    use = smooth_length < length
+    return (
+        torch.where(use[:, None, None], smooth, polyline),
+        torch.where(use, smooth_length, length),
+        torch.where(use[:, None], smooth_arc_length, arc_length),
+    )

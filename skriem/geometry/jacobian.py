@@ -1,0 +1,52 @@
+"""First and second derivatives of an embedding at many points."""
+
+import torch
+from torch.autograd import forward_ad
+
+
+def linearise(embed, z):
+    """Evaluate a row-wise map and its derivatives.
+
+    An embedding that knows its own derivatives says so with a method of the same name; any
+    other is differentiated automatically: forward for the Jacobian, twice in reverse for the
+    curvature.
+
+    Parameters
+    ----------
+    embed : callable
+        Maps (n, d) to (n, m), each row on its own.
+    z : Tensor of shape (n, d)
+
+    Returns
+    -------
+    value : Tensor of shape (n, m)
+    jacobian : Tensor of shape (n, d, m)
+        Entry [i, k] is the derivative of the value at point i along coordinate k.
+    curvature : callable
+        Maps weights (n, m) to the weighted sums over outputs of the Hessians, (n, d, d).
+    """
+    if hasattr(embed, "linearise"):
+        return embed.linearise(z)
+    columns = []
+    for k in range(z.shape[-1]):
+        direction = torch.zeros_like(z)
+        direction[:, k] = 1.0
+        with forward_ad.dual_level():
+            value, column = forward_ad.unpack_dual(embed(forward_ad.make_dual(z, direction)))
+        columns.append(torch.zeros_like(value) if column is None else column)
+
+    def curvature(weights):
+        with torch.enable_grad():
+            at = z.detach().requires_grad_()
+            gradient = _gradient((weights * embed(at)).sum(), at)
+            rows = [_gradient(gradient[:, k].sum(), at) for k in range(z.shape[-1])]
+        return torch.stack(rows, dim=1).detach()
+
+    return value.detach(), torch.stack(columns, dim=1).detach(), curvature
+
+
+def _gradient(scalar, at):
+    if not scalar.requires_grad:
+        return torch.zeros_like(at)
+    found = torch.autograd.grad(scalar, at, create_graph=True, allow_unused=True)[0]
+    return torch.zeros_like(at) if found is None else found

@@ -1,0 +1,114 @@
+"""What a geodesic solver returns: curves, lengths, and how each solve ended."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .curves import resample
+
+
+class Status(IntEnum):
+    """How the search for one geodesic ended."""
+
+    CONVERGED = 0
+    MAX_ITER = 1
+    UNRESOLVED = 2
+    DEGENERATE = 3
+    NOT_FINITE = 4
+
+    @property
+    def message(self):
+        """One sentence that says what happened and what to do."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    Status.CONVERGED: "The curve is locally shortest and its length is within the tolerance.",
+    Status.MAX_ITER: (
+        "The curve was still getting shorter when the iterations ran out; raise max_iter or "
+        "loosen tol."
+    ),
+    Status.UNRESOLVED: (
+        "The length still changes at the finest resolution: the metric varies faster than the "
+        "curve can follow; loosen tol or smooth the metric."
+    ),
+    Status.DEGENERATE: (
+        "The two points are different but the embedding does not tell them apart: the metric "
+        "is degenerate along this curve."
+    ),
+    Status.NOT_FINITE: (
+        "The embedding returned NaN or infinity on the way between the points; check the "
+        "decoder there."
+    ),
+}
+
+
+class Geodesics(NamedTuple):
+    """A batch of n geodesics.
+
+    Attributes
+    ----------
+    points : (n, N+1, d)
+        Points of the curves, from start to end.
+    arc_length : (n, N+1)
+        Length from the start to every point.
+    length : (n,)
+        Geodesic distances. The length of the curve found, whether or not it converged; NaN
+        only where the status is ``NOT_FINITE``.
+    error : (n,)
+        Estimated error of the length: its change at the last refinement.
+    status : (n,) int
+        :class:`Status` of each solve.
+    n_iter : (n,) int
+        Gauss-Newton iterations spent.
+
+    All are tensors or all are arrays, like the points that were asked about.
+    """
+
+    points: object
+    arc_length: object
+    length: object
+    error: object
+    status: object
+    n_iter: object
+
+    @property
+    def energy(self):
+        """Energy of the curves at constant speed over [0, 1]: the squared length."""
+        return self.length**2
+
+    @property
+    def converged(self):
+        """Whether each solve converged, (n,) bool."""
+        return self.status == int(Status.CONVERGED)
+
+    def curve(self, t):
+        """Points at constant speed.
+
+        Parameters
+        ----------
+        t : array-like of shape (s,)
+            Fractions of the way, between 0 and 1.
+
+        Returns
+        -------
+        (n, s, d)
+        """
+        as_array = isinstance(self.points, np.ndarray)
+        points, arc_length = torch.as_tensor(self.points), torch.as_tensor(self.arc_length)
+        t = torch.as_tensor(t, dtype=points.dtype, device=points.device).reshape(-1)
+        if ((t < 0) | (t > 1)).any():
+            raise ValueError("t must lie between 0 (start) and 1 (end).")
+        result = resample(points, arc_length, t)
+        return result.numpy() if as_array else result
+
+    def summary(self):
+        """One sentence for each way in which solves ended that is not success."""
+        codes, counts = np.unique(np.asarray(self.status.tolist()), return_counts=True)
+        return [
+            f"{count} of {len(self.status)}: {Status(code).message}"
+            for code, count in zip(codes.tolist(), counts.tolist())
+            if code != Status.CONVERGED
+        ]

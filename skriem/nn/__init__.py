@@ -1,0 +1,1 @@
+"""Networks of the variational autoencoder, as plain functions on torch tensors."""

@@ -1,0 +1,108 @@
+"""The decoder of a fitted autoencoder as a map into (mean, standard deviation) space."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from .mlp import linearise_mlp, mlp
+from .precision import linearise_rbf_std, rbf_precision
+
+
+class DecoderEmbedding:
+    """The map z -> (mean(z), standard deviation(z)) of a Gaussian decoder, in data units.
+
+    Its pulled-back Euclidean metric is the expected metric of the random decoder,
+    J_mean' J_mean + J_std' J_std (*Latent Space Oddity*, theorem 1).
+
+    Immutable. The weights are NumPy arrays, so the object pickles without torch's devices;
+    tensors are made on first use for each dtype and device.
+
+    Parameters
+    ----------
+    layers : list of (ndarray, ndarray)
+        The mean network: linear skip connection first, see :mod:`skriem.nn.mlp`.
+    activation : str
+    center : ndarray of shape (m,)
+        Added to the mean.
+    scale : float
+        One unit of the network's output in data units.
+    precision : dict of ndarray or None
+        ``centers, rates, weights, floor`` of the precision network. None: constant noise, and
+        the metric is the mean's alone.
+    """
+
+    def __init__(self, layers, activation, center, scale, precision=None):
+        self._layers = [tuple(np.array(part, dtype=np.float64) for part in pair) for pair in layers]
+        self._activation = activation
+        self._center = np.array(center, dtype=np.float64)
+        self._scale = float(scale)
+        self._precision = precision and {
+            name: np.array(value, dtype=np.float64) for name, value in precision.items()
+        }
+        self._tensors = {}
+
+    def __call__(self, z):
+        """Embed the rows of `z`: tensor (n, d) -> tensor (n, 2 m), or (n, m) without noise."""
+        mean = self.mean(z)
+        if self._precision is None:
+            return mean
+        return torch.cat([mean, self.std(z)], dim=-1)
+
+    def mean(self, z):
+        """Decoder mean, (n, m), in data units."""
+        tensors = self._on(z)
+        return mlp(z, tensors["layers"], self._activation) * self._scale + tensors["center"]
+
+    def std(self, z):
+        """Decoder standard deviation, (n, m), in data units."""
+        return rbf_precision(z, *self._on(z)["precision"]).rsqrt() * self._scale
+
+    def linearise(self, z):
+        """Value, Jacobian and curvature at `z`; see :func:`skriem.geometry.jacobian.linearise`."""
+        tensors, scale = self._on(z), self._scale
+        value, jacobian, mean_curvature = linearise_mlp(z, tensors["layers"], self._activation)
+        value = value * scale + tensors["center"]
+        if self._precision is None:
+            return value, jacobian * scale, lambda weights: scale * mean_curvature(weights)
+        std, std_jacobian, std_curvature = linearise_rbf_std(z, *tensors["precision"])
+
+        def curvature(weights):
+            on_mean, on_std = weights.chunk(2, dim=-1)
+            return scale * (mean_curvature(on_mean) + std_curvature(on_std))
+
+        value = torch.cat([value, std * scale], dim=-1)
+        return value, torch.cat([jacobian, std_jacobian], dim=-1) * scale, curvature
+
+    @property
+    def fingerprint(self):
+        """Digest of everything the map depends on; equal maps have equal fingerprints."""
+        digest = hashlib.sha256(f"{self._activation} {self._scale!r}".encode())
+        arrays = [part for pair in self._layers for part in pair] + [self._center]
+        arrays += list((self._precision or {}).values())
+        for array in arrays:
+            digest.update(str(array.shape).encode() + array.tobytes())
+        return digest.hexdigest()
+
+    def _on(self, z):
+        key = (z.dtype, z.device)
+        if key not in self._tensors:
+
+            def tensor(array):
+                return torch.as_tensor(array, dtype=z.dtype, device=z.device)
+
+            names = ("centers", "rates", "weights", "floor")
+            self._tensors[key] = {
+                "layers": [(tensor(weight), tensor(bias)) for weight, bias in self._layers],
+                "center": tensor(self._center),
+                "precision": self._precision and [tensor(self._precision[n]) for n in names],
+            }
+        return self._tensors[key]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_tensors": {}}
+
+    def __repr__(self):
+        n_outputs, n_dims = self._layers[0][0].shape
+        noise = "constant noise" if self._precision is None else "rbf precision"
+        return f"DecoderEmbedding({n_dims} -> {n_outputs}, {noise})"

@@ -1,0 +1,136 @@
+"""Training of the Gaussian variational autoencoder's encoder and mean decoder."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from .mlp import mlp
+
+# The decoder is never trained to be surer than this (standard deviation, on data of unit
+# variance): with as many codes as features the likelihood has no maximum otherwise.
+NOISE_FLOOR = 0.05
+
+
+class History(NamedTuple):
+    """What happened in training, epoch by epoch, and why it ended."""
+
+    loss: list
+    validation_loss: list
+    converged: bool
+
+
+def encode(x, encoder, activation):
+    """Mean and log variance of the approximate posterior, two (n, d) tensors."""
+    mean, log_variance = mlp(x, encoder, activation).chunk(2, dim=-1)
+    # Bounded both ways so that one bad step cannot overflow the exponential.
+    return mean, log_variance.clamp(-14.0, 4.0)
+
+
+def negative_elbo(x, encoder, decoder, activation, n_outputs, kl_weight, generator):
+    """Mean negative evidence lower bound per sample, up to a constant.
+
+    The noise level is constant over the data and set to its maximum likelihood value, which
+    turns the reconstruction term into the logarithm of the mean squared error (Rybkin,
+    Daniilidis and Levine, *Simple and effective VAE training with calibrated decoders*, ICML
+    2021).
+    """
+    mean, log_variance = encode(x, encoder, activation)
+    noise = torch.randn(mean.shape, generator=generator, dtype=x.dtype, device=x.device)
+    z = mean + torch.exp(0.5 * log_variance) * noise
+    residual = x - mlp(z, decoder, activation)
+    mse = residual.square().sum() / (len(x) * n_outputs) + NOISE_FLOOR**2
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum() / len(x)
+    return 0.5 * n_outputs * mse.log() + kl_weight * kl
+
+
+def train(
+    x,
+    encoder,
+    decoder,
+    activation,
+    *,
+    n_outputs,
+    batch_size,
+    learning_rate,
+    weight_decay,
+    max_iter,
+    warm_up,
+    tol,
+    n_iter_no_change,
+    generator,
+    x_validation=None,
+    on_epoch=None,
+):
+    """Fit encoder and decoder in place by Adam on the warmed-up evidence lower bound.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, m)
+        Scaled data, on the device that does the work; batches are cut from it there.
+    n_outputs : int
+        Number of features that vary; the others carry no information on the noise level.
+    warm_up : int
+        Epochs over which the weight of the Kullback-Leibler term rises from 0 to 1. The loss is
+        watched for convergence only afterwards.
+    tol, n_iter_no_change : float, int
+        Stop when the loss has not improved by `tol` for that many epochs.
+    x_validation : Tensor or None
+        Held-out data. If given, its loss decides when to stop and the best weights are kept.
+    on_epoch : callable or None
+        Called as ``on_epoch(epoch, loss)`` after each epoch.
+
+    Returns
+    -------
+    History
+    """
+    parameters = [part.requires_grad_() for pair in (*encoder, *decoder) for part in pair]
+    optimizer = torch.optim.Adam(
+        parameters, lr=learning_rate, weight_decay=weight_decay, fused=True
+    )
+    n_batches = math.ceil(len(x) / batch_size)
+    losses, validation_losses = [], []
+    best, best_weights, waited, converged = math.inf, None, 0, False
+    for epoch in range(max_iter):
+        kl_weight = min(1.0, (epoch + 1) / (warm_up + 1))
+        # The last third is spent with a falling step so that the end does not depend on
+        # which batch came last.
+        progress = epoch / max_iter
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
+        order = torch.randperm(len(x), generator=generator, device=x.device)
+        total = torch.zeros((), dtype=x.dtype, device=x.device)
+        for rows in order.tensor_split(n_batches):
+            optimizer.zero_grad(set_to_none=True)
+            loss = negative_elbo(
+                x[rows], encoder, decoder, activation, n_outputs, kl_weight, generator
+            )
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(rows)
+        losses.append(total.item() / len(x))
+        watched = losses[-1]
+        if x_validation is not None:
+            with torch.no_grad():
+                watched = negative_elbo(
+                    x_validation, encoder, decoder, activation, n_outputs, 1.0, generator
+                ).item()
+            validation_losses.append(watched)
+        if on_epoch is not None:
+            on_epoch(epoch, losses[-1])
+        if epoch < warm_up:
+            continue
+        if watched < best - tol:
+            best, waited = watched, 0
+            if x_validation is not None:
+                best_weights = [part.detach().clone() for part in parameters]
+        else:
+            waited += 1
+        if waited >= n_iter_no_change:
+            converged = True
+            break
+    for i, part in enumerate(parameters):
+        part.requires_grad_(False)
+        if best_weights is not None:
+            part.copy_(best_weights[i])
+    return History(losses, validation_losses, converged)
