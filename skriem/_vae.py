@@ -8,22 +8,32 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._latent import attach_metric
+from ._rows import check_weights, distinct_rows
 from .geometry import PullbackMetric
 from .nn.embedding import DecoderEmbedding
+from .nn.likelihood import importance_log_likelihood
 from .nn.mlp import ACTIVATIONS, init_mlp, mlp
 from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
 from .nn.train import NOISE_FLOOR, encode, train
 
-MAX_CENTERS = 200
+MAX_CENTERS = 64
 SAMPLES_PER_CENTER = 8
 MAX_GRAPH_POINTS = 1000
+# Rows kept by partial_fit to estimate the noise and the graph from.
+MAX_RESERVOIR = 2000
 
 
 class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Everything but the metric on the codes; see :class:`VAETransformer`.
+
+    scikit-learn wraps the ``transform`` of every class to honour ``set_output``. The metric has
+    to go on after that, hence a class above this one.
+    """
+
     def __init__(
         self,
         n_components=2,
@@ -34,7 +44,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         precision="rbf",
         n_centers="auto",
         bandwidth=1.0,
-        contrast=100.0,
+        contrast=30.0,
         alpha=1e-5,
         batch_size="auto",
         learning_rate_init=3e-3,
@@ -69,114 +79,479 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
+        """Train the autoencoder, then the precision network on its codes.
+
+        The result depends on the weighted set of distinct rows only: neither their order nor
+        whether a row is repeated or has a larger weight matters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; None weighs all rows alike.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        X, weights = distinct_rows(X, check_weights(sample_weight, X))
         rng = check_random_state(self.random_state)
-        device = self._torch_device()
-        generator = torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
-        self._init_scale(X)
-        self._init_networks(X, rng)
-        history = self._train(X, generator, device)
+        warm = self.warm_start and self._continues()
+        if not warm:
+            self._init_scale(X, weights)
+            self._init_networks(X, weights, rng)
+        warm_up = 0 if warm else self.max_iter // 4
+        history = self._train(X, weights, rng, self.max_iter, warm_up)
         self.loss_curve_ = history.loss
         self.n_iter_ = len(history.loss)
-        self._fit_metric(X, rng)
+        self._fit_metric(X, weights, rng)
+        self._reservoir = None
         return self
 
-    def _torch_device(self):
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+    def partial_fit(self, X, y=None):
+        """Train for one pass over `X`, for data that come in parts.
 
-    def _init_scale(self, X):
+        The first call fixes the scale of the data and the shape of the networks. Noise and
+        geometry are estimated anew each time, from a uniform sample of at most 2000 of the rows
+        seen by ``partial_fit`` so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        first = not hasattr(self, "_encoder")
+        X = validate_data(
+            self, X, dtype=[np.float64, np.float32], reset=first, ensure_min_samples=2 if first else 1
+        )
+        rng = check_random_state(self.random_state)
+        weights = np.ones(len(X))
+        if first:
+            self._init_scale(X, weights)
+            self._init_networks(X, weights, rng)
+            self.loss_curve_, self.n_iter_ = [], 0
+        self.loss_curve_ = self.loss_curve_ + self._train(X, weights, rng, 1, 0).loss
+        self.n_iter_ += 1
+        # Every row ever seen gets a random key; those with the largest keys are kept.
+        rows, keys = X, rng.uniform(size=len(X))
+        if getattr(self, "_reservoir", None) is not None:
+            rows = np.concatenate([self._reservoir[0], rows])
+            keys = np.concatenate([self._reservoir[1], keys])
+        kept = np.sort(np.argsort(-keys, kind="stable")[:MAX_RESERVOIR])
+        self._reservoir = rows[kept], keys[kept]
+        rows, weights = distinct_rows(rows[kept], np.ones(len(kept)))
+        self._fit_metric(rows, weights, rng)
+        return self
+
+    def transform(self, X):
+        """Encode data as latent codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Means of the approximate posterior, float64 or, for float32 input, float32. The
+            array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._codes(X).numpy().astype(X.dtype, copy=False)
+
+    def inverse_transform(self, Z):
+        """Decode codes to the means of the data they stand for.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        Z = np.array(Z, dtype=np.float64, subok=False)
+        if Z.ndim != 2 or Z.shape[1] != self.n_components:
+            raise ValueError(
+                f"Codes must have shape (n_samples, {self.n_components}), got {Z.shape}."
+            )
+        return self._embedding.mean(torch.as_tensor(Z)).numpy()
+
+    def score_samples(self, X, n_samples=100):
+        """Log-likelihood of every row, estimated by importance sampling.
+
+        Codes are drawn from the encoder's posterior (Burda, Grosse and Salakhutdinov,
+        *Importance weighted autoencoders*, ICLR 2016); the estimate is a lower bound in
+        expectation and rises to the true value with `n_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_samples : int, default=100
+            Draws per row.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats, with respect to Lebesgue measure in the units of the data.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
+        generator = self._generator(check_random_state(self.random_state), torch.device("cpu"))
+        mean, log_variance = encode(
+            torch.as_tensor(self._scaled(X)), self._tensors(self._encoder), self.activation
+        )
+        return importance_log_likelihood(
+            torch.as_tensor(X), mean, log_variance, self._embedding, n_samples, generator
+        ).numpy()
+
+    def score(self, X, y=None):
+        """Mean log-likelihood of the rows; see :meth:`score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n_samples=1, *, noise=True, random_state=None):
+        """Draw codes from the standard normal prior and decode them.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        noise : bool, default=True
+            Whether to add the decoder's noise or return its mean.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        rng = check_random_state(random_state)
+        z = torch.as_tensor(rng.standard_normal((n_samples, self.n_components)))
+        X = self._embedding.mean(z).numpy()
+        if noise:
+            X = X + self._embedding.std(z).numpy() * rng.standard_normal(X.shape)
+        return X
+
+    # Parameters --------------------------------------------------------------------------
+
+    def _check_parameters(self):
+        check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
+        for size in self.hidden_layer_sizes:
+            check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
+        if not len(self.hidden_layer_sizes):
+            raise ValueError("hidden_layer_sizes must name at least one layer, such as (64,).")
+        for name, allowed in (
+            ("activation", sorted(ACTIVATIONS)),
+            ("likelihood", ["gaussian"]),
+            ("precision", ["constant", "rbf"]),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} must be one of {allowed}, got {getattr(self, name)!r}."
+                )
+        for name in ("n_centers", "batch_size"):
+            if getattr(self, name) != "auto":
+                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
+        for name, low in (("bandwidth", 0), ("learning_rate_init", 0), ("contrast", 1)):
+            check_scalar(
+                getattr(self, name), name, numbers.Real, min_val=low, include_boundaries="neither"
+            )
+        for name in ("alpha", "tol"):
+            check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
+        for name in ("max_iter", "n_iter_no_change"):
+            check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
+        check_scalar(
+            self.validation_fraction,
+            "validation_fraction",
+            numbers.Real,
+            min_val=0,
+            max_val=1,
+            include_boundaries="neither",
+        )
+
+    def _device(self):
+        if self.device != "auto":
+            return torch.device(self.device)
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def _continues(self):
+        """Whether the present weights fit the parameters and the data, for a warm start."""
+        if not hasattr(self, "_encoder"):
+            return False
+        sizes = [self.n_features_in_, *self.hidden_layer_sizes, 2 * self.n_components]
+        return [weight.shape[0] for weight, _ in self._encoder[1:]] == sizes[1:] and (
+            self._encoder[1][0].shape[1] == sizes[0]
+        )
+
+    # Training ----------------------------------------------------------------------------
+
+    def _init_scale(self, X, weights):
+        """Centre of the data and one common unit, so that distances keep their proportions."""
         X = X.astype(np.float64)
-        self._center = X.mean(axis=0)
-        variance = X.var(axis=0)
-        varying = variance > (1e-7 * np.abs(self._center)) ** 2
+        self._center = np.average(X, axis=0, weights=weights)
+        variance = np.average((X - self._center) ** 2, axis=0, weights=weights)
+        # What rounding alone makes of a constant column is not variance.
+        varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(self._center)) ** 2
         self._n_varying = max(1, int(varying.sum()))
         self._scale = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
-
-    def _init_networks(self, X, rng):
-        n, m = X.shape
-        d = self.n_components
-        X = self._scaled(X)
-        pca = PCA(n_components=min(d, n, m), random_state=rng.randint(2**31 - 1)).fit(X)
-        std = np.sqrt(pca.explained_variance_)
-        std = np.where(std > 1e-6 * max(1e-300,std[0]), std, np.inf)
-        encoder_skip = np.zeros((2 * d, m))
-        encoder_skip[: len(std)] = pca.components_ / std[:, None]
-        bias = np.zeros(2 * d)
-        bias[d:] = -2.0
-        decoder_skip = np.zeros((m, d))
-        decoder_skip[:, : len(std)] = pca.components_.T * np.where(np.isfinite(std), std, 0.0)
-        hidden = list(self.hidden_layer_sizes)
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
-        self._encoder = init_mlp([m, *hidden, 2 * d], (encoder_skip, bias), generator)
-        self._decoder = init_mlp(
-            [d, *hidden[::-1], m], (decoder_skip, np.zeros(m)), generator
-        )
 
     def _scaled(self, X):
         return (X.astype(np.float64) - self._center) / self._scale
 
-    def _train(self, X, generator, device):
+    def _init_networks(self, X, weights, rng):
+        """Networks that start as principal component analysis, scaled to unit variance."""
+        n_features, d = X.shape[1], self.n_components
+        x = self._scaled(X) * np.sqrt(weights / weights.mean())[:, None]
+        pca = PCA(
+            n_components=min(d, *x.shape), random_state=rng.randint(2**31 - 1)
+        ).fit(x)
+        std = np.sqrt(pca.explained_variance_)
+        used = std > 1e-6
+        encode_skip, decode_skip = np.zeros((2 * d, n_features)), np.zeros((n_features, d))
+        components = pca.components_[used]
+        encode_skip[: len(components)] = components / std[used, None]
+        decode_skip[:, : len(components)] = components.T * std[used]
+        log_variance = np.r_[np.zeros(d), np.full(d, -2.0)]
+        hidden = list(self.hidden_layer_sizes)
+        generator = self._generator(rng, torch.device("cpu"))
+        self._encoder = _arrays(
+            init_mlp([n_features, *hidden, 2 * d], (encode_skip, log_variance), generator)
+        )
+        self._decoder = _arrays(
+            init_mlp([d, *hidden[::-1], n_features], (decode_skip, np.zeros(n_features)), generator)
+        )
+
+    def _train(self, X, weights, rng, max_iter, warm_up):
+        device = self._device()
         x = torch.as_tensor(self._scaled(X), dtype=torch.float32, device=device)
-        encoder = [tuple(p.to(device) for p in pair) for pair in self._encoder]
-        decoder = [tuple(p.to(device) for p in pair) for pair in self._decoder]
+        w = torch.as_tensor(weights / weights.mean(), dtype=torch.float32, device=device)
+        held_out = None
+        if self.early_stopping:
+            n_held_out = math.ceil(self.validation_fraction * len(x))
+            if n_held_out >= len(x):
+                raise ValueError(
+                    f"early_stopping needs more than {len(x)} distinct samples to hold out "
+                    f"validation_fraction={self.validation_fraction} of them."
+                )
+            order = torch.as_tensor(rng.permutation(len(x)), device=device)
+            held_out = x[order[:n_held_out]], w[order[:n_held_out]]
+            x, w = x[order[n_held_out:]], w[order[n_held_out:]]
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = min(200, max(16, len(X) // 10))
+            batch_size = min(200, max(16, len(x) // 10))
+        encoder = self._tensors(self._encoder, torch.float32, device)
+        decoder = self._tensors(self._decoder, torch.float32, device)
         history = train(
-            x, encoder, decoder, self.activation, n_outputs=self._n_varying,
-            batch_size=batch_size, learning_rate=self.learning_rate_init,
-            weight_decay=self.alpha, max_iter=self.max_iter, warm_up=self.max_iter // 4,
-            tol=self.tol, n_iter_no_change=self.n_iter_no_change, generator=generator,
+            x,
+            w,
+            encoder,
+            decoder,
+            self.activation,
+            n_outputs=self._n_varying,
+            batch_size=batch_size,
+            learning_rate=self.learning_rate_init,
+            weight_decay=self.alpha,
+            max_iter=max_iter,
+            warm_up=warm_up,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            generator=self._generator(rng, device),
+            held_out=held_out,
+            on_epoch=self._report if self.verbose else None,
         )
-        self._encoder = [tuple(p.cpu().numpy() for p in pair) for pair in encoder]
-        self._decoder = [tuple(p.cpu().numpy() for p in pair) for pair in decoder]
+        if not math.isfinite(history.loss[-1]):
+            raise ValueError(
+                "Training diverged: the loss is no longer finite. Lower learning_rate_init "
+                f"(now {self.learning_rate_init})."
+            )
+        self._encoder, self._decoder = _arrays(encoder), _arrays(decoder)
         return history
 
-    def _fit_metric(self, X, rng):
-        x = torch.as_tensor(self._scaled(X))
-        z = self._encode(x)
-        decoder = [tuple(torch.as_tensor(p, dtype=torch.float64) for p in pair) for pair in self._decoder]
+    def _report(self, epoch, loss):
+        print(f"[VAETransformer] epoch {epoch + 1}, loss {loss:.6g}")
+
+    def _generator(self, rng, device):
+        return torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
+
+    # Geometry ----------------------------------------------------------------------------
+
+    def _fit_metric(self, X, weights, rng):
+        """Precision network on the codes of the trained encoder, and the metric of it all."""
+        z = self._codes(X)
         precision = None
         if self.precision == "rbf":
-            n_centers = self.n_centers
-            if n_centers == "auto":
-                n_centers = min(MAX_CENTERS, max(1, len(X) // SAMPLES_PER_CENTER))
-            kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
-            kmeans.fit(z.numpy())
-            centers = torch.as_tensor(kmeans.cluster_centers_)
-            labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
-            rates = bandwidth_rates(z, labels, centers, self.bandwidth)
-            residual = (x - mlp(z, decoder, self.activation)).square()
-            weights, floor = fit_rbf_weights(
-                rbf_features(z, centers, rates), residual, self.contrast, NOISE_FLOOR**2
-            )
-            precision = dict(centers=centers, rates=rates, weights=weights, floor=floor)
-        embedding = DecoderEmbedding(
-            self._decoder, self.activation, self._center, self._scale, precision
+            precision = self._fit_precision(X, z, weights, rng)
+        self._embedding = DecoderEmbedding(
+            self._decoder, self.activation, self._center, self._scale, self._noise(X, z, weights),
+            precision,
         )
         points = z.numpy()
         if len(points) > MAX_GRAPH_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
-        self.metric_ = PullbackMetric(embedding, self.n_components, points)
+        self.metric_ = PullbackMetric(self._embedding, self.n_components, points)
 
-    def _encode(self, x):
-        encoder = [tuple(torch.as_tensor(p, dtype=x.dtype, device=x.device) for p in pair) for pair in self._encoder]
-        return encode(x, encoder, self.activation)[0]
+    def _squared_residuals(self, X, z):
+        """Squared errors of the decoder's mean, in units of the scaled data, and the floor."""
+        mean = mlp(z, self._tensors(self._decoder), self.activation)
+        return (torch.as_tensor(self._scaled(X)) - mean).square() + NOISE_FLOOR**2
 
-    def transform(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        z = self._encode(torch.as_tensor(self._scaled(X)))
-        return z.numpy().astype(X.dtype, copy=False)
+    def _noise(self, X, z, weights):
+        """One constant noise level (standard deviation) for all outputs and codes."""
+        return float(np.sqrt(np.average(self._squared_residuals(X, z).mean(1), weights=weights)))
+
+    def _fit_precision(self, X, z, weights, rng):
+        n_centers = self.n_centers
+        if n_centers == "auto":
+            n_centers = min(MAX_CENTERS, max(1, len(z) // SAMPLES_PER_CENTER))
+        n_centers = min(n_centers, len(np.unique(z.numpy(), axis=0)))
+        kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
+        kmeans.fit(z.numpy(), sample_weight=weights)
+        centers = torch.as_tensor(kmeans.cluster_centers_)
+        labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
+        weights = torch.as_tensor(weights)
+        rates = bandwidth_rates(z, weights, labels, centers, self.bandwidth)
+        rbf_weights, floor = fit_rbf_weights(
+            rbf_features(z, centers, rates), self._squared_residuals(X, z), weights, self.contrast
+        )
+        found = {"centers": centers, "rates": rates, "weights": rbf_weights, "floor": floor}
+        return {name: value.numpy() for name, value in found.items()}
+
+    def _codes(self, X):
+        x = torch.as_tensor(self._scaled(X))
+        return encode(x, self._tensors(self._encoder), self.activation)[0]
+
+    def _tensors(self, layers, dtype=torch.float64, device=None):
+        return [
+            tuple(torch.tensor(part, dtype=dtype, device=device) for part in pair)
+            for pair in layers
+        ]
 
     @property
     def _n_features_out(self):
         return self.n_components
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
 
 class VAETransformer(_VAE):
+    """Gaussian variational autoencoder whose codes carry the geometry of its decoder.
+
+    Reduces data to a few latent coordinates, like :class:`sklearn.decomposition.PCA`, with
+    neural networks in both directions. The codes that :meth:`transform` returns remember the
+    Riemannian metric under which distances between them mean something, and the estimators of
+    this package use it.
+
+    Training has two parts, as in Arvanitidis, Hansen and Hauberg, *Latent Space Oddity* (ICLR
+    2018). First encoder and mean are fitted with one noise level for all outputs. Then, with
+    these held fixed, a precision network of radial basis functions around the codes learns
+    how large the noise is where there are data, and that it is large where there are none.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of latent coordinates.
+    hidden_layer_sizes : sequence of int, default=(64, 32)
+        Widths of the encoder's hidden layers; the decoder has them in reverse. Both networks
+        have a linear connection from input to output besides, which starts as principal
+        component analysis.
+    activation : {"tanh", "logistic", "softplus"}, default="tanh"
+        Smooth activations only: the geometry needs second derivatives.
+    likelihood : {"gaussian"}, default="gaussian"
+        Distribution of the data given the code.
+    precision : {"rbf", "constant"}, default="rbf"
+        How the decoder's noise depends on the code. "rbf": small near the data, large away
+        from them. "constant": everywhere the same, so that the metric is the mean's alone.
+    n_centers : int or "auto", default="auto"
+        Number of radial basis functions. "auto": one for every 8 samples, at most 64.
+    bandwidth : float, default=1.0
+        Width of a radial basis function, as a multiple of the mean distance of its codes to
+        their centre (the `a` of the paper). Smaller values follow the data more closely.
+    contrast : float, default=30.0
+        How many times the typical noise the noise far from all data is (standard deviations).
+        Larger values make it costlier to leave the data.
+    alpha : float, default=1e-5
+        L2 penalty on the weights.
+    batch_size : int or "auto", default="auto"
+        "auto": a tenth of the samples, at least 16 and at most 200.
+    learning_rate_init : float, default=3e-3
+        Step size of Adam; it falls to zero over the last third of `max_iter`.
+    max_iter : int, default=200
+        Largest number of passes over the data. The weight of the Kullback-Leibler term rises
+        to 1 over the first quarter.
+    tol : float, default=1e-3
+        Smallest improvement of the loss, in nats per sample, that counts.
+    n_iter_no_change : int, default=20
+        Training ends after so many passes without an improvement.
+    early_stopping : bool, default=False
+        Whether to watch the loss of held-out samples instead of the training loss, and keep
+        the weights that did best.
+    validation_fraction : float, default=0.1
+        Share of the samples held out for early stopping.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the previous fit.
+    device : str, default="auto"
+        Where to train: a torch device, or "auto" for a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, batches and noise. An int makes results reproducible, bit for bit on
+        a processor.
+    verbose : int, default=0
+        Whether to print the loss of every pass.
+
+    Attributes
+    ----------
+    metric_ : PullbackMetric
+        Expected metric of the random decoder, in units of the data.
+    n_iter_ : int
+        Passes over the data.
+    loss_curve_ : list of float
+        Mean training loss, a negative evidence lower bound up to a constant, per pass.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Defined when the data have feature names that are all strings.
+
+    See Also
+    --------
+    RiemannianKMeans : Clusters codes by geodesic distance.
+    GeodesicDistance : Distances between codes for any estimator with precomputed distances.
+
+    Notes
+    -----
+    Features are centred and divided by one common number, so that the model does not depend
+    on the unit of the data but their proportions stay. Put a ``StandardScaler`` before it if
+    the features have different units.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skriem import VAETransformer
+    >>> X = load_iris().data
+    >>> vae = VAETransformer(random_state=0).fit(X)
+    >>> Z = vae.transform(X)
+    >>> Z.shape
+    (150, 2)
+    >>> vae.metric_.distance(Z[:1], Z[50:51]) > 0
+    array([ True])
+    """
+
     def transform(self, X):
         return attach_metric(super().transform(X), self.metric_)
+
+    transform.__doc__ = _VAE.transform.__doc__
+
+
+def _arrays(layers):
+    return [tuple(part.detach().cpu().numpy() for part in pair) for pair in layers]

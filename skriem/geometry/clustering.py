@@ -115,7 +115,7 @@ def reassign(metric, z, centers, current):
     return Curves(labels, nodes, energy, bounds)
 
 
-def lloyd(metric, z, centers, weights, max_iter, tol):
+def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
     """Alternate assignment and Fréchet mean updates from given centres.
 
     Returns
@@ -125,22 +125,22 @@ def lloyd(metric, z, centers, weights, max_iter, tol):
     n_clusters = len(centers)
     current = assign(metric, z, centers)
     history, converged = [], False
-    for _ in range(max_iter):
+    while len(history) < max_iter:
         labels, centers, current = reseed_empty(centers, current, z, weights)
         nodes, energy, _ = mean_step(
             metric._embed, current.nodes, current.energy, LEVEL[1], labels, weights, n_clusters
         )
         moved = centers.clone()
         moved[labels] = nodes[:, -1]
-        nodes, energy, _, _ = relax(metric._embed, nodes, LEVEL[1], RTOL, MAX_ITER)
         # The straight segment is no shorter than the geodesic between old and new centre.
         drift = curves.measure(metric._embed, curves.straight(centers, moved, 16))[0]
         bounds = (current.bounds - drift).clamp(min=0.0)
         centers = moved
         current = reassign(metric, z, centers, Curves(labels, nodes, energy, bounds))
         history.append(float((weights * current.energy).sum()))
-        unchanged = bool((current.labels == labels).all())
-        if unchanged and len(history) > 1 and history[-2] - history[-1] <= tol * history[-1]:
+        if on_iteration is not None:
+            on_iteration(len(history), history[-1])
+        if len(history) > 1 and history[-2] - history[-1] <= tol * history[-1]:
             converged = True
             break
     return Clustering(centers, history, converged)

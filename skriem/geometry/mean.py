@@ -38,9 +38,7 @@ def mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups):
         The decrease that the full step promised.
     """
     model = linearise_energy(embed, nodes, n_sub)
-    eliminated = eliminate(
-        regularised(model.diagonal[:, 1:]), model.upper[:, 1:], -model.gradient[:, 1:]
-    )
+    eliminated = _eliminate_inner(model)
     matrix = group_sums(weights[:, None, None] * eliminated.matrix, groups, n_groups)
     rhs = group_sums(weights[:, None] * eliminated.rhs, groups, n_groups)
     shift = torch.linalg.solve_ex(regularised(matrix), rhs)[0]
@@ -63,6 +61,28 @@ def mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups):
         nodes[rows[take]], energy[rows[take]] = trial[take], trial_energy[take]
         open_groups &= ~better
     return nodes, energy, predicted
+
+
+def _eliminate_inner(model):
+    """Reduce every curve to its far end: Newton where that is safe, else Gauss-Newton.
+
+    Safe is a curve whose inner nodes are at a minimum and whose end would not gain from
+    running away.
+    """
+
+    def reduced(share):
+        diagonal = regularised(model.diagonal) + share * model.curvature_diagonal
+        upper = model.upper + share * model.curvature_upper
+        return eliminate(diagonal[:, 1:], upper[:, 1:], -model.gradient[:, 1:])
+
+    newton, gauss_newton = reduced(1.0), reduced(0.0)
+    safe = newton.definite & (torch.linalg.cholesky_ex(newton.matrix).info == 0)
+    return type(newton)(
+        *(
+            torch.where(safe.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+            for a, b in zip(newton, gauss_newton)
+        )
+    )
 
 
 def frechet_means(embed, nodes, n_sub, groups, weights, n_groups, rtol, max_iter):

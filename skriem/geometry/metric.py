@@ -137,13 +137,13 @@ class PullbackMetric:
 
     # Pairs -------------------------------------------------------------------------------
 
-    def geodesic(self, A, B, tol=1e-4, max_iter=100):
+    def geodesic(self, A, B, tol=1e-3, max_iter=100):
         """Shortest curves from the rows of `A` to the rows of `B`.
 
         Parameters
         ----------
         A, B : array-like of shape (n, n_dims)
-        tol : float, default=1e-4
+        tol : float, default=1e-3
             Relative tolerance of the lengths. Curves are refined until their length changes
             by less.
         max_iter : int, default=100
@@ -176,7 +176,7 @@ class PullbackMetric:
         )
         return Geodesics(*(answer(field) for field in found))
 
-    def distance(self, A, B, tol=1e-4, max_iter=100):
+    def distance(self, A, B, tol=1e-3, max_iter=100):
         """Geodesic distances between the rows of `A` and `B`, (n,); see :meth:`geodesic`.
 
         Warns
@@ -188,7 +188,7 @@ class PullbackMetric:
         warn_unconverged(geodesics)
         return geodesics.length
 
-    def pairwise(self, A, B=None, tol=1e-4, max_iter=100):
+    def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), (n, m)."""
         (A, answer) = self._enter(A)
         if B is None:

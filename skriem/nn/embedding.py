@@ -27,16 +27,20 @@ class DecoderEmbedding:
         Added to the mean.
     scale : float
         One unit of the network's output in data units.
+    noise : float
+        Constant standard deviation, in the network's units, for a decoder without a precision
+        network.
     precision : dict of ndarray or None
         ``centers, rates, weights, floor`` of the precision network. None: constant noise, and
         the metric is the mean's alone.
     """
 
-    def __init__(self, layers, activation, center, scale, precision=None):
+    def __init__(self, layers, activation, center, scale, noise, precision=None):
         self._layers = [tuple(np.array(part, dtype=np.float64) for part in pair) for pair in layers]
         self._activation = activation
         self._center = np.array(center, dtype=np.float64)
         self._scale = float(scale)
+        self._noise = float(noise)
         self._precision = precision and {
             name: np.array(value, dtype=np.float64) for name, value in precision.items()
         }
@@ -56,6 +60,9 @@ class DecoderEmbedding:
 
     def std(self, z):
         """Decoder standard deviation, (n, m), in data units."""
+        if self._precision is None:
+            n_outputs = len(self._center)
+            return torch.full((len(z), n_outputs), self._noise, dtype=z.dtype) * self._scale
         return rbf_precision(z, *self._on(z)["precision"]).rsqrt() * self._scale
 
     def linearise(self, z):
@@ -77,7 +84,7 @@ class DecoderEmbedding:
     @property
     def fingerprint(self):
         """Digest of everything the map depends on; equal maps have equal fingerprints."""
-        digest = hashlib.sha256(f"{self._activation} {self._scale!r}".encode())
+        digest = hashlib.sha256(f"{self._activation} {self._scale!r} {self._noise!r}".encode())
         arrays = [part for pair in self._layers for part in pair] + [self._center]
         arrays += list((self._precision or {}).values())
         for array in arrays:

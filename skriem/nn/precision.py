@@ -8,11 +8,15 @@ Oddity*, ICLR 2018, section 4).
 import torch
 from torch.nn.functional import linear
 
+PRIOR_SAMPLES = 1.0
+
 
 def rbf_features(z, centers, rates):
     """Gaussian bumps exp(-rate_k |z - c_k|^2), (n, K)."""
-    offsets = z.unsqueeze(-2) - centers
-    return torch.exp(-rates * offsets.square().sum(-1))
+    # Squared distances multiplied out: one matrix product in place of an (n, K, d) array.
+    cross = linear(z, 2.0 * rates[:, None] * centers, -rates * centers.square().sum(-1))
+    exponent = cross - rates * z.square().sum(-1, keepdim=True)
+    return torch.exp(exponent.clamp(max=0.0))
 
 
 def rbf_precision(z, centers, rates, weights, floor):
@@ -48,53 +52,56 @@ def linearise_rbf_std(z, centers, rates, weights, floor):
     return std, by_precision.unsqueeze(1) * slopes, curvature
 
 
-def bandwidth_rates(z, labels, centers, bandwidth):
+def bandwidth_rates(z, sample_weight, labels, centers, bandwidth):
     """Rates lambda_k = 1/2 (a * mean distance of the cluster's codes to its centre)^-2.
 
     A cluster of identical codes would have no width; it gets the smallest width that occurs
     among the others.
     """
-    n_clusters = centers.shape[0]
     distances = (z - centers[labels]).norm(dim=1)
-    counts = torch.bincount(labels, minlength=n_clusters).clamp(min=1)
-    widths = torch.zeros(n_clusters, dtype=z.dtype).index_add_(0, labels, distances) / counts
-    tiny = 1e-6 * distances.mean()
-    positive = widths > tiny
+    zeros = torch.zeros(len(centers), dtype=z.dtype)
+    total = zeros.index_add(0, labels, sample_weight)
+    widths = zeros.index_add(0, labels, sample_weight * distances) / total.clamp(min=1e-300)
+    positive = widths > 1e-6 * distances.mean()
     smallest = widths[positive].min() if positive.any() else torch.ones((), dtype=z.dtype)
     widths = torch.where(positive, widths, smallest)
     return 0.5 / (bandwidth * widths).square()
 
 
-def fit_rbf_weights(features, squared_residuals, contrast, noise_floor, max_iter=200, tol=1e-4):
-    """Maximum likelihood weights of the precision network, with the mean held fixed.
+def fit_rbf_weights(features, noise, sample_weight, contrast, max_iter=200, tol=1e-4):
+    """Weights of the precision network, with the mean held fixed.
 
     The negative log-likelihood, sum beta r^2 - log beta, is convex in the weights because the
     precision is linear in them. Bounding -log of the sum by Jensen's inequality gives a
-    multiplicative update that never increases the loss and keeps the weights positive.
+    multiplicative update that never increases the loss and keeps the weights positive. A
+    gamma prior worth one sample per weight, centred on the typical noise, keeps a weight that
+    few samples see from fitting their accidents.
 
     Parameters
     ----------
     features : Tensor of shape (n, K)
-    squared_residuals : Tensor of shape (n, m)
+    noise : Tensor of shape (n, m)
+        Squared residuals r^2 > 0.
+    sample_weight : Tensor of shape (n,)
     contrast : float
         The noise (standard deviation) far from all centres, as a multiple of the typical noise.
-    noise_floor : float
-        Variance added to every squared residual: no output is more precise than this allows.
 
     Returns
     -------
     weights : Tensor of shape (m, K)
     floor : Tensor of shape (m,)
     """
-    noise = squared_residuals + noise_floor
-    typical = 1.0 / noise.mean(0)
+    weighted = sample_weight[:, None] * features
+    typical = sample_weight.sum() / (sample_weight @ noise)
     floor = typical / contrast**2
-    weights = typical[:, None].expand(-1, features.shape[1]) / features.sum(1).mean()
-    total_noise = (noise.T @ features).clamp(min=torch.finfo(features.dtype).tiny)
+    prior = (typical * sample_weight.sum() / weighted.sum())[:, None]
+    weights = prior.expand(-1, features.shape[1])
+    rate = noise.T @ weighted + PRIOR_SAMPLES / prior
     for _ in range(max_iter):
-        precision = features @ weights.T + floor
-        ratio = ((1.0 / precision).T @ features) / total_noise
-        weights = weights * ratio
-        if (weights * (1.0 - 1.0 / ratio)).abs().amax() <= tol * weights.amax():
+        precision = linear(features, weights, floor)
+        updated = (weights * (precision.reciprocal().T @ weighted) + PRIOR_SAMPLES) / rate
+        change = (updated - weights).abs().amax()
+        weights = updated
+        if change <= tol * weights.amax():
             break
     return weights, floor

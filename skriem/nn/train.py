@@ -27,8 +27,8 @@ def encode(x, encoder, activation):
     return mean, log_variance.clamp(-14.0, 4.0)
 
 
-def negative_elbo(x, encoder, decoder, activation, n_outputs, kl_weight, generator):
-    """Mean negative evidence lower bound per sample, up to a constant.
+def negative_elbo(x, weights, encoder, decoder, activation, n_outputs, kl_weight, generator):
+    """Weighted mean of the negative evidence lower bound per sample, up to a constant.
 
     The noise level is constant over the data and set to its maximum likelihood value, which
     turns the reconstruction term into the logarithm of the mean squared error (Rybkin,
@@ -38,14 +38,16 @@ def negative_elbo(x, encoder, decoder, activation, n_outputs, kl_weight, generat
     mean, log_variance = encode(x, encoder, activation)
     noise = torch.randn(mean.shape, generator=generator, dtype=x.dtype, device=x.device)
     z = mean + torch.exp(0.5 * log_variance) * noise
-    residual = x - mlp(z, decoder, activation)
-    mse = residual.square().sum() / (len(x) * n_outputs) + NOISE_FLOOR**2
-    kl = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum() / len(x)
+    weights = weights / weights.sum()
+    errors = (x - mlp(z, decoder, activation)).square().sum(-1)
+    mse = weights @ errors / n_outputs + NOISE_FLOOR**2
+    kl = 0.5 * weights @ (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(-1)
     return 0.5 * n_outputs * mse.log() + kl_weight * kl
 
 
 def train(
     x,
+    weights,
     encoder,
     decoder,
     activation,
@@ -59,7 +61,7 @@ def train(
     tol,
     n_iter_no_change,
     generator,
-    x_validation=None,
+    held_out=None,
     on_epoch=None,
 ):
     """Fit encoder and decoder in place by Adam on the warmed-up evidence lower bound.
@@ -68,6 +70,7 @@ def train(
     ----------
     x : Tensor of shape (n, m)
         Scaled data, on the device that does the work; batches are cut from it there.
+    weights : Tensor of shape (n,)
     n_outputs : int
         Number of features that vary; the others carry no information on the noise level.
     warm_up : int
@@ -75,8 +78,8 @@ def train(
         watched for convergence only afterwards.
     tol, n_iter_no_change : float, int
         Stop when the loss has not improved by `tol` for that many epochs.
-    x_validation : Tensor or None
-        Held-out data. If given, its loss decides when to stop and the best weights are kept.
+    held_out : pair of Tensor or None
+        Data and weights whose loss, if given, decides when to stop; the best networks are kept.
     on_epoch : callable or None
         Called as ``on_epoch(epoch, loss)`` after each epoch.
 
@@ -90,7 +93,7 @@ def train(
     )
     n_batches = math.ceil(len(x) / batch_size)
     losses, validation_losses = [], []
-    best, best_weights, waited, converged = math.inf, None, 0, False
+    best, best_parameters, waited, converged = math.inf, None, 0, False
     for epoch in range(max_iter):
         kl_weight = min(1.0, (epoch + 1) / (warm_up + 1))
         # The last third is spent with a falling step so that the end does not depend on
@@ -103,17 +106,17 @@ def train(
         for rows in order.tensor_split(n_batches):
             optimizer.zero_grad(set_to_none=True)
             loss = negative_elbo(
-                x[rows], encoder, decoder, activation, n_outputs, kl_weight, generator
+                x[rows], weights[rows], encoder, decoder, activation, n_outputs, kl_weight, generator
             )
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(rows)
         losses.append(total.item() / len(x))
         watched = losses[-1]
-        if x_validation is not None:
+        if held_out is not None:
             with torch.no_grad():
                 watched = negative_elbo(
-                    x_validation, encoder, decoder, activation, n_outputs, 1.0, generator
+                    *held_out, encoder, decoder, activation, n_outputs, 1.0, generator
                 ).item()
             validation_losses.append(watched)
         if on_epoch is not None:
@@ -122,8 +125,8 @@ def train(
             continue
         if watched < best - tol:
             best, waited = watched, 0
-            if x_validation is not None:
-                best_weights = [part.detach().clone() for part in parameters]
+            if held_out is not None:
+                best_parameters = [part.detach().clone() for part in parameters]
         else:
             waited += 1
         if waited >= n_iter_no_change:
@@ -131,6 +134,6 @@ def train(
             break
     for i, part in enumerate(parameters):
         part.requires_grad_(False)
-        if best_weights is not None:
-            part.copy_(best_weights[i])
+        if best_parameters is not None:
+            part.copy_(best_parameters[i])
     return History(losses, validation_losses, converged)

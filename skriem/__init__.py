@@ -1,0 +1,32 @@
+"""Clustering and distances in the curved latent spaces of deep generative models.
+
+The public names are imported when they are first used, so that ``import skriem`` does not
+have to wait for torch.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "GeodesicDistance": "_distance",
+    "RiemannianKMeans": "_kmeans",
+    "VAETransformer": "_vae",
+}
+
+__all__ = [*_HOMES, "geometry"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    elif name == "geometry":
+        value = importlib.import_module(".geometry", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

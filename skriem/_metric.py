@@ -1,0 +1,133 @@
+"""The one rule by which estimators find the geometry of their input."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from ._latent import find_metric
+from ._vae import MAX_GRAPH_POINTS, VAETransformer
+from .geometry import PullbackMetric
+
+
+class MetricConsumerMixin:
+    """For estimators that work on points of a Riemannian space and may have to find it first.
+
+    ``metric="auto"`` means: codes bring their metric along; anything else is data, and a
+    :class:`VAETransformer` is fitted to it.
+    """
+
+    def _fit_metric(self, X, sample_weight=None):
+        """Settle ``metric_`` and ``encoder_``.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_features)
+            Validated `X`.
+        rng : RandomState
+        """
+        carried, metric = find_metric(X), self.metric
+        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        rng = check_random_state(self.random_state)
+        self.encoder_ = None
+        if isinstance(metric, str) and metric == "auto":
+            metric = VAETransformer() if carried is None else carried
+        if isinstance(metric, PullbackMetric):
+            self._check_carried(carried, metric)
+            if values.shape[1] != metric.n_dims:
+                raise ValueError(
+                    f"X has {values.shape[1]} columns, but the metric has {metric.n_dims} "
+                    "coordinates."
+                )
+        elif hasattr(metric, "fit") and hasattr(metric, "transform"):
+            if carried is not None:
+                raise ValueError(
+                    "X are codes that carry their own metric, but metric= asks to fit an "
+                    "encoder to them. Leave metric='auto' to use the codes' metric, or pass "
+                    "the original data."
+                )
+            metric = self._fit_encoder(metric, values, sample_weight, rng)
+        else:
+            raise ValueError(
+                "metric must be 'auto', a metric such as skriem.geometry.PullbackMetric, or an "
+                f"estimator such as VAETransformer(); got {self.metric!r}."
+            )
+        if metric.points is None:
+            points = self._embed_values(values)
+            if len(points) > MAX_GRAPH_POINTS:
+                points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
+            metric = metric.with_points(points)
+        self.metric_ = metric
+        return values, rng
+
+    def _fit_encoder(self, encoder, values, sample_weight, rng):
+        """Fit a clone of the encoder and return the metric of its codes."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None and all(str(name).startswith("vaetransformer") for name in names):
+            raise ValueError(
+                "These columns are codes of a VAETransformer, but their metric was lost on the "
+                "way: polars frames cannot carry it, and some steps drop it. Let the "
+                "VAETransformer put out arrays or pandas frames, or pass the fitted encoder, "
+                "metric=FrozenEstimator(vae), with the original data."
+            )
+        encoder = clone(encoder)
+        weighted = {}
+        if not isinstance(encoder, FrozenEstimator):
+            if encoder.get_params(deep=False).get("random_state", 0) is None:
+                encoder.set_params(random_state=rng.randint(2**31 - 1))
+            if sample_weight is not None:
+                if not has_fit_parameter(encoder, "sample_weight"):
+                    raise ValueError(
+                        f"{encoder!r} does not take sample_weight. Use a VAETransformer, or "
+                        "fit the encoder first and pass FrozenEstimator(encoder)."
+                    )
+                weighted["sample_weight"] = sample_weight
+        # A frozen estimator insists on its second argument.
+        self.encoder_ = encoder.fit(values, None, **weighted)
+        metric = find_metric(encoder.transform(values[:1]))
+        if metric is None:
+            raise ValueError(
+                f"What {encoder!r} returns carries no metric. Its last step must be a "
+                "VAETransformer that puts out arrays or pandas frames."
+            )
+        return metric
+
+    def _embed_values(self, values):
+        """Validated values as points in the coordinates of the metric, float64 (n, d)."""
+        if self.encoder_ is not None:
+            values = self.encoder_.transform(values)
+        return np.array(values, dtype=np.float64, subok=False, order="C")
+
+    def _points(self, X):
+        """New samples as points in the coordinates of the fitted metric, float64 (n, d)."""
+        check_is_fitted(self)
+        self._check_carried(find_metric(X), self.metric_)
+        if find_metric(X) is not None and self.encoder_ is not None:
+            # Codes that this estimator's own encoder made.
+            return np.array(X, dtype=np.float64, subok=False, order="C")
+        return self._embed_values(
+            validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        )
+
+    def _check_carried(self, carried, metric):
+        if carried is not None and carried != metric:
+            raise ValueError(
+                f"These codes belong to another metric ({carried!r}) than the one that "
+                f"{type(self).__name__} uses ({metric!r}). Transform the data with the encoder "
+                "that was used in fit, or fit again."
+            )
+
+
+def warn_unconverged(geodesics):
+    """Turn the statuses of a batch of geodesics into one warning with counts."""
+    failures = geodesics.summary()
+    if failures:
+        warnings.warn(
+            "Some geodesics did not converge. " + " ".join(failures),
+            ConvergenceWarning,
+            stacklevel=3,
+        )

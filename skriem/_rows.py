@@ -1,0 +1,39 @@
+"""Weighted rows: checking the weights, and merging rows that are the same."""
+
+import numpy as np
+
+
+def check_weights(sample_weight, X):
+    """Sample weights as a float64 array, one per row of `X`."""
+    if sample_weight is None:
+        return np.ones(len(X))
+    weights = np.array(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(len(X), float(weights))
+    if weights.shape != (len(X),):
+        raise ValueError(
+            f"sample_weight must have shape ({len(X)},), one weight per row, got {weights.shape}."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight must be finite and not negative.")
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
+
+
+def distinct_rows(X, weights):
+    """The distinct rows of `X` that have weight, in lexicographic order, and their weights.
+
+    What is fitted to the result does not depend on the order of the rows, and cannot tell a
+    row of weight two from a row that comes twice.
+
+    Returns
+    -------
+    X : ndarray of shape (n_distinct, n_features)
+    weights : ndarray of shape (n_distinct,)
+    """
+    X, weights = X[weights > 0], weights[weights > 0]
+    order = np.lexsort(X.T[::-1])
+    X, weights = X[order], weights[order]
+    first = np.r_[True, (X[1:] != X[:-1]).any(axis=1)]
+    return X[first], np.add.reduceat(weights, np.flatnonzero(first))

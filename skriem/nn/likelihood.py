@@ -1,0 +1,42 @@
+"""Log-likelihood of data under the decoder, by importance sampling over codes."""
+
+import math
+
+import torch
+
+# Numbers in a decoded block held at once.
+BUDGET = 2**24
+
+
+def importance_log_likelihood(x, mean, log_variance, embedding, n_samples, generator):
+    """Estimate log p(x_i) = log E_q [p(x_i | z) p(z) / q(z)] with codes from q.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, m)
+    mean, log_variance : Tensor of shape (n, d)
+        The proposal of each row.
+    embedding : DecoderEmbedding
+        Gives the decoder's mean and standard deviation.
+    n_samples : int
+    generator : torch.Generator
+
+    Returns
+    -------
+    Tensor of shape (n,)
+    """
+    size = max(1, BUDGET // (n_samples * x.shape[1]))
+    results = []
+    for rows in torch.arange(len(x)).split(size):
+        shape = (len(rows), n_samples, mean.shape[1])
+        noise = torch.randn(shape, generator=generator, dtype=x.dtype)
+        z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise
+        log_proposal = -0.5 * (noise.square() + log_variance[rows, None]).sum(-1)
+        log_prior = -0.5 * z.square().sum(-1)
+        flat = z.flatten(0, 1)
+        std = embedding.std(flat).unflatten(0, shape[:2])
+        error = (x[rows, None] - embedding.mean(flat).unflatten(0, shape[:2])) / std
+        log_data = -(0.5 * error.square() + std.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
+        log_weights = log_data + log_prior - log_proposal
+        results.append(torch.logsumexp(log_weights, dim=1) - math.log(n_samples))
+    return torch.cat(results)

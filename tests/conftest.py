@@ -1,0 +1,30 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skriem import VAETransformer
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """300 images of the digits 0, 1 and 2, and their labels."""
+    X, y = load_digits(n_class=3, return_X_y=True)
+    return X[:300], y[:300]
+
+
+@pytest.fixture(scope="session")
+def digits_vae(digits):
+    """A fitted VAETransformer and the codes of what it was fitted to."""
+    vae = VAETransformer(random_state=0, max_iter=60).fit(digits[0])
+    return vae, vae.transform(digits[0])
+
+
+@pytest.fixture
+def global_state():
+    """Fails the test if a global random generator moved."""
+    import torch
+
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    yield
+    assert (np.random.get_state()[1] == before[0]).all()
+    assert (torch.get_rng_state() == before[1]).all()

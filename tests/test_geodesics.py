@@ -1,0 +1,254 @@
+"""Geodesics against closed forms and the laws that every distance obeys."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+from surfaces import bend, bumps, cylinder, great_circle, paraboloid, sphere, sphere_pairs
+
+from skriem.geometry import PullbackMetric, Status
+from skriem.geometry.metric import ConvergenceWarning
+
+
+def points(n, d=2, seed=0, scale=1.0):
+    return scale * np.random.default_rng(seed).normal(size=(n, d))
+
+
+# Closed forms ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_flat_space(d):
+    metric = PullbackMetric(lambda z: z, d)
+    a, b = points(20, d, 0), points(20, d, 1)
+    np.testing.assert_allclose(metric.distance(a, b), np.linalg.norm(a - b, axis=1), rtol=1e-12)
+
+
+def test_linear_decoder():
+    rng = np.random.default_rng(0)
+    matrix, offset = rng.normal(size=(3, 40)), rng.normal(size=40)
+    metric = PullbackMetric(
+        lambda z: z @ torch.as_tensor(matrix) + torch.as_tensor(offset), 3
+    )
+    a, b = points(20, 3, 0), points(20, 3, 1)
+    np.testing.assert_allclose(
+        metric.distance(a, b), np.linalg.norm((a - b) @ matrix, axis=1), rtol=1e-10
+    )
+    np.testing.assert_allclose(metric.tensor(a), np.tile(matrix @ matrix.T, (20, 1, 1)))
+    _, log_det = np.linalg.slogdet(matrix @ matrix.T)
+    np.testing.assert_allclose(metric.log_volume(a), 0.5 * log_det)
+
+
+def test_sphere_distances_are_great_circles():
+    a, b = sphere_pairs(200, seed=0)
+    geodesics = PullbackMetric(sphere, 2).geodesic(a, b, tol=1e-4)
+    assert geodesics.converged.all()
+    error = np.abs(geodesics.length / great_circle(a, b) - 1.0)
+    assert error.max() < 1e-4
+
+
+def test_sphere_geodesics_lie_in_a_plane_at_constant_speed():
+    a, b = sphere_pairs(50, seed=1)
+    metric = PullbackMetric(sphere, 2)
+    curve = metric.geodesic(a, b).curve(np.linspace(0, 1, 21))
+    x = metric.embed(curve.reshape(-1, 2)).reshape(50, 21, 3)
+    normal = np.cross(x[:, 0], x[:, -1])
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    assert np.abs(np.einsum("ntk,nk->nt", x, normal)).max() < 5e-3
+    steps = np.linalg.norm(np.diff(x, axis=1), axis=2)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps.mean(1, keepdims=True), steps.shape), rtol=1e-2)
+
+
+def test_cylinder_is_flat():
+    a, b = points(30, seed=2, scale=0.7), points(30, seed=3, scale=0.7)
+    metric = PullbackMetric(lambda w: cylinder(bend(w)), 2)
+    flat = np.linalg.norm((bend(torch.as_tensor(a)) - bend(torch.as_tensor(b))).numpy(), axis=1)
+    np.testing.assert_allclose(metric.distance(a, b, tol=1e-4), flat, rtol=1e-4)
+
+
+def test_paraboloid_meridians():
+    b = points(30, seed=4)
+    apex = np.zeros_like(b)
+    exact = [quad(lambda r: np.hypot(1.0, 2.0 * r), 0.0, np.linalg.norm(p))[0] for p in b]
+    np.testing.assert_allclose(PullbackMetric(paraboloid, 2).distance(apex, b, tol=1e-4), exact, rtol=1e-5)
+
+
+# Laws --------------------------------------------------------------------------------------
+
+
+def laws_metrics(digits_vae):
+    return {
+        "bumps": (PullbackMetric(bumps, 2), points(12, seed=5)),
+        "sphere": (PullbackMetric(sphere, 2), sphere_pairs(12, seed=5)[0]),
+        "decoder": (digits_vae[0].metric_, np.asarray(digits_vae[1][:12])),
+    }
+
+
+@pytest.fixture(params=["bumps", "sphere", "decoder"])
+def space(request, digits_vae):
+    return laws_metrics(digits_vae)[request.param]
+
+
+def test_symmetry_and_identity(space):
+    metric, z = space
+    a, b = z[:-1], z[1:]
+    assert np.abs(metric.distance(a, b) - metric.distance(b, a)).max() <= 1e-9
+    assert (metric.distance(z, z) == 0).all()
+    forth, back = metric.geodesic(a, b), metric.geodesic(b, a)
+    t = np.linspace(0, 1, 9)
+    np.testing.assert_allclose(forth.curve(t), back.curve(1 - t), atol=1e-9)
+    np.testing.assert_array_equal(forth.points[:, 0], a)
+    np.testing.assert_array_equal(forth.points[:, -1], b)
+
+
+def test_triangle_inequality(space):
+    metric, z = space
+    D = metric.pairwise(z)
+    np.testing.assert_array_equal(D, D.T)
+    through = (D[:, :, None] + D[None, :, :]).min(axis=1)
+    # Local solvers may end on different sides of an obstacle; a few per cent at most.
+    assert (D <= through * 1.03 + 1e-12).all()
+
+
+def test_chord_geodesic_and_straight_line_are_in_order(space):
+    metric, z = space
+    a, b = z[:-1], z[1:]
+    chord = np.linalg.norm(metric.embed(a) - metric.embed(b), axis=1)
+    t = np.linspace(0, 1, 2001)[:, None, None]
+    line = metric.embed((a + t * (b - a)).reshape(-1, 2)).reshape(2001, len(a), -1)
+    straight = np.linalg.norm(np.diff(line, axis=0), axis=2).sum(axis=0)
+    found = metric.distance(a, b)
+    assert (chord <= found * (1 + 1e-6)).all()
+    assert (found <= straight * (1 + 1e-3)).all()
+
+
+def test_batch_mates_do_not_matter(space):
+    metric, z = space
+    a, b = z[:-1], z[1:]
+    together = metric.distance(a, b)
+    alone = np.array([metric.distance(a[i : i + 1], b[i : i + 1])[0] for i in range(len(a))])
+    np.testing.assert_allclose(alone, together, rtol=1e-9)
+
+
+@pytest.mark.parametrize("surface", [bumps, paraboloid])
+def test_distances_do_not_depend_on_coordinates(surface):
+    # Near enough for the shortest curve to be the only candidate.
+    w = points(30, seed=6)
+    v = w + points(30, seed=7, scale=0.3)
+    bent = PullbackMetric(lambda z: surface(bend(z)), 2).distance(w, v, tol=1e-4)
+    a, b = bend(torch.as_tensor(w)), bend(torch.as_tensor(v))
+    direct = PullbackMetric(surface, 2).distance(a, b, tol=1e-4).numpy()
+    np.testing.assert_allclose(bent, direct, rtol=2e-4)
+
+
+def test_reported_length_is_the_length_of_the_curve(space):
+    metric, z = space
+    geodesics = metric.geodesic(z[:-1], z[1:])
+    curve = geodesics.curve(np.linspace(0, 1, 2001))
+    x = metric.embed(curve.reshape(-1, 2)).reshape(*curve.shape[:2], -1)
+    measured = np.linalg.norm(np.diff(x, axis=1), axis=2).sum(axis=1)
+    np.testing.assert_allclose(geodesics.length, measured, rtol=1e-3)
+
+
+# Containers --------------------------------------------------------------------------------
+
+
+def test_answers_in_kind():
+    metric = PullbackMetric(sphere, 2)
+    a, b = sphere_pairs(3, seed=0)
+    assert metric.distance(a, b).dtype == np.float64
+    assert metric.distance(a.astype(np.float32), b.astype(np.float32)).dtype == np.float32
+    assert isinstance(metric.geodesic(a, b).curve([0.5]), np.ndarray)
+    tensors = [torch.as_tensor(x, dtype=torch.float32) for x in (a, b)]
+    found = metric.distance(*tensors)
+    assert isinstance(found, torch.Tensor) and found.dtype == torch.float32
+    np.testing.assert_allclose(found.numpy(), metric.distance(a, b), rtol=1e-3)
+    assert metric.pairwise(tensors[0], tensors[1]).shape == (3, 3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_gives_the_same_distances():
+    metric = PullbackMetric(sphere, 2)
+    a, b = sphere_pairs(50, seed=0)
+    found = metric.distance(torch.as_tensor(a).cuda(), torch.as_tensor(b).cuda())
+    assert found.is_cuda
+    np.testing.assert_allclose(found.cpu().numpy(), metric.distance(a, b), rtol=1e-6)
+
+
+def test_inputs_are_not_modified():
+    a, b = sphere_pairs(5, seed=0)
+    a.flags.writeable = b.flags.writeable = False
+    before = a.copy(), b.copy()
+    PullbackMetric(sphere, 2).geodesic(np.asfortranarray(a), b)
+    np.testing.assert_array_equal(a, before[0])
+    np.testing.assert_array_equal(b, before[1])
+
+
+# Statuses and errors -----------------------------------------------------------------------
+
+
+def test_unfinished_curves_have_a_status_and_one_warning():
+    metric = PullbackMetric(bumps, 2)
+    a, b = points(10, seed=8, scale=3.0), points(10, seed=9, scale=3.0)
+    geodesics = metric.geodesic(a, b, max_iter=1)
+    assert not geodesics.converged.all() and np.isfinite(geodesics.length).all()
+    n_failed = int((~geodesics.converged).sum())
+    with pytest.warns(ConvergenceWarning, match="Some geodesics did not converge") as record:
+        metric.distance(a, b, max_iter=1)
+    assert len(record) == 1
+    counts = [int(part.split()[0]) for part in geodesics.summary()]
+    assert sum(counts) == n_failed
+
+
+def test_constant_embedding_is_degenerate():
+    metric = PullbackMetric(lambda z: torch.ones(len(z), 3, dtype=z.dtype), 2)
+    geodesics = metric.geodesic(points(3, seed=0), points(3, seed=1))
+    assert (geodesics.status == Status.DEGENERATE).all()
+    assert (geodesics.length == 0).all()
+
+
+def test_nan_in_the_embedding_is_reported():
+    def broken(z):
+        return torch.where(z[:, :1] > 0.5, torch.nan, z)
+
+    metric = PullbackMetric(broken, 2)
+    a, b = np.zeros((2, 2)), np.array([[0.2, 0.1], [1.0, 0.0]])
+    geodesics = metric.geodesic(a, b)
+    assert list(geodesics.status) == [Status.CONVERGED, Status.NOT_FINITE]
+    assert np.isnan(geodesics.length[1])
+    with pytest.warns(ConvergenceWarning, match="NaN or infinity"):
+        metric.distance(a, b)
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_status_has_a_sentence(status):
+    assert status.message.endswith(".") and len(status.message) > 40
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "match"),
+    [
+        (np.zeros((3, 3)), ValueError, "shape"),
+        (np.zeros(2), ValueError, "shape"),
+        (np.full((3, 2), np.nan), ValueError, "finite"),
+        (torch.zeros(3, 2, dtype=torch.long), TypeError, "floating point"),
+    ],
+)
+def test_bad_points(bad, error, match):
+    metric = PullbackMetric(sphere, 2)
+    with pytest.raises(error, match=match):
+        metric.tensor(bad)
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match="function"):
+        PullbackMetric(3, 2)
+    with pytest.raises(ValueError, match="points must have shape"):
+        PullbackMetric(sphere, 2, points=np.zeros((3, 3)))
+    metric = PullbackMetric(sphere, 2)
+    with pytest.raises(ValueError, match="one row per pair"):
+        metric.distance(np.ones((2, 2)), np.ones((3, 2)))
+    with pytest.raises(ValueError, match="between 0"):
+        metric.geodesic(np.ones((1, 2)), 2 * np.ones((1, 2))).curve([1.5])
+    with pytest.raises(ValueError, match="no points"):
+        metric.path_lengths(np.ones((1, 2)), np.ones((1, 2)))

@@ -1,0 +1,195 @@
+"""The pieces under the geodesic solver, each against an independent computation."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+from surfaces import bumps, sphere
+
+from skriem.geometry import PullbackMetric, curves
+from skriem.geometry.energy import discrete_energy, linearise_energy
+from skriem.geometry.graph import attach, build_graph, graph_distances, shortest_paths
+from skriem.geometry.jacobian import linearise
+from skriem.geometry.mean import frechet_means
+from skriem.geometry.tridiagonal import eliminate, substitute
+
+
+def normal(*shape, seed=0):
+    return torch.as_tensor(np.random.default_rng(seed).normal(size=shape))
+
+
+def test_derivatives_of_any_function():
+    z, weights = normal(7, 2), normal(7, 3, seed=1)
+    value, jacobian, curvature = linearise(sphere, z)
+    torch.testing.assert_close(value, sphere(z))
+    for i in range(7):
+
+        def at(x):
+            return sphere(x[None])[0]
+
+        expected = torch.autograd.functional.jacobian(at, z[i])
+        torch.testing.assert_close(jacobian[i], expected.T)
+        hessian = torch.autograd.functional.hessian(lambda x: weights[i] @ at(x), z[i])
+        torch.testing.assert_close(curvature(weights)[i], hessian)
+
+
+def test_derivatives_of_a_map_that_ignores_a_coordinate():
+    value, jacobian, curvature = linearise(lambda z: z[:, :1], normal(4, 2))
+    assert (jacobian[:, 1] == 0).all() and (jacobian[:, 0] == 1).all()
+    assert (curvature(torch.ones(4, 1, dtype=torch.float64)) == 0).all()
+
+
+def test_block_elimination_solves_the_dense_system():
+    n_chains, n, d = 3, 6, 2
+    factor = normal(n_chains, n * d, n * d)
+    dense = factor @ factor.mT + 5 * torch.eye(n * d, dtype=torch.float64)
+    blocks = dense.unflatten(1, (n, d)).unflatten(3, (n, d)).transpose(2, 3)
+    far = (torch.arange(n)[:, None] - torch.arange(n)).abs() > 1
+    blocks = torch.where(far[None, :, :, None, None], 0.0, blocks)
+    blocks = blocks + 40 * torch.eye(n, dtype=torch.float64)[:, :, None, None] * torch.eye(d)
+    dense = blocks.transpose(2, 3).reshape(n_chains, n * d, n * d)
+    rhs = normal(n_chains, n, d, seed=1)
+    index = torch.arange(n)
+    eliminated = eliminate(blocks[:, index, index], blocks[:, index[:-1], index[1:]], rhs)
+    last = torch.linalg.solve(eliminated.matrix, eliminated.rhs)
+    expected = torch.linalg.solve(dense, rhs.flatten(1)).unflatten(1, (n, d))
+    torch.testing.assert_close(substitute(eliminated, last), expected)
+    assert eliminated.definite.all()
+    indefinite = eliminate(-blocks[:, index, index], blocks[:, index[:-1], index[1:]], rhs)
+    assert not indefinite.definite.any()
+
+
+def test_energy_derivatives():
+    nodes, n_sub = 0.5 * normal(2, 5, 2), 3
+    model = linearise_energy(bumps, nodes, n_sub)
+    torch.testing.assert_close(model.energy, discrete_energy(bumps, nodes, n_sub))
+    for i in range(2):
+
+        def half_energy(x):
+            return 0.5 * discrete_energy(bumps, x.reshape(1, 5, 2), n_sub)[0]
+
+        gradient = torch.autograd.functional.jacobian(half_energy, nodes[i].flatten())
+        torch.testing.assert_close(model.gradient[i].flatten(), gradient)
+        hessian = torch.autograd.functional.hessian(half_energy, nodes[i].flatten())
+        blocks = hessian.unflatten(0, (5, 2)).unflatten(2, (5, 2)).transpose(1, 2)
+        k = torch.arange(5)
+        diagonal = (model.diagonal + model.curvature_diagonal)[i]
+        upper = (model.upper + model.curvature_upper)[i]
+        torch.testing.assert_close(diagonal, blocks[k, k])
+        torch.testing.assert_close(upper, blocks[k[:-1], k[1:]])
+        assert (blocks[0, 2:] == 0).all()
+
+
+def test_curves_pass_through_their_nodes():
+    nodes = normal(3, 5, 2)
+    for refine in (curves.subdivide, curves.smooth):
+        points = refine(nodes, 4)
+        assert points.shape == (3, 17, 2)
+        torch.testing.assert_close(points[:, ::4], nodes)
+
+
+def test_smooth_curve_is_exact_for_parabolas():
+    t = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
+    fine = torch.linspace(0, 1, 17, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(curves.smooth((t**2)[None], 4)[0], fine**2)
+
+
+def test_measured_length_is_fourth_order():
+    def circle(z):
+        return torch.cat([z.cos(), z.sin()], dim=-1)
+
+    def error(n):
+        points = torch.linspace(0, 2, n + 1, dtype=torch.float64)[None, :, None]
+        return abs(curves.measure(circle, points)[0].item() - 2.0)
+
+    assert error(8) < 1e-4 and error(16) < error(8) / 14
+
+
+def test_resample_goes_at_constant_speed():
+    points = torch.tensor([[[0.0], [1.0], [4.0]]])
+    arc_length = torch.tensor([[0.0, 1.0, 4.0]])
+    found = curves.resample(points, arc_length, torch.tensor([0.0, 0.25, 0.5, 1.0]))
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([0.0, 1.0, 2.0, 4.0]))
+
+
+def test_graph_is_connected_and_bounds_distances_from_above():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) + 50.0])
+    graph = build_graph(lambda z: z, points)
+    assert np.isfinite(graph.distances).all()
+    n_parts, _ = connected_components(csr_matrix(graph.distances > 0))
+    assert n_parts == 1
+    a, b = (attach(lambda z: z, graph, rng.normal(size=(5, 2))) for _ in range(2))
+    straight = np.linalg.norm(a.points[:, None] - b.points, axis=2)
+    found = graph_distances(graph, a, b)
+    assert (found >= straight - 1e-12).all() and (found < straight + 3.0).all()
+
+
+def test_shortest_paths_have_the_length_of_the_graph():
+    rng = np.random.default_rng(1)
+    graph = build_graph(bumps, rng.uniform(-2, 2, size=(100, 2)))
+    ends = [attach(bumps, graph, rng.uniform(-2, 2, size=(20, 2))) for _ in range(2)]
+    paths = shortest_paths(graph, *ends, 512)
+    np.testing.assert_array_equal(paths[:, 0], ends[0].points)
+    np.testing.assert_array_equal(paths[:, -1], ends[1].points)
+    length = curves.measure(bumps, paths)[0].numpy()
+    np.testing.assert_allclose(length, graph_distances(graph, *ends).diagonal(), rtol=5e-3)
+
+
+def test_graph_start_finds_the_way_round_a_wall():
+    # Points on a horseshoe, and noise that is small near them only.
+    angle = np.linspace(0.0, 1.5 * np.pi, 80)
+    points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    centers = torch.as_tensor(points)
+
+    def walled(z):
+        near = torch.exp(-20.0 * (z[:, None] - centers).square().sum(-1)).sum(-1, keepdim=True)
+        return torch.cat([z, 1.0 / (0.05 + near)], dim=-1)
+
+    a, b = points[:1], points[-1:]
+    lost = PullbackMetric(walled, 2).geodesic(a, b).length
+    found = PullbackMetric(walled, 2, points).geodesic(a, b).length
+    assert found[0] < 1.05 * 1.5 * np.pi
+    assert found[0] < 0.5 * lost[0]
+
+
+def test_frechet_mean_of_flat_space_is_the_weighted_mean():
+    metric = PullbackMetric(lambda z: z, 3)
+    z = normal(30, 3).numpy()
+    weights = np.random.default_rng(1).uniform(size=30)
+    np.testing.assert_allclose(metric.frechet_mean(z), z.mean(0), atol=1e-10)
+    np.testing.assert_allclose(
+        metric.frechet_mean(z, sample_weight=weights), np.average(z, axis=0, weights=weights)
+    )
+
+
+def test_frechet_mean_on_the_sphere_is_where_the_gradient_vanishes():
+    metric = PullbackMetric(sphere, 2)
+    z = np.random.default_rng(0).uniform([0.8, 1.0], [2.2, 2.4], size=(25, 2))
+    x, mean = metric.embed(z), metric.embed(metric.frechet_mean(z)[None])[0]
+    cosine = x @ mean
+    tangents = x - cosine[:, None] * mean
+    tangents *= (np.arccos(cosine) / np.linalg.norm(tangents, axis=1))[:, None]
+    assert np.linalg.norm(tangents.mean(0)) < 2e-3
+
+
+def test_frechet_means_of_groups_do_not_mix():
+    z = normal(20, 2)
+    groups = torch.arange(20) % 2
+    weights = torch.ones(20, dtype=torch.float64)
+    nodes = curves.straight(z, z[groups], 8)
+    found = frechet_means(bumps, nodes, 2, groups, weights, 2, 1e-13, 50)
+    for k in range(2):
+        mine = groups == k
+        alone = frechet_means(
+            bumps, nodes[mine], 2, torch.zeros(10, dtype=torch.long), weights[mine], 1, 1e-13, 50
+        )
+        torch.testing.assert_close(found[0][mine][0, -1], alone[0][0, -1], atol=1e-6, rtol=0)
+    assert found[2].all()
+
+
+@pytest.mark.parametrize("weights", [-np.ones(3), np.zeros(3), np.ones(2)])
+def test_frechet_mean_refuses_bad_weights(weights):
+    with pytest.raises(ValueError, match="sample_weight"):
+        PullbackMetric(lambda z: z, 2).frechet_mean(np.eye(3)[:, :2], sample_weight=weights)
