@@ -10,7 +10,7 @@ from ._metric import MetricConsumerMixin, warn_unconverged
 # With method="auto", the distances to more samples than this are measured through the graph.
 MAX_EXACT_SAMPLES = 100
 # Tolerance of exact lengths.
-TOL = 1e-3
+TOL = 1e-2
 
 
 class GeodesicDistance(

@@ -400,6 +400,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if len(points) > MAX_GRAPH_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
         self.metric_ = PullbackMetric(self._embedding, self.n_components, points)
+        self._n_features_out = self.n_components
 
     def _squared_residuals(self, X, z):
         """Squared errors of the decoder's mean, in units of the scaled data, and the floor."""
@@ -436,10 +437,6 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             tuple(torch.tensor(part, dtype=dtype, device=device) for part in pair)
             for pair in layers
         ]
-
-    @property
-    def _n_features_out(self):
-        return self.n_components
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

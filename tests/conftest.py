@@ -1,8 +1,15 @@
+import os
+
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from skriem import VAETransformer
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores already.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +29,6 @@ def digits_vae(digits):
 @pytest.fixture
 def global_state():
     """Fails the test if a global random generator moved."""
-    import torch
-
     before = np.random.get_state()[1].copy(), torch.get_rng_state()
     yield
     assert (np.random.get_state()[1] == before[0]).all()

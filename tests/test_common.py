@@ -13,6 +13,13 @@ from sklearn.utils.estimator_checks import (
 
 from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
 
+# The checks use data without structure, single points that come many times, and arrays where
+# there were frames before; that some of it deserves a warning is as it should be.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning"),
+]
+
 ESTIMATORS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance()]
 
 

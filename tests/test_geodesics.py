@@ -50,13 +50,13 @@ def test_sphere_distances_are_great_circles():
 def test_sphere_geodesics_lie_in_a_plane_at_constant_speed():
     a, b = sphere_pairs(50, seed=1)
     metric = PullbackMetric(sphere, 2)
-    curve = metric.geodesic(a, b).curve(np.linspace(0, 1, 21))
+    curve = metric.geodesic(a, b, tol=1e-4).curve(np.linspace(0, 1, 21))
     x = metric.embed(curve.reshape(-1, 2)).reshape(50, 21, 3)
     normal = np.cross(x[:, 0], x[:, -1])
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     assert np.abs(np.einsum("ntk,nk->nt", x, normal)).max() < 5e-3
     steps = np.linalg.norm(np.diff(x, axis=1), axis=2)
-    np.testing.assert_allclose(steps, np.broadcast_to(steps.mean(1, keepdims=True), steps.shape), rtol=1e-2)
+    assert np.abs(steps / steps.mean(1, keepdims=True) - 1.0).max() < 1e-2
 
 
 def test_cylinder_is_flat():
@@ -76,25 +76,22 @@ def test_paraboloid_meridians():
 # Laws --------------------------------------------------------------------------------------
 
 
-def laws_metrics(digits_vae):
-    return {
-        "bumps": (PullbackMetric(bumps, 2), points(12, seed=5)),
-        "sphere": (PullbackMetric(sphere, 2), sphere_pairs(12, seed=5)[0]),
-        "decoder": (digits_vae[0].metric_, np.asarray(digits_vae[1][:12])),
-    }
-
-
 @pytest.fixture(params=["bumps", "sphere", "decoder"])
 def space(request, digits_vae):
-    return laws_metrics(digits_vae)[request.param]
+    """A metric, points in it, and the tolerance that its roughness allows."""
+    if request.param == "bumps":
+        return PullbackMetric(bumps, 2), points(12, seed=5), 1e-3
+    if request.param == "sphere":
+        return PullbackMetric(sphere, 2), sphere_pairs(12, seed=5)[0], 1e-3
+    return digits_vae[0].metric_, np.asarray(digits_vae[1][:12]), 1e-2
 
 
 def test_symmetry_and_identity(space):
-    metric, z = space
+    metric, z, tol = space
     a, b = z[:-1], z[1:]
-    assert np.abs(metric.distance(a, b) - metric.distance(b, a)).max() <= 1e-9
+    forth, back = metric.geodesic(a, b, tol=tol), metric.geodesic(b, a, tol=tol)
+    assert np.abs(forth.length - back.length).max() <= 1e-9
     assert (metric.distance(z, z) == 0).all()
-    forth, back = metric.geodesic(a, b), metric.geodesic(b, a)
     t = np.linspace(0, 1, 9)
     np.testing.assert_allclose(forth.curve(t), back.curve(1 - t), atol=1e-9)
     np.testing.assert_array_equal(forth.points[:, 0], a)
@@ -102,8 +99,8 @@ def test_symmetry_and_identity(space):
 
 
 def test_triangle_inequality(space):
-    metric, z = space
-    D = metric.pairwise(z)
+    metric, z, tol = space
+    D = metric.pairwise(z, tol=tol)
     np.testing.assert_array_equal(D, D.T)
     through = (D[:, :, None] + D[None, :, :]).min(axis=1)
     # Local solvers may end on different sides of an obstacle; a few per cent at most.
@@ -111,22 +108,22 @@ def test_triangle_inequality(space):
 
 
 def test_chord_geodesic_and_straight_line_are_in_order(space):
-    metric, z = space
+    metric, z, tol = space
     a, b = z[:-1], z[1:]
     chord = np.linalg.norm(metric.embed(a) - metric.embed(b), axis=1)
     t = np.linspace(0, 1, 2001)[:, None, None]
     line = metric.embed((a + t * (b - a)).reshape(-1, 2)).reshape(2001, len(a), -1)
     straight = np.linalg.norm(np.diff(line, axis=0), axis=2).sum(axis=0)
-    found = metric.distance(a, b)
+    found = metric.distance(a, b, tol=tol)
     assert (chord <= found * (1 + 1e-6)).all()
     assert (found <= straight * (1 + 1e-3)).all()
 
 
 def test_batch_mates_do_not_matter(space):
-    metric, z = space
+    metric, z, tol = space
     a, b = z[:-1], z[1:]
-    together = metric.distance(a, b)
-    alone = np.array([metric.distance(a[i : i + 1], b[i : i + 1])[0] for i in range(len(a))])
+    together = metric.distance(a, b, tol=tol)
+    alone = [metric.distance(a[i : i + 1], b[i : i + 1], tol=tol)[0] for i in range(len(a))]
     np.testing.assert_allclose(alone, together, rtol=1e-9)
 
 
@@ -142,12 +139,12 @@ def test_distances_do_not_depend_on_coordinates(surface):
 
 
 def test_reported_length_is_the_length_of_the_curve(space):
-    metric, z = space
-    geodesics = metric.geodesic(z[:-1], z[1:])
+    metric, z, tol = space
+    geodesics = metric.geodesic(z[:-1], z[1:], tol=tol)
     curve = geodesics.curve(np.linspace(0, 1, 2001))
     x = metric.embed(curve.reshape(-1, 2)).reshape(*curve.shape[:2], -1)
     measured = np.linalg.norm(np.diff(x, axis=1), axis=2).sum(axis=1)
-    np.testing.assert_allclose(geodesics.length, measured, rtol=1e-3)
+    np.testing.assert_allclose(geodesics.length, measured, rtol=tol)
 
 
 # Containers --------------------------------------------------------------------------------

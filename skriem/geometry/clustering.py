@@ -17,11 +17,11 @@ import torch
 from . import curves
 from .graph import attach, graph_distances
 from .mean import group_sums, mean_step
-from .relax import relax
+from .relax import relax_best
 
 LEVEL = (16, 2)
-RTOL = 1e-4
-MAX_ITER = 50
+RTOL = 1e-3
+MAX_ITER = 30
 # Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
 MARGIN = 0.02
 
@@ -166,5 +166,5 @@ def reseed_empty(centers, current, z, weights):
 
 def _connect(metric, a, b):
     """Relaxed curves between the rows of `a` and `b`: nodes and energies."""
-    nodes = metric.starts(a, b, LEVEL[0])
-    return relax(metric._embed, nodes, LEVEL[1], RTOL, MAX_ITER)[:2]
+    starts = metric.starts(a, b, LEVEL[0])
+    return relax_best(metric._embed, starts, LEVEL[1], RTOL, MAX_ITER)[:2]

@@ -3,14 +3,14 @@
 import torch
 
 from . import curves
-from .relax import relax
+from .relax import relax, relax_best
 from .solution import Geodesics, Status
 
-# (segments, chords per segment): never fewer than 32 chords, so that even the coarse curve
+# (segments, chords per segment), each with twice the segments of the one before: never fewer than 32 chords, so that even the coarse curve
 # pays for a narrow ridge.
 LEVELS = ((8, 4), (16, 2), (32, 2), (64, 2), (128, 2))
 # Points on which a finished curve is measured, at least.
-N_FINE = 64
+N_FINE = 128
 # The length's error is second order in the curve's, so the energy need not be minimised
 # further than a fraction of the length's tolerance.
 ENERGY_TOL = 1e-2
@@ -23,8 +23,9 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
     ----------
     embed : callable
     a, b : Tensor of shape (n, d)
-    starts : Tensor of shape (n, T+1, d)
-        Initial curves with ``LEVELS[0][0]`` segments.
+    starts : list of (Tensor of shape (k,), Tensor of shape (k, T+1, d))
+        Pairs and initial curves for them, with ``LEVELS[0][0]`` segments; the first entry is
+        for all pairs. The best is refined.
     tol : float
         Relative tolerance of the length.
     max_iter : int
@@ -34,7 +35,7 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
     -------
     Geodesics
     """
-    n, _, d = starts.shape
+    n, d = a.shape
     n_points = LEVELS[-1][0] * 2 + 1
     points, arc_length = a.new_zeros(n, n_points, d), a.new_zeros(n, n_points)
     lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
@@ -42,18 +43,22 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
     n_iter = torch.zeros(n, dtype=torch.long, device=a.device)
 
     same = (a == b).all(-1)
+    # Points that differ by rounding alone may embed as one.
+    size = torch.maximum(a.abs(), b.abs()).amax(-1)
+    near = (a - b).abs().amax(-1) <= 1e3 * torch.finfo(a.dtype).eps * size
     points[same] = a[same][:, None]
     lengths[same], errors[same] = 0.0, 0.0
     status[same] = Status.CONVERGED
 
     active = torch.nonzero(~same).squeeze(1)
-    nodes = starts[active]
     for level, (n_segments, n_sub) in enumerate(LEVELS):
         if len(active) == 0:
             break
-        if level > 0:
-            nodes = curves.smooth(nodes, n_segments // (nodes.shape[1] - 1))
-        relaxed = relax(embed, nodes, n_sub, ENERGY_TOL * tol, max_iter)
+        if level == 0:
+            relaxed = relax_best(embed, starts, n_sub, ENERGY_TOL * tol, max_iter).rows(active)
+        else:
+            nodes = curves.smooth(nodes, 2)
+            relaxed = relax(embed, nodes, n_sub, ENERGY_TOL * tol, max_iter)
         nodes = relaxed.nodes
         shape, length, arc = _measure(embed, nodes, n_segments)
         # On the first level the polyline's own error stands in for the change of length.
@@ -70,7 +75,7 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
         settled = errors[active] <= tol * length
         code = torch.where(settled, Status.CONVERGED, Status.UNRESOLVED)
         code[settled & ~relaxed.converged] = Status.MAX_ITER
-        code[flat] = Status.DEGENERATE
+        code[flat] = torch.where(near[active[flat]], Status.CONVERGED, Status.DEGENERATE)
         code[broken] = Status.NOT_FINITE
         status[active] = code
         go_on = ~(settled & relaxed.converged) & ~flat & ~broken

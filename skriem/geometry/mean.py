@@ -86,7 +86,7 @@ def _eliminate_inner(model):
 
 
 def frechet_means(embed, nodes, n_sub, groups, weights, n_groups, rtol, max_iter):
-    """Weighted Fréchet mean of every group, from curves that end at first guesses.
+    """Weighted Fréchet mean of every group, from geodesics to first guesses.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def frechet_means(embed, nodes, n_sub, groups, weights, n_groups, rtol, max_iter
     converged : Tensor of shape (n_groups,) bool
         Whether a further step promises less than `rtol` of the group's weighted energy.
     """
-    nodes, energy, _, _ = relax(embed, nodes, n_sub, rtol, max_iter)
+    energy = discrete_energy(embed, nodes, n_sub)
     converged = torch.zeros(n_groups, dtype=torch.bool, device=nodes.device)
     for _ in range(max_iter):
         nodes, energy, predicted = mean_step(

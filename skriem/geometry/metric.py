@@ -14,10 +14,13 @@ from .geodesics import LEVELS, solve_geodesics
 from .graph import attach, build_graph, graph_distances, shortest_paths
 from .jacobian import linearise
 from .mean import frechet_means
+from .relax import relax_best
 from .solution import Geodesics
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 2)
+# A start this many times as long as another is not tried.
+HOPELESS = 1.5
 
 
 class ConvergenceWarning(UserWarning):
@@ -230,7 +233,9 @@ class PullbackMetric:
         average = (weights[:, None] * Z).sum(0) / weights.sum()
         guess = Z[(Z - average).square().sum(1).argmin()]
         n_segments, n_sub = MEAN_LEVEL
-        nodes = self.starts(Z, guess.expand_as(Z), n_segments)
+        nodes = relax_best(
+            self._embed, self.starts(Z, guess.expand_as(Z), n_segments), n_sub, tol, max_iter
+        ).nodes
         groups = torch.zeros(len(Z), dtype=torch.long, device=Z.device)
         nodes, _, converged = frechet_means(
             self._embed, nodes, n_sub, groups, weights, 1, tol, max_iter
@@ -268,17 +273,29 @@ class PullbackMetric:
         return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(A))
 
     def starts(self, a, b, n_segments):
-        """First curves for tensors of pairs: the shorter of straight line and graph path."""
+        """Where to start looking for geodesics between the rows of two tensors.
+
+        The straight line and the shortest path through the graph, unless one of them is so
+        much longer that it cannot be expected to end as the shorter one.
+
+        Returns
+        -------
+        list of (Tensor of shape (k,), Tensor of shape (k, n_segments + 1, n_dims))
+            Rows and their curves; the first entry has all rows.
+        """
+        rows = torch.arange(len(a), device=a.device)
         lines = curves.straight(a, b, n_segments)
         if self.graph is None or not len(a):
-            return lines
+            return [(rows, lines)]
         tied = (attach(self._embed, self.graph, z.cpu().double().numpy()) for z in (a, b))
         paths = shortest_paths(self.graph, *tied, n_segments).to(a)
         n_sub = max(2, 32 // n_segments)
         line_length, _ = curves.measure(self._embed, curves.subdivide(lines, n_sub))
         path_length, _ = curves.measure(self._embed, curves.subdivide(paths, n_sub))
-        use = path_length < line_length
-        return torch.where(use[:, None, None], paths, lines)
+        only_path = path_length * HOPELESS < line_length
+        both = ~only_path & (path_length <= line_length * HOPELESS)
+        first = torch.where(only_path[:, None, None], paths, lines)
+        return [(rows, first), (rows[both], paths[both])]
 
     # Containers --------------------------------------------------------------------------
 

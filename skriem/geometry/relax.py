@@ -11,23 +11,14 @@ import torch
 from .energy import discrete_energy, linearise_energy
 from .tridiagonal import eliminate, substitute
 
-# Matrices to try in turn, as (share of the curvature part, damping), until one is positive
-# definite and its step lowers the energy. Newton's own comes first; the Gauss-Newton matrix is
-# always positive semi-definite but, on its own, slow: it takes the bending of the embedding for
-# stiffness of the geometry.
-ATTEMPTS = (
-    (1.0, 0.0),
-    (0.95, 0.0),
-    (0.9, 0.0),
-    (0.8, 0.0),
-    (0.6, 0.0),
-    (0.3, 0.0),
-    (0.0, 0.0),
-    (0.0, 0.01),
-    (0.0, 0.1),
-    (0.0, 1.0),
-    (0.0, 10.0),
-    (0.0, 100.0),
+# Matrices to try, as (share of the curvature part, damping), in rounds: Newton's own first,
+# then, for curves where it leads nowhere, all of a round at once, of which the best step is
+# taken. The Gauss-Newton matrix (share 0) is always positive semi-definite but, on its own,
+# slow: it takes the bending of the embedding for stiffness of the geometry.
+ROUNDS = (
+    ((1.0, 0.0),),
+    ((0.95, 0.0), (0.9, 0.0), (0.8, 0.0), (0.6, 0.0), (0.3, 0.0), (0.0, 0.0)),
+    ((0.0, 0.01), (0.0, 0.1), (0.0, 1.0), (0.0, 10.0), (0.0, 100.0)),
 )
 
 
@@ -38,6 +29,10 @@ class Relaxed(NamedTuple):
     energy: torch.Tensor  # (B,)
     converged: torch.Tensor  # (B,) bool
     n_iter: torch.Tensor  # (B,) int
+
+    def rows(self, index):
+        """The same for some of the curves."""
+        return Relaxed(*(field[index] for field in self))
 
 
 def relax(embed, nodes, n_sub, rtol, max_iter):
@@ -77,6 +72,32 @@ def relax(embed, nodes, n_sub, rtol, max_iter):
     return Relaxed(nodes, energy, converged, n_iter)
 
 
+def relax_best(embed, starts, n_sub, rtol, max_iter):
+    """Relax several starting curves of every pair and keep the one of lowest energy.
+
+    Parameters
+    ----------
+    starts : list of (Tensor of shape (b,), Tensor of shape (b, T+1, d))
+        Rows of the batch and their starting curves; the first entry has all rows.
+
+    Returns
+    -------
+    Relaxed
+        Iterations are those of all starts together.
+    """
+    tried = relax(embed, torch.cat([nodes for _, nodes in starts]), n_sub, rtol, max_iter)
+    first, device = len(starts[0][0]), tried.energy.device
+    best = torch.arange(first, device=device)
+    n_iter = tried.n_iter[:first].clone()
+    for part, _ in starts[1:]:
+        candidate = torch.arange(first, first + len(part), device=device)
+        better = ~(tried.energy[best[part]] <= tried.energy[candidate])
+        n_iter[part] += tried.n_iter[candidate]
+        best[part[better]] = candidate[better]
+        first += len(part)
+    return Relaxed(tried.nodes[best], tried.energy[best], tried.converged[best], n_iter)
+
+
 def inner_step(model, share, damping):
     """Step of the inner nodes with the ends held.
 
@@ -85,9 +106,9 @@ def inner_step(model, share, damping):
     Parameters
     ----------
     model : Linearised
-    share : float
+    share : Tensor of shape (B,)
         How much of the Hessian's curvature part to use.
-    damping : float
+    damping : Tensor of shape (B,)
 
     Returns
     -------
@@ -97,6 +118,7 @@ def inner_step(model, share, damping):
     definite : Tensor of shape (B,) bool
         Whether the matrix was positive definite, so that the step leads to a minimum.
     """
+    share, damping = share[:, None, None, None], damping[:, None, None, None]
     gradient = model.gradient[:, 1:-1]
     diagonal = regularised((1.0 + damping) * model.diagonal[:, 1:-1])
     diagonal = diagonal + share * model.curvature_diagonal[:, 1:-1]
@@ -129,21 +151,27 @@ def _descend(embed, model, nodes, energy, active, n_sub):
     n = len(active)
     predicted = torch.full_like(energy[active], torch.inf)
     accepted = torch.zeros(n, dtype=torch.bool, device=nodes.device)
-    for share, damping in ATTEMPTS:
+    for options in ROUNDS:
         # A rejected step that promised next to nothing is rounding, not a failure.
         left = torch.nonzero(~accepted & (predicted > 1e-13 * energy[active])).squeeze(1)
         if len(left) == 0:
             break
-        part = model if len(left) == n else model.rows(left)
-        step, decrease, definite = inner_step(part, share, damping)
-        left, step, decrease = left[definite], step[definite], decrease[definite]
-        predicted[left] = torch.minimum(predicted[left], decrease)
-        curves = active[left]
-        trial = nodes[curves]
+        rows = left.repeat(len(options))
+        share, damping = energy.new_tensor(options).repeat_interleave(len(left), dim=0).unbind(1)
+        step, decrease, definite = inner_step(model.rows(rows), share, damping)
+        trial = nodes[active[rows]]
         trial[:, 1:-1] += step
-        trial_energy = discrete_energy(embed, trial, n_sub)
-        better = trial_energy < energy[curves]
-        nodes[curves[better]] = trial[better]
-        energy[curves[better]] = trial_energy[better]
+        trial_energy = torch.full_like(decrease, torch.inf)
+        if definite.any():
+            trial_energy[definite] = discrete_energy(embed, trial[definite], n_sub)
+        trial_energy = trial_energy.nan_to_num(nan=torch.inf).unflatten(0, (len(options), -1))
+        decrease = torch.where(definite, decrease, torch.inf).unflatten(0, (len(options), -1))
+        predicted[left] = torch.minimum(predicted[left], decrease.amin(0))
+
+        lowest, option = trial_energy.min(0)
+        better = lowest < energy[active[left]]
+        chosen = (option * len(left) + torch.arange(len(left), device=nodes.device))[better]
+        nodes[active[left[better]]] = trial[chosen]
+        energy[active[left[better]]] = lowest[better]
         accepted[left[better]] = True
     return predicted, accepted

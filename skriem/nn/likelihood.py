@@ -11,6 +11,9 @@ BUDGET = 2**24
 def importance_log_likelihood(x, mean, log_variance, embedding, n_samples, generator):
     """Estimate log p(x_i) = log E_q [p(x_i | z) p(z) / q(z)] with codes from q.
 
+    All rows share the same standard normal draws, so that a row's value does not depend on
+    which other rows it is asked with.
+
     Parameters
     ----------
     x : Tensor of shape (n, m)
@@ -27,15 +30,14 @@ def importance_log_likelihood(x, mean, log_variance, embedding, n_samples, gener
     """
     size = max(1, BUDGET // (n_samples * x.shape[1]))
     results = []
+    noise = torch.randn(n_samples, mean.shape[1], generator=generator, dtype=x.dtype)
     for rows in torch.arange(len(x)).split(size):
-        shape = (len(rows), n_samples, mean.shape[1])
-        noise = torch.randn(shape, generator=generator, dtype=x.dtype)
         z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise
         log_proposal = -0.5 * (noise.square() + log_variance[rows, None]).sum(-1)
         log_prior = -0.5 * z.square().sum(-1)
         flat = z.flatten(0, 1)
-        std = embedding.std(flat).unflatten(0, shape[:2])
-        error = (x[rows, None] - embedding.mean(flat).unflatten(0, shape[:2])) / std
+        std = embedding.std(flat).unflatten(0, z.shape[:2])
+        error = (x[rows, None] - embedding.mean(flat).unflatten(0, z.shape[:2])) / std
         log_data = -(0.5 * error.square() + std.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
         log_weights = log_data + log_prior - log_proposal
         results.append(torch.logsumexp(log_weights, dim=1) - math.log(n_samples))

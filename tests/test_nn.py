@@ -1,0 +1,181 @@
+"""Networks: derivatives against automatic differentiation, likelihoods against closed forms."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from skriem.nn.embedding import DecoderEmbedding
+from skriem.nn.mlp import ACTIVATIONS, init_mlp, linearise_mlp, mlp
+from skriem.nn.precision import (
+    bandwidth_rates,
+    fit_rbf_weights,
+    linearise_rbf_std,
+    rbf_features,
+    rbf_precision,
+)
+from skriem.nn.train import train
+
+
+def normal(*shape, seed=0):
+    return torch.as_tensor(np.random.default_rng(seed).normal(size=shape))
+
+
+def check_linearised(function, z, linearised, weights):
+    value, jacobian, curvature = linearised
+    torch.testing.assert_close(value, function(z))
+    found = curvature(weights)
+    for i in range(len(z)):
+        expected = torch.autograd.functional.jacobian(lambda x: function(x[None])[0], z[i])
+        torch.testing.assert_close(jacobian[i], expected.T)
+        hessian = torch.autograd.functional.hessian(
+            lambda x, i=i: weights[i] @ function(x[None])[0], z[i]
+        )
+        torch.testing.assert_close(found[i], hessian)
+
+
+def random_layers(sizes, seed=0):
+    d, m = sizes[0], sizes[-1]
+    layers = [(normal(m, d, seed=seed), normal(m, seed=seed + 1))]
+    for k, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:])):
+        layers.append((normal(fan_out, fan_in, seed=seed + 2 + k), normal(fan_out, seed=9 + k)))
+    return layers
+
+
+def random_precision(n_centers, d, m):
+    return {
+        "centers": normal(n_centers, d),
+        "rates": normal(n_centers, seed=1).exp(),
+        "weights": normal(m, n_centers, seed=2).exp(),
+        "floor": 0.1 * normal(m, seed=3).exp(),
+    }
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_mlp_derivatives(activation):
+    layers, z = random_layers([2, 5, 4, 3]), normal(6, 2)
+    check_linearised(
+        lambda x: mlp(x, layers, activation),
+        z,
+        linearise_mlp(z, layers, activation),
+        normal(6, 3, seed=5),
+    )
+
+
+def test_rbf_derivatives():
+    parts, z = random_precision(7, 2, 3).values(), normal(6, 2, seed=8)
+    check_linearised(
+        lambda x: rbf_precision(x, *parts).rsqrt(),
+        z,
+        linearise_rbf_std(z, *parts),
+        normal(6, 3, seed=5),
+    )
+
+
+@pytest.mark.parametrize("with_precision", [True, False])
+def test_embedding_derivatives_and_fingerprint(with_precision):
+    layers = [tuple(part.numpy() for part in pair) for pair in random_layers([2, 5, 3])]
+    precision = {k: v.numpy() for k, v in random_precision(7, 2, 3).items()}
+    arguments = [layers, "tanh", np.arange(3.0), 2.5, 0.7, precision if with_precision else None]
+    embedding, z = DecoderEmbedding(*arguments), normal(6, 2, seed=8)
+    weights = normal(6, 6 if with_precision else 3, seed=5)
+    check_linearised(embedding, z, embedding.linearise(z), weights)
+    assert embedding(z.float()).dtype == torch.float32
+
+    for twin in (pickle.loads(pickle.dumps(embedding)), copy.deepcopy(embedding)):
+        assert twin.fingerprint == embedding.fingerprint
+        torch.testing.assert_close(twin(z), embedding(z), rtol=0, atol=0)
+    arguments[3] = 2.6
+    assert DecoderEmbedding(*arguments).fingerprint != embedding.fingerprint
+
+
+def test_networks_start_as_their_skip_connection():
+    skip = normal(3, 2), normal(3)
+    layers = init_mlp([2, 8, 3], skip, torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = normal(5, 2)
+    torch.testing.assert_close(mlp(z, layers, "tanh"), z @ skip[0].T + skip[1])
+
+
+def test_precision_recovers_the_noise_of_its_samples():
+    rng = np.random.default_rng(0)
+    z = torch.as_tensor(np.repeat([[0.0], [10.0]], 4000, axis=0))
+    std = torch.as_tensor([[1.0, 2.0], [3.0, 0.5]])
+    labels = torch.arange(2).repeat_interleave(4000)
+    residual = std[labels] * torch.as_tensor(rng.normal(size=(8000, 2)))
+    features = rbf_features(z, torch.tensor([[0.0], [10.0]]).double(), torch.ones(2).double())
+    ones = torch.ones(8000, dtype=torch.float64)
+    weights, floor = fit_rbf_weights(features, residual.square(), ones, contrast=100.0)
+    found = (features @ weights.T + floor).rsqrt()
+    torch.testing.assert_close(found[[0, 4000]], std.double(), rtol=0.03, atol=0)
+    assert (weights > 0).all()
+
+
+def test_noise_far_away_is_the_contrast_times_the_typical_noise():
+    z, noise = normal(200, 2), 0.3 * torch.ones(200, 4, dtype=torch.float64)
+    ones, rates = torch.ones(200, dtype=torch.float64), torch.ones(5, dtype=torch.float64)
+    weights, floor = fit_rbf_weights(rbf_features(z, z[:5], rates), noise, ones, contrast=30.0)
+    far = rbf_precision(torch.full((1, 2), 1e3).double(), z[:5], rates, weights, floor).rsqrt()
+    torch.testing.assert_close(far, 30.0 * noise[:1].sqrt())
+
+
+def test_fitting_the_precision_lowers_the_loss():
+    z = normal(300, 2)
+    noise = (normal(300, 3, seed=1) * (1 + z[:, :1].abs())).square() + 1e-3
+    features = rbf_features(z, z[:20], torch.full((20,), 2.0).double())
+    ones = torch.ones(300, dtype=torch.float64)
+
+    def loss(max_iter):
+        weights, floor = fit_rbf_weights(features, noise, ones, 30.0, max_iter=max_iter, tol=0.0)
+        precision = features @ weights.T + floor
+        return (precision * noise - precision.log()).mean().item()
+
+    losses = [loss(n) for n in (1, 5, 25, 100)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_bandwidths():
+    z = torch.tensor([[0.0], [2.0], [10.0], [14.0], [30.0]]).double()
+    centers, labels = torch.tensor([[1.0], [12.0], [30.0]]).double(), torch.tensor([0, 0, 1, 1, 2])
+    ones = torch.ones(5, dtype=torch.float64)
+    found = bandwidth_rates(z, ones, labels, centers, bandwidth=2.0)
+    # Mean distances 1 and 2; the single point takes the smallest width.
+    torch.testing.assert_close(found, 0.5 / torch.tensor([2.0, 4.0, 2.0]).double() ** 2)
+
+
+def small_training(x, **options):
+    generator = torch.Generator().manual_seed(0)
+    skip = torch.zeros(4, 6), torch.zeros(4)
+    encoder = init_mlp([6, 8, 4], skip, generator)
+    decoder = init_mlp([2, 8, 6], (torch.zeros(6, 2), torch.zeros(6)), generator)
+    settings = dict(
+        n_outputs=6,
+        batch_size=16,
+        learning_rate=1e-2,
+        weight_decay=0.0,
+        max_iter=40,
+        warm_up=5,
+        tol=0.0,
+        n_iter_no_change=40,
+        generator=generator,
+    )
+    history = train(x, torch.ones(len(x)), encoder, decoder, "tanh", **{**settings, **options})
+    return history, encoder
+
+
+def test_training_lowers_the_loss_and_repeats_bit_for_bit():
+    x = (normal(64, 2) @ normal(2, 6, seed=1)).float()
+    (first, weights), (second, again) = small_training(x), small_training(x)
+    assert first.loss[-1] < first.loss[0] - 1.0
+    assert first.loss == second.loss
+    assert all((a[0] == b[0]).all() for a, b in zip(weights, again))
+
+
+def test_training_stops_when_nothing_improves():
+    x = normal(64, 6).float()
+    history, _ = small_training(x, tol=1e6, n_iter_no_change=3)
+    assert history.converged
+    assert len(history.loss) == 5 + 1 + 3
+    held_out, _ = small_training(x, held_out=(x[:16], torch.ones(16)))
+    assert len(held_out.validation_loss) == len(held_out.loss)
