@@ -62,7 +62,7 @@ class RiemannianKMeans(
         "random", 1 otherwise.
     max_iter : int, default=300
         Largest number of iterations of a single run.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         A run ends when an iteration lowers the inertia by less than this fraction.
     random_state : int, RandomState instance or None, default=None
         Determines seeding, and the encoder if one is fitted and has none of its own.
@@ -124,7 +124,7 @@ class RiemannianKMeans(
         init="k-means++",
         n_init="auto",
         max_iter=300,
-        tol=1e-4,
+        tol=1e-3,
         random_state=None,
         verbose=0,
         n_jobs=None,

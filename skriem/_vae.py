@@ -99,6 +99,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._check_parameters()
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         X, weights = distinct_rows(X, check_weights(sample_weight, X))
+        if len(X) < 2:
+            raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues()
         if not warm:

@@ -19,11 +19,11 @@ from .graph import attach, graph_distances
 from .mean import group_sums, mean_step
 from .relax import relax_best
 
-LEVEL = (16, 2)
+LEVEL = (8, 4)
 RTOL = 1e-3
 MAX_ITER = 30
 # Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
-MARGIN = 0.02
+MARGIN = 0.03
 
 
 class Curves(NamedTuple):
@@ -33,6 +33,7 @@ class Curves(NamedTuple):
     nodes: torch.Tensor  # (n, T+1, d)
     energy: torch.Tensor  # (n,)
     bounds: torch.Tensor  # (n, k): no curve to that centre is shorter
+    between: torch.Tensor  # (k, k): no curve between these centres is shorter
 
 
 class Clustering(NamedTuple):
@@ -83,24 +84,27 @@ def assign(metric, z, centers):
     labels = metric.path_lengths(z, centers).argmin(1)
     nodes, energy = _connect(metric, z, centers[labels])
     ends = metric.embed(centers)
-    bounds = torch.cdist(metric.embed(z), ends)
-    return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds))
+    bounds, between = torch.cdist(metric.embed(z), ends), torch.cdist(ends, ends)
+    return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds, between))
 
 
 def reassign(metric, z, centers, current):
     """Move points to centres that turn out to be nearer than their present one."""
-    labels, nodes, energy, bounds = (field.clone() for field in current)
-    n_clusters = len(centers)
-    i, j = torch.triu_indices(n_clusters, n_clusters, offset=1)
-    between = energy.new_zeros(n_clusters, n_clusters)
-    between[i, j] = _connect(metric, centers[i], centers[j])[1].sqrt()
-    between = between + between.T
-
+    labels, nodes, energy, bounds, between = (field.clone() for field in current)
     distance = energy.sqrt()[:, None]
-    bounds = torch.maximum(bounds, (1.0 - MARGIN) * between[labels] - distance)
-    bounds.scatter_(1, labels[:, None], distance)
-    rivals = bounds < distance
-    rivals.scatter_(1, labels[:, None], False)
+
+    def find_rivals():
+        found = torch.maximum(bounds, (1.0 - MARGIN) * between[labels] - distance)
+        found.scatter_(1, labels[:, None], distance)
+        rivals = found < distance
+        return found, rivals.scatter_(1, labels[:, None], False)
+
+    i, j = torch.triu_indices(len(centers), len(centers), offset=1)
+    bounds, rivals = find_rivals()
+    if rivals.sum() > len(i):
+        # Exact distances between the centres cost less than the rivals they exclude.
+        between[i, j] = between[j, i] = _connect(metric, centers[i], centers[j])[1].sqrt()
+        bounds, rivals = find_rivals()
     # The most promising rival first: what it wins spares the others.
     while rivals.any():
         rows = torch.nonzero(rivals.any(1)).squeeze(1)
@@ -112,7 +116,7 @@ def reassign(metric, z, centers, current):
         won = rows[closer]
         labels[won], nodes[won], energy[won] = rival[closer], rival_nodes[closer], rival_energy[closer]
         rivals[rows] &= bounds[rows] < energy[rows].sqrt()[:, None]
-    return Curves(labels, nodes, energy, bounds)
+    return Curves(labels, nodes, energy, bounds, between)
 
 
 def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
@@ -126,17 +130,18 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
     current = assign(metric, z, centers)
     history, converged = [], False
     while len(history) < max_iter:
-        labels, centers, current = reseed_empty(centers, current, z, weights)
+        centers, current = reseed_empty(centers, current, z, weights)
         nodes, energy, _ = mean_step(
-            metric._embed, current.nodes, current.energy, LEVEL[1], labels, weights, n_clusters
+            metric._embed, current.nodes, current.energy, LEVEL[1], current.labels, weights, n_clusters
         )
         moved = centers.clone()
-        moved[labels] = nodes[:, -1]
+        moved[current.labels] = nodes[:, -1]
         # The straight segment is no shorter than the geodesic between old and new centre.
         drift = curves.measure(metric._embed, curves.straight(centers, moved, 16))[0]
         bounds = (current.bounds - drift).clamp(min=0.0)
+        between = (current.between - drift - drift[:, None]).clamp(min=0.0)
         centers = moved
-        current = reassign(metric, z, centers, Curves(labels, nodes, energy, bounds))
+        current = reassign(metric, z, centers, Curves(current.labels, nodes, energy, bounds, between))
         history.append(float((weights * current.energy).sum()))
         if on_iteration is not None:
             on_iteration(len(history), history[-1])
@@ -148,20 +153,20 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
 
 def reseed_empty(centers, current, z, weights):
     """Give every centre without points the point that is worst served by its own."""
-    labels, nodes, energy, bounds = current
+    labels, nodes, energy, bounds, between = (field.clone() for field in current)
+    centers = centers.clone()
     counts = torch.bincount(labels, minlength=len(centers))
     for empty in torch.nonzero(counts == 0).squeeze(1).tolist():
         cost = weights * energy * (counts[labels] > 1)
         worst = int(cost.argmax())
         if not cost[worst] > 0:
             break
-        centers, labels, nodes = centers.clone(), labels.clone(), nodes.clone()
-        energy, bounds = energy.clone(), bounds.clone()
         counts[labels[worst]] -= 1
         counts[empty] = 1
         centers[empty], labels[worst], nodes[worst], energy[worst] = z[worst], empty, z[worst], 0.0
         bounds[:, empty] = 0.0
-    return labels, centers, Curves(labels, nodes, energy, bounds)
+        between[empty], between[:, empty] = 0.0, 0.0
+    return centers, Curves(labels, nodes, energy, bounds, between)
 
 
 def _connect(metric, a, b):

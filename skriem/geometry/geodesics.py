@@ -9,8 +9,9 @@ from .solution import Geodesics, Status
 # (segments, chords per segment), each with twice the segments of the one before: never fewer than 32 chords, so that even the coarse curve
 # pays for a narrow ridge.
 LEVELS = ((8, 4), (16, 2), (32, 2), (64, 2), (128, 2))
-# Points on which a finished curve is measured, at least.
-N_FINE = 128
+# Chords by which a curve is measured, at least: many more than it was relaxed with, so that
+# no curve passes for short by stepping over a ridge.
+N_FINE = 256
 # The length's error is second order in the curve's, so the energy need not be minimised
 # further than a fraction of the length's tolerance.
 ENERGY_TOL = 1e-2
@@ -36,7 +37,7 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
     Geodesics
     """
     n, d = a.shape
-    n_points = LEVELS[-1][0] * 2 + 1
+    n_points = 4 * LEVELS[-1][0] + 1
     points, arc_length = a.new_zeros(n, n_points, d), a.new_zeros(n, n_points)
     lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
     status = torch.full((n,), int(Status.UNRESOLVED), device=a.device)
@@ -57,7 +58,6 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
         if level == 0:
             relaxed = relax_best(embed, starts, n_sub, ENERGY_TOL * tol, max_iter).rows(active)
         else:
-            nodes = curves.smooth(nodes, 2)
             relaxed = relax(embed, nodes, n_sub, ENERGY_TOL * tol, max_iter)
         nodes = relaxed.nodes
         shape, length, arc = _measure(embed, nodes, n_segments)
@@ -79,13 +79,18 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
         code[broken] = Status.NOT_FINITE
         status[active] = code
         go_on = ~(settled & relaxed.converged) & ~flat & ~broken
-        active, nodes = active[go_on], nodes[go_on]
+        active = active[go_on]
+        # New nodes at constant measured speed: where the coarse curve took a ridge in one
+        # step, the finer one has nodes to climb it.
+        t = torch.linspace(0.0, 1.0, 2 * n_segments + 1, dtype=a.dtype, device=a.device)
+        nodes = curves.resample(shape[go_on], arc[go_on], t)
+        nodes[:, 0], nodes[:, -1] = a[active], b[active]
     return Geodesics(points, arc_length, lengths, errors, status, n_iter)
 
 
 def _measure(embed, nodes, n_segments):
     """The shorter of the polyline and the smooth curve through the nodes, measured finely."""
-    n_sub = max(2, N_FINE // n_segments)
+    n_sub = max(4, N_FINE // n_segments)
     polyline = curves.subdivide(nodes, n_sub)
     length, arc_length = curves.measure(embed, polyline)
     smooth = curves.smooth(nodes, n_sub)

@@ -18,7 +18,7 @@ from .relax import relax_best
 from .solution import Geodesics
 
 # Means are found on curves of this resolution (segments, chords per segment).
-MEAN_LEVEL = (16, 2)
+MEAN_LEVEL = (16, 4)
 # A start this many times as long as another is not tried.
 HOPELESS = 1.5
 

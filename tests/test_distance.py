@@ -1,0 +1,106 @@
+"""GeodesicDistance and the estimators that take its matrices."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import DBSCAN, AgglomerativeClustering
+from sklearn.datasets import make_moons
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+
+from skriem import GeodesicDistance, VAETransformer
+from skriem.geometry import PullbackMetric
+
+FLAT = PullbackMetric(lambda z: z, 2)
+
+
+def points(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 2))
+
+
+@pytest.mark.parametrize("method", ["exact", "auto"])
+def test_flat_space(method):
+    a, b = points(20), points(7, seed=1)
+    found = GeodesicDistance(FLAT, method=method).fit(a)
+    expected = np.linalg.norm(b[:, None] - a, axis=2)
+    np.testing.assert_allclose(found.transform(b), expected, rtol=1e-9)
+    np.testing.assert_allclose(found.pairwise(b, a), expected, rtol=1e-9)
+    np.testing.assert_allclose(found(b[0], a[3]), expected[0, 3], rtol=1e-9)
+    assert found.method_ == "exact"
+
+
+@pytest.mark.parametrize("method", ["exact", "graph"])
+def test_matrices_are_symmetric_with_zero_diagonal(digits_vae, method):
+    codes = digits_vae[1][:40]
+    D = GeodesicDistance(method=method).fit_transform(codes)
+    np.testing.assert_array_equal(D, D.T)
+    assert (np.diag(D) == 0).all()
+    assert (D[~np.eye(40, dtype=bool)] > 0).all()
+
+
+def test_graph_distances_are_upper_bounds(digits_vae):
+    codes = digits_vae[1][:60]
+    exact, graph = (GeodesicDistance(method=m).fit_transform(codes) for m in ("exact", "graph"))
+    off = ~np.eye(60, dtype=bool)
+    ratio = graph[off] / exact[off]
+    assert ratio.min() > 0.97
+    assert np.median(ratio) < 1.3
+
+
+def test_many_samples_go_through_the_graph(digits_vae):
+    assert GeodesicDistance().fit(digits_vae[1]).method_ == "graph"
+
+
+def test_processes_do_not_matter(digits_vae):
+    codes = digits_vae[1][:15]
+    one, two = (GeodesicDistance(n_jobs=n).fit_transform(codes) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_dbscan_in_a_pipeline():
+    X, y = make_moons(300, noise=0.05, random_state=0)
+    vae = VAETransformer(random_state=0)
+    D = make_pipeline(vae, GeodesicDistance()).fit_transform(X)
+    pipeline = make_pipeline(
+        VAETransformer(random_state=0),
+        GeodesicDistance(),
+        AgglomerativeClustering(2, metric="precomputed", linkage="average"),
+    )
+    assert adjusted_rand_score(y, pipeline.fit_predict(X)) > 0.9
+    labels = make_pipeline(
+        VAETransformer(random_state=0),
+        GeodesicDistance(),
+        DBSCAN(eps=np.quantile(D, 0.05), metric="precomputed"),
+    ).fit_predict(X)
+    assert labels.shape == (300,)
+
+
+def test_neighbors_classifier(digits):
+    X, y = digits
+    pipeline = make_pipeline(
+        VAETransformer(random_state=0, max_iter=60),
+        GeodesicDistance(),
+        KNeighborsClassifier(5, metric="precomputed"),
+    )
+    assert pipeline.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.9
+
+
+def test_as_a_metric_function(digits_vae, digits):
+    codes = np.asarray(digits_vae[1][:12])
+    distance = GeodesicDistance(digits_vae[0].metric_, method="exact").fit(codes)
+    classifier = KNeighborsClassifier(1, metric=distance, algorithm="brute")
+    classifier.fit(codes, digits[1][:12])
+    np.testing.assert_array_equal(classifier.predict(codes), digits[1][:12])
+
+
+def test_own_encoder_and_foreign_codes(digits, digits_vae):
+    X = digits[0][:40]
+    found = GeodesicDistance(VAETransformer(max_iter=5), random_state=0).fit(X)
+    assert found.transform(X[:3]).shape == (3, 40)
+    with pytest.raises(ValueError, match="another metric"):
+        found.transform(digits_vae[1])
+
+
+def test_bad_method():
+    with pytest.raises(ValueError, match="method must be"):
+        GeodesicDistance(FLAT, method="fast").fit(points(5))

@@ -1,0 +1,168 @@
+"""The metric on its way through pipelines, caches, searches and containers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import BaseEstimator, ClusterMixin, clone
+from sklearn.metrics import adjusted_rand_score, make_scorer
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
+from skriem._latent import find_metric
+
+
+def pipeline(memory=None, **vae):
+    return make_pipeline(
+        VAETransformer(random_state=0, **{"max_iter": 15, **vae}),
+        RiemannianKMeans(3, random_state=0),
+        memory=memory,
+    )
+
+
+@pytest.fixture
+def X(digits):
+    return digits[0][:150]
+
+
+@pytest.fixture
+def y(digits):
+    return digits[1][:150]
+
+
+def test_codes_bring_their_metric(X):
+    pipe = pipeline()
+    labels = pipe.fit_predict(X)
+    assert pipe[-1].metric_ is pipe[0].metric_
+    assert pipe[-1].encoder_ is None
+    np.testing.assert_array_equal(pipe.predict(X), labels)
+
+
+def test_refitting_leaves_no_old_metric_behind(X):
+    pipe = pipeline()
+    pipe.fit(X)
+    first = pipe[0].metric_
+    pipe.fit(X[:100])
+    assert pipe[-1].metric_ is pipe[0].metric_
+    assert pipe[-1].metric_ != first
+    twin = clone(pipe).fit(X)
+    assert twin[-1].metric_ == first
+
+
+def test_cold_and_warm_cache(X, tmp_path):
+    expected = pipeline().fit(X)
+    for _ in range(2):
+        pipe = pipeline(memory=str(tmp_path)).fit(X)
+        np.testing.assert_array_equal(pipe[-1].labels_, expected[-1].labels_)
+        assert pipe[-1].metric_ == expected[0].metric_
+        assert pipe[-1].encoder_ is None
+
+
+def test_cached_step_sees_a_change_of_the_metric_alone(X, tmp_path):
+    # The codes are the same for all bandwidths; only the geometry differs.
+    found = []
+    for bandwidth in (0.7, 1.0, 2.0):
+        steps = VAETransformer(random_state=0, max_iter=5, bandwidth=bandwidth), GeodesicDistance()
+        pipe = make_pipeline(*steps, FunctionTransformer(), memory=str(tmp_path)).fit(X[:40])
+        assert pipe[1].metric_ == pipe[0].metric_
+        found.append(pipe[:-1].transform(X[:40]))
+        np.testing.assert_allclose(found[-1], make_pipeline(*steps).fit_transform(X[:40]))
+    assert not np.allclose(found[0], found[1])
+    assert not np.allclose(found[1], found[2])
+
+
+def test_cross_validation_in_processes(X, y):
+    scorer = make_scorer(adjusted_rand_score)
+
+    def scores(n_jobs):
+        return cross_val_score(pipeline(), X, y, cv=3, scoring=scorer, n_jobs=n_jobs)
+
+    np.testing.assert_array_equal(scores(1), scores(2))
+
+
+def test_grid_search_gives_the_same_best_estimator_in_processes(X, y):
+    grid = {"vaetransformer__n_components": [2, 3], "riemanniankmeans__n_clusters": [2, 3]}
+
+    def search(n_jobs):
+        scorer = make_scorer(adjusted_rand_score)
+        return GridSearchCV(pipeline(), grid, scoring=scorer, cv=2, n_jobs=n_jobs).fit(X, y)
+
+    one, two = search(1), search(2)
+    assert one.best_params_ == two.best_params_
+    for column in ("mean_test_score", "rank_test_score"):
+        np.testing.assert_array_equal(one.cv_results_[column], two.cv_results_[column])
+    assert one.best_estimator_[0].metric_ == two.best_estimator_[0].metric_
+    np.testing.assert_array_equal(one.predict(X), two.predict(X))
+
+
+def test_cross_validation_on_codes_themselves(digits_vae, digits):
+    scorer = make_scorer(adjusted_rand_score)
+    codes, estimator = digits_vae[1], RiemannianKMeans(3, random_state=0)
+    one, two = (
+        cross_val_score(estimator, codes, digits[1], cv=2, scoring=scorer, n_jobs=n) for n in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    part, _ = train_test_split(codes, random_state=0)
+    assert find_metric(part) == find_metric(codes)
+
+
+@pytest.mark.parametrize("how", ["set_output", "set_config"])
+def test_pandas_output(X, how):
+    expected = pipeline().fit(X)[-1].labels_
+    pipe = pipeline()
+    if how == "set_output":
+        labels = pipe.set_output(transform="pandas").fit_predict(X)
+    else:
+        with sklearn.config_context(transform_output="pandas"):
+            labels = pipe.fit_predict(X)
+    np.testing.assert_array_equal(labels, expected)
+    assert pipe[-1].metric_ is pipe[0].metric_
+    assert list(pipe[-1].feature_names_in_) == ["vaetransformer0", "vaetransformer1"]
+
+
+def test_polars_output_is_refused_with_a_reason(X):
+    with pytest.raises(ValueError, match="polars frames cannot carry it"):
+        pipeline().set_output(transform="polars").fit(X)
+
+
+def test_pandas_input(X):
+    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(X.shape[1])])
+    np.testing.assert_array_equal(pipeline().fit_predict(frame), pipeline().fit_predict(X))
+
+
+def test_steps_that_return_rows_untouched_keep_the_metric(X):
+    vae = VAETransformer(random_state=0, max_iter=5)
+    pipe = make_pipeline(vae, FunctionTransformer(), "passthrough", RiemannianKMeans(2, random_state=0))
+    assert pipe.fit(X)[-1].metric_ is pipe[0].metric_
+
+
+def test_a_scaler_in_between_makes_data_of_codes(X):
+    pipe = make_pipeline(
+        VAETransformer(random_state=0, max_iter=5),
+        StandardScaler(),
+        RiemannianKMeans(2, metric=VAETransformer(max_iter=5), random_state=0),
+    ).fit(X)
+    assert pipe[-1].encoder_ is not None
+    assert pipe[-1].metric_ != pipe[0].metric_
+
+
+def test_weights_are_passed_on(X):
+    pipe = pipeline()
+    weights = np.linspace(0.1, 1.0, len(X))
+    pipe.fit(X, riemanniankmeans__sample_weight=weights, vaetransformer__sample_weight=weights)
+    assert pipe.score(X) < 0
+
+
+class Recorder(ClusterMixin, BaseEstimator):
+    """Keeps what it is given."""
+
+    def fit(self, X, y=None):
+        self.seen_ = X
+        return self
+
+
+def test_any_step_may_read_the_metric(X):
+    pipe = make_pipeline(VAETransformer(random_state=0, max_iter=5), Recorder()).fit(X)
+    assert find_metric(pipe[-1].seen_) is pipe[0].metric_

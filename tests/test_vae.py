@@ -1,0 +1,220 @@
+"""VAETransformer: what it learns, and that it does so the same way every time."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from skriem import VAETransformer
+
+X = load_iris().data
+
+
+def small(**parameters):
+    return VAETransformer(**{"max_iter": 20, "random_state": 0, **parameters})
+
+
+def test_same_seed_same_result_bit_for_bit(global_state):
+    a, b = small().fit(X), small().fit(X)
+    np.testing.assert_array_equal(a.transform(X), b.transform(X))
+    assert a.loss_curve_ == b.loss_curve_
+    assert a.metric_ == b.metric_
+    assert a.metric_ != small(random_state=1).fit(X).metric_
+
+
+def test_order_and_repetition_of_rows_do_not_matter():
+    weights = np.r_[np.full(50, 2.0), np.ones(50), np.zeros(50)]
+    repeated = np.concatenate([X[:100], X[:50]])[np.random.default_rng(0).permutation(150)]
+    weighted = small().fit(X, sample_weight=weights)
+    np.testing.assert_array_equal(weighted.transform(X), small().fit(repeated).transform(X))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kinds_of_input(dtype):
+    data = np.asfortranarray(X.astype(dtype))
+    data.flags.writeable = False
+    before = data.copy()
+    codes = small().fit(data).transform(data)
+    assert codes.dtype == dtype
+    np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize("factor", [1e-8, 1.0, 1e8])
+def test_the_unit_of_the_data_does_not_matter(factor):
+    vae, scaled = small().fit(X), small().fit(factor * X)
+    codes = np.asarray(vae.transform(X))
+    np.testing.assert_allclose(scaled.transform(factor * X), codes, atol=1e-3)
+    found = scaled.metric_.distance(codes[:5], codes[60:65])
+    np.testing.assert_allclose(found, factor * vae.metric_.distance(codes[:5], codes[60:65]), rtol=1e-2)
+
+
+def test_constant_columns_are_harmless():
+    data = np.column_stack([X, np.full(len(X), 7.0), np.zeros(len(X))])
+    vae = small().fit(data)
+    decoded = vae.inverse_transform(vae.transform(data))
+    assert np.isfinite(decoded).all()
+    assert np.abs(decoded[:, 4] - 7.0).max() < 0.5
+
+
+def test_more_codes_than_features():
+    vae = small(n_components=3).fit(X[:, :1])
+    assert vae.transform(X[:, :1]).shape == (150, 3)
+
+
+def test_reconstruction_beats_pca(digits):
+    data = digits[0]
+    vae = VAETransformer(random_state=0).fit(data)
+    pca = PCA(2).fit(data)
+    error = ((vae.inverse_transform(vae.transform(data)) - data) ** 2).mean()
+    assert error < 0.8 * ((pca.inverse_transform(pca.transform(data)) - data) ** 2).mean()
+
+
+def test_codes_keep_the_classes_apart(digits, digits_vae):
+    codes = np.asarray(digits_vae[1])
+    assert cross_val_score(KNeighborsClassifier(), codes, digits[1]).mean() > 0.93
+
+
+def test_noise_is_small_near_the_data_and_large_away_from_them(digits_vae):
+    vae, codes = digits_vae
+    spread = np.asarray(codes).std(0)
+    near = vae.metric_.embed(np.asarray(codes))[:, 64:].mean()
+    far = vae.metric_.embed(20.0 * spread[None])[:, 64:].mean()
+    assert far > 10 * near
+    assert vae.metric_.log_volume(np.asarray(codes)).max() < np.inf
+
+
+def test_constant_precision_gives_the_metric_of_the_mean(digits):
+    vae = small(precision="constant").fit(digits[0])
+    assert vae.metric_.embed(np.zeros((1, 2))).shape == (1, 64)
+    assert np.isfinite(vae.score(digits[0]))
+
+
+def test_likelihood_of_a_linear_gaussian_model():
+    rng = np.random.default_rng(0)
+    loadings = np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
+    data = rng.normal(size=(2000, 2)) @ loadings + 0.5 * rng.normal(size=(2000, 3))
+    covariance = loadings.T @ loadings + 0.25 * np.eye(3)
+    log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
+    exact = -0.5 * (np.einsum("ni,ij,nj->n", data, np.linalg.inv(covariance), data) + log_det)
+    vae = VAETransformer(precision="constant", random_state=0, max_iter=100).fit(data)
+    found = vae.score_samples(data, n_samples=500)
+    assert abs(found.mean() - exact.mean()) < 0.1
+    assert np.corrcoef(found, exact)[0, 1] > 0.9
+
+
+def test_more_importance_samples_do_not_lower_the_likelihood(digits_vae, digits):
+    few, many = (digits_vae[0].score_samples(digits[0], n).mean() for n in (1, 200))
+    assert many > few
+
+
+def test_sampling(digits, global_state):
+    vae = small(max_iter=60).fit(digits[0])
+    noisy = vae.sample(500, random_state=0)
+    assert noisy.shape == (500, 64)
+    np.testing.assert_array_equal(noisy, vae.sample(500, random_state=0))
+    smooth = vae.sample(500, noise=False, random_state=0)
+    assert noisy.var(axis=0).sum() > smooth.var(axis=0).sum()
+
+
+def test_warm_start_goes_on(digits):
+    vae = small(warm_start=True, max_iter=15).fit(digits[0])
+    first = vae.loss_curve_[-1]
+    vae.fit(digits[0])
+    assert vae.loss_curve_[0] < first + 1.0
+    assert vae.loss_curve_[-1] < first
+    vae.set_params(hidden_layer_sizes=(8,)).fit(digits[0])
+    assert vae.transform(digits[0]).shape == (300, 2)
+
+
+def test_partial_fit_learns_from_parts(digits):
+    vae = small()
+    for _ in range(10):
+        for part in np.array_split(digits[0], 3):
+            vae.partial_fit(part)
+    assert vae.n_iter_ == len(vae.loss_curve_) == 30
+    assert np.mean(vae.loss_curve_[-3:]) < np.mean(vae.loss_curve_[:3])
+    assert cross_val_score(
+        KNeighborsClassifier(), np.asarray(vae.transform(digits[0])), digits[1]
+    ).mean() > 0.8
+    assert vae.partial_fit(digits[0][:1]).n_iter_ == 31
+
+
+def test_early_stopping_holds_samples_out(digits):
+    vae = small(early_stopping=True, max_iter=300, n_iter_no_change=5).fit(digits[0])
+    assert vae.n_iter_ < 300
+    with pytest.raises(ValueError, match="early_stopping"):
+        small(early_stopping=True, validation_fraction=0.9).fit(X[:5])
+
+
+def test_fitted_state_is_arrays_and_pickles(digits_vae, digits):
+    vae, codes = digits_vae
+
+    def holds_tensor(value):
+        if isinstance(value, (list, tuple)):
+            return any(holds_tensor(part) for part in value)
+        return isinstance(value, (torch.Tensor, torch.nn.Module))
+
+    assert not any(holds_tensor(value) for value in vars(vae).values())
+    content = pickle.dumps(vae)
+    assert b"torch" not in content
+    for twin in (pickle.loads(content), copy.deepcopy(vae)):
+        np.testing.assert_array_equal(twin.transform(digits[0]), codes)
+        assert twin.metric_ == vae.metric_
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trained_on_cuda_used_without(digits):
+    vae = small(device="cuda").fit(digits[0])
+    twin = pickle.loads(pickle.dumps(vae)).set_params(device="cpu")
+    assert twin.transform(digits[0]).shape == (300, 2)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_components": 0},
+        {"n_components": 1.5},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (0,)},
+        {"activation": "relu"},
+        {"likelihood": "bernoulli"},
+        {"precision": "network"},
+        {"n_centers": 0},
+        {"bandwidth": 0.0},
+        {"contrast": 1.0},
+        {"alpha": -1.0},
+        {"batch_size": 0},
+        {"learning_rate_init": 0.0},
+        {"max_iter": 0},
+        {"tol": -1.0},
+        {"n_iter_no_change": 0},
+        {"validation_fraction": 1.0},
+    ],
+    ids=str,
+)
+def test_bad_parameters(parameters):
+    with pytest.raises((ValueError, TypeError), match=next(iter(parameters))):
+        VAETransformer(**parameters).fit(X)
+
+
+def test_bad_data(digits_vae):
+    with pytest.raises(ValueError, match="All rows of X are the same"):
+        small().fit(np.ones((10, 3)))
+    with pytest.raises(ValueError, match="Codes must have shape"):
+        digits_vae[0].inverse_transform(np.zeros((3, 5)))
+
+
+def test_diverged_training_says_so():
+    with pytest.raises(ValueError, match="learning_rate_init"):
+        small(learning_rate_init=1e30).fit(X)
+
+
+def test_verbose_reports(capsys):
+    small(max_iter=2, verbose=1).fit(X)
+    assert capsys.readouterr().out.count("epoch") == 2
