@@ -4,19 +4,18 @@ Clusters of MNIST
 
 The digits example on 10,000 images of MNIST. Reads a local ``.npz`` file with the arrays
 ``X_test`` and ``y_test`` if the environment variable ``SKRIEM_MNIST`` names one, and downloads
-the data from OpenML otherwise.
+the data from OpenML otherwise. The picture is written to ``mnist_clusters.png`` or the path
+given as argument.
 """
 
 import os
 import sys
-import time
 
 import numpy as np
-from clustering_report import plot_clusters, print_table
-from sklearn.cluster import KMeans
+from clustering_report import compare
 from sklearn.datasets import fetch_openml
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import VAETransformer
 
 
 def load_mnist():
@@ -32,22 +31,5 @@ def load_mnist():
 
 
 X, y = load_mnist()
-
-started = time.perf_counter()
 vae = VAETransformer(hidden_layer_sizes=(128, 64), random_state=0)
-codes = vae.fit_transform(X)
-print(f"trained the autoencoder on {len(X)} images in {time.perf_counter() - started:.1f} s")
-
-started = time.perf_counter()
-kmeans = RiemannianKMeans(n_clusters=10, random_state=0).fit(codes)
-print(f"clustered them by geodesic distance in {time.perf_counter() - started:.1f} s\n")
-
-print_table(
-    y,
-    {
-        "k-means on pixels": KMeans(n_clusters=10, random_state=0).fit_predict(X),
-        "k-means on codes": KMeans(n_clusters=10, random_state=0).fit_predict(codes),
-        "Riemannian k-means on codes": kmeans.labels_,
-    },
-)
-plot_clusters(vae.metric_, codes, kmeans, sys.argv[1] if sys.argv[1:] else "mnist_clusters.png")
+compare(X, y, vae, (sys.argv[1:] or ["mnist_clusters.png"])[0])

@@ -3,9 +3,10 @@
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import ConvergenceWarning
 
-from ._metric import MetricConsumerMixin, warn_unconverged
+from ._metric import MetricConsumerMixin
+from .geometry.metric import warn_unconverged
 
 # With method="auto", the distances to more samples than this are measured through the graph.
 MAX_EXACT_SAMPLES = 100
@@ -82,9 +83,7 @@ class GeodesicDistance(
         self
         """
         if self.method not in ("auto", "exact", "graph"):
-            raise ValueError(
-                f"method must be 'auto', 'exact' or 'graph', got {self.method!r}."
-            )
+            raise ValueError(f"method must be 'auto', 'exact' or 'graph', got {self.method!r}.")
         values, _ = self._fit_metric(X)
         self.X_fit_ = self._embed_values(values)
         self.method_ = self.method
@@ -141,5 +140,5 @@ class GeodesicDistance(
             for rows, columns in zip(np.array_split(i, n_jobs), np.array_split(j, n_jobs))
         )
         for part in parts:
-            warn_unconverged(part)
+            warn_unconverged(part, ConvergenceWarning)
         return np.concatenate([part.length for part in parts])

@@ -15,9 +15,10 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
-from ._metric import MetricConsumerMixin, warn_unconverged
+from ._metric import MetricConsumerMixin
 from ._rows import check_weights, distinct_rows
 from .geometry import clustering
+from .geometry.metric import warn_unconverged
 
 # Larger data sets settle on a sample of this size before the loop sees all of them.
 N_SAMPLE = 500
@@ -163,9 +164,7 @@ class RiemannianKMeans(
         values, rng = self._fit_metric(X, sample_weight)
         weights = check_weights(sample_weight, values)
         if self.n_clusters > len(values):
-            raise ValueError(
-                f"n_samples={len(values)} should be >= n_clusters={self.n_clusters}."
-            )
+            raise ValueError(f"n_samples={len(values)} should be >= n_clusters={self.n_clusters}.")
         rows, row_weights = distinct_rows(values, weights)
         points, point_weights = distinct_rows(self._embed_values(rows), row_weights)
         if len(points) < self.n_clusters:
@@ -288,7 +287,7 @@ class RiemannianKMeans(
     def _distances(self, points, labels):
         """Distances of the points to the centres with the given labels, (n,)."""
         geodesics = self.metric_.geodesic(points, self.cluster_centers_[labels], tol=TOL)
-        warn_unconverged(geodesics)
+        warn_unconverged(geodesics, ConvergenceWarning)
         return geodesics.length
 
     def _nearest(self, points):

@@ -1,10 +1,7 @@
 """The one rule by which estimators find the geometry of their input."""
 
-import warnings
-
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
@@ -120,14 +117,3 @@ class MetricConsumerMixin:
                 f"{type(self).__name__} uses ({metric!r}). Transform the data with the encoder "
                 "that was used in fit, or fit again."
             )
-
-
-def warn_unconverged(geodesics):
-    """Turn the statuses of a batch of geodesics into one warning with counts."""
-    failures = geodesics.summary()
-    if failures:
-        warnings.warn(
-            "Some geodesics did not converge. " + " ".join(failures),
-            ConvergenceWarning,
-            stacklevel=3,
-        )

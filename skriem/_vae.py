@@ -6,18 +6,23 @@ import numbers
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._latent import attach_metric
 from ._rows import check_weights, distinct_rows
+from ._vae_parts import (
+    arrays,
+    data_scale,
+    fit_precision,
+    pca_networks,
+    tensors,
+    torch_generator,
+)
 from .geometry import PullbackMetric
 from .nn.embedding import DecoderEmbedding
 from .nn.likelihood import importance_log_likelihood
-from .nn.mlp import ACTIVATIONS, init_mlp, mlp
-from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
+from .nn.mlp import ACTIVATIONS, mlp
 from .nn.train import NOISE_FLOOR, encode, train
 
 MAX_CENTERS = 64
@@ -104,8 +109,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues()
         if not warm:
-            self._init_scale(X, weights)
-            self._init_networks(X, weights, rng)
+            self._init(X, weights, rng)
         warm_up = 0 if warm else self.max_iter // 4
         history = self._train(X, weights, rng, self.max_iter, warm_up)
         self.loss_curve_ = history.loss
@@ -133,13 +137,16 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._check_parameters()
         first = not hasattr(self, "_encoder")
         X = validate_data(
-            self, X, dtype=[np.float64, np.float32], reset=first, ensure_min_samples=2 if first else 1
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            reset=first,
+            ensure_min_samples=2 if first else 1,
         )
         rng = check_random_state(self.random_state)
         weights = np.ones(len(X))
         if first:
-            self._init_scale(X, weights)
-            self._init_networks(X, weights, rng)
+            self._init(X, weights, rng)
             self.loss_curve_, self.n_iter_ = [], 0
         self.loss_curve_ = self.loss_curve_ + self._train(X, weights, rng, 1, 0).loss
         self.n_iter_ += 1
@@ -211,9 +218,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        generator = self._generator(check_random_state(self.random_state), torch.device("cpu"))
+        generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
         mean, log_variance = encode(
-            torch.as_tensor(self._scaled(X)), self._tensors(self._encoder), self.activation
+            torch.as_tensor(self._scaled(X)), tensors(self._encoder), self.activation
         )
         return importance_log_likelihood(
             torch.as_tensor(X), mean, log_variance, self._embedding, n_samples, generator
@@ -259,9 +266,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ("precision", ["constant", "rbf"]),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} must be one of {allowed}, got {getattr(self, name)!r}."
-                )
+                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
         for name in ("n_centers", "batch_size"):
             if getattr(self, name) != "auto":
                 check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
@@ -298,41 +303,14 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     # Training ----------------------------------------------------------------------------
 
-    def _init_scale(self, X, weights):
-        """Centre of the data and one common unit, so that distances keep their proportions."""
-        X = X.astype(np.float64)
-        self._center = np.average(X, axis=0, weights=weights)
-        variance = np.average((X - self._center) ** 2, axis=0, weights=weights)
-        # What rounding alone makes of a constant column is not variance.
-        varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(self._center)) ** 2
-        self._n_varying = max(1, int(varying.sum()))
-        self._scale = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
+    def _init(self, X, weights, rng):
+        self._center, self._scale, self._n_varying = data_scale(X, weights)
+        self._encoder, self._decoder = pca_networks(
+            self._scaled(X), weights, self.n_components, list(self.hidden_layer_sizes), rng
+        )
 
     def _scaled(self, X):
         return (X.astype(np.float64) - self._center) / self._scale
-
-    def _init_networks(self, X, weights, rng):
-        """Networks that start as principal component analysis, scaled to unit variance."""
-        n_features, d = X.shape[1], self.n_components
-        x = self._scaled(X) * np.sqrt(weights / weights.mean())[:, None]
-        pca = PCA(
-            n_components=min(d, *x.shape), random_state=rng.randint(2**31 - 1)
-        ).fit(x)
-        std = np.sqrt(pca.explained_variance_)
-        used = std > 1e-6
-        encode_skip, decode_skip = np.zeros((2 * d, n_features)), np.zeros((n_features, d))
-        components = pca.components_[used]
-        encode_skip[: len(components)] = components / std[used, None]
-        decode_skip[:, : len(components)] = components.T * std[used]
-        log_variance = np.r_[np.zeros(d), np.full(d, -2.0)]
-        hidden = list(self.hidden_layer_sizes)
-        generator = self._generator(rng, torch.device("cpu"))
-        self._encoder = _arrays(
-            init_mlp([n_features, *hidden, 2 * d], (encode_skip, log_variance), generator)
-        )
-        self._decoder = _arrays(
-            init_mlp([d, *hidden[::-1], n_features], (decode_skip, np.zeros(n_features)), generator)
-        )
 
     def _train(self, X, weights, rng, max_iter, warm_up):
         device = self._device()
@@ -352,8 +330,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = min(200, max(16, len(x) // 10))
-        encoder = self._tensors(self._encoder, torch.float32, device)
-        decoder = self._tensors(self._decoder, torch.float32, device)
+        encoder = tensors(self._encoder, torch.float32, device)
+        decoder = tensors(self._decoder, torch.float32, device)
         history = train(
             x,
             w,
@@ -368,7 +346,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             warm_up=warm_up,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
-            generator=self._generator(rng, device),
+            generator=torch_generator(rng, device),
             held_out=held_out,
             on_epoch=self._report if self.verbose else None,
         )
@@ -377,68 +355,48 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 "Training diverged: the loss is no longer finite. Lower learning_rate_init "
                 f"(now {self.learning_rate_init})."
             )
-        self._encoder, self._decoder = _arrays(encoder), _arrays(decoder)
+        self._encoder, self._decoder = arrays(encoder), arrays(decoder)
         return history
 
     def _report(self, epoch, loss):
         print(f"[VAETransformer] epoch {epoch + 1}, loss {loss:.6g}")
 
-    def _generator(self, rng, device):
-        return torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
-
     # Geometry ----------------------------------------------------------------------------
 
     def _fit_metric(self, X, weights, rng):
         """Precision network on the codes of the trained encoder, and the metric of it all."""
-        z = self._codes(X)
-        precision = None
+        codes, precision = self._codes(X), None
+        z, squared_errors = self._posterior_errors(X, rng)
+        weights = torch.as_tensor(weights)
         if self.precision == "rbf":
-            precision = self._fit_precision(X, z, weights, rng)
+            n_centers = self.n_centers
+            if n_centers == "auto":
+                n_centers = min(MAX_CENTERS, max(1, len(codes) // SAMPLES_PER_CENTER))
+            precision = fit_precision(
+                codes, z, squared_errors, weights, n_centers, self.bandwidth, self.contrast, rng
+            )
+        noise = float((weights @ squared_errors.mean(1) / weights.sum()).sqrt())
         self._embedding = DecoderEmbedding(
-            self._decoder, self.activation, self._center, self._scale, self._noise(X, z, weights),
-            precision,
+            self._decoder, self.activation, self._center, self._scale, noise, precision
         )
-        points = z.numpy()
+        points = codes.numpy()
         if len(points) > MAX_GRAPH_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
         self.metric_ = PullbackMetric(self._embedding, self.n_components, points)
         self._n_features_out = self.n_components
 
-    def _squared_residuals(self, X, z):
-        """Squared errors of the decoder's mean, in units of the scaled data, and the floor."""
-        mean = mlp(z, self._tensors(self._decoder), self.activation)
-        return (torch.as_tensor(self._scaled(X)) - mean).square() + NOISE_FLOOR**2
-
-    def _noise(self, X, z, weights):
-        """One constant noise level (standard deviation) for all outputs and codes."""
-        return float(np.sqrt(np.average(self._squared_residuals(X, z).mean(1), weights=weights)))
-
-    def _fit_precision(self, X, z, weights, rng):
-        n_centers = self.n_centers
-        if n_centers == "auto":
-            n_centers = min(MAX_CENTERS, max(1, len(z) // SAMPLES_PER_CENTER))
-        n_centers = min(n_centers, len(np.unique(z.numpy(), axis=0)))
-        kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
-        kmeans.fit(z.numpy(), sample_weight=weights)
-        centers = torch.as_tensor(kmeans.cluster_centers_)
-        labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
-        weights = torch.as_tensor(weights)
-        rates = bandwidth_rates(z, weights, labels, centers, self.bandwidth)
-        rbf_weights, floor = fit_rbf_weights(
-            rbf_features(z, centers, rates), self._squared_residuals(X, z), weights, self.contrast
-        )
-        found = {"centers": centers, "rates": rates, "weights": rbf_weights, "floor": floor}
-        return {name: value.numpy() for name, value in found.items()}
+    def _posterior_errors(self, X, rng):
+        """A code drawn from every row's posterior, and the decoder's squared errors there."""
+        x = torch.as_tensor(self._scaled(X))
+        mean, log_variance = encode(x, tensors(self._encoder), self.activation)
+        noise = torch.as_tensor(rng.standard_normal(mean.shape))
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        decoded = mlp(z, tensors(self._decoder), self.activation)
+        return z, (x - decoded).square() + NOISE_FLOOR**2
 
     def _codes(self, X):
         x = torch.as_tensor(self._scaled(X))
-        return encode(x, self._tensors(self._encoder), self.activation)[0]
-
-    def _tensors(self, layers, dtype=torch.float64, device=None):
-        return [
-            tuple(torch.tensor(part, dtype=dtype, device=device) for part in pair)
-            for pair in layers
-        ]
+        return encode(x, tensors(self._encoder), self.activation)[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -550,7 +508,3 @@ class VAETransformer(_VAE):
         return attach_metric(super().transform(X), self.metric_)
 
     transform.__doc__ = _VAE.transform.__doc__
-
-
-def _arrays(layers):
-    return [tuple(part.detach().cpu().numpy() for part in pair) for pair in layers]

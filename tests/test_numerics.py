@@ -30,13 +30,14 @@ def test_derivatives_of_any_function():
 
         expected = torch.autograd.functional.jacobian(at, z[i])
         torch.testing.assert_close(jacobian[i], expected.T)
-        hessian = torch.autograd.functional.hessian(lambda x: weights[i] @ at(x), z[i])
+        hessian = torch.autograd.functional.hessian(lambda x, w=weights[i]: w @ at(x), z[i])
         torch.testing.assert_close(curvature(weights)[i], hessian)
 
 
 def test_derivatives_of_a_map_that_ignores_a_coordinate():
     value, jacobian, curvature = linearise(lambda z: z[:, :1], normal(4, 2))
-    assert (jacobian[:, 1] == 0).all() and (jacobian[:, 0] == 1).all()
+    assert (jacobian[:, 1] == 0).all()
+    assert (jacobian[:, 0] == 1).all()
     assert (curvature(torch.ones(4, 1, dtype=torch.float64)) == 0).all()
 
 
@@ -103,7 +104,8 @@ def test_measured_length_is_fourth_order():
         points = torch.linspace(0, 2, n + 1, dtype=torch.float64)[None, :, None]
         return abs(curves.measure(circle, points)[0].item() - 2.0)
 
-    assert error(8) < 1e-4 and error(16) < error(8) / 14
+    assert error(8) < 1e-4
+    assert error(16) < error(8) / 14
 
 
 def test_resample_goes_at_constant_speed():
@@ -123,7 +125,8 @@ def test_graph_is_connected_and_bounds_distances_from_above():
     a, b = (attach(lambda z: z, graph, rng.normal(size=(5, 2))) for _ in range(2))
     straight = np.linalg.norm(a.points[:, None] - b.points, axis=2)
     found = graph_distances(graph, a, b)
-    assert (found >= straight - 1e-12).all() and (found < straight + 3.0).all()
+    assert (found >= straight - 1e-12).all()
+    assert (found < straight + 3.0).all()
 
 
 def test_shortest_paths_have_the_length_of_the_graph():

@@ -13,6 +13,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
 from skriem._latent import find_metric
 
+# Between clusters the decoders here are rough, and some geodesics through the gaps stay
+# unresolved: a warning that the tests of warnings look at, and the others do not.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Some geodesics did not converge:sklearn.exceptions.ConvergenceWarning"
+)
+
 
 def pipeline(memory=None, **vae):
     return make_pipeline(
@@ -24,12 +30,12 @@ def pipeline(memory=None, **vae):
 
 @pytest.fixture
 def X(digits):
-    return digits[0][:150]
+    return digits[0][:100]
 
 
 @pytest.fixture
 def y(digits):
-    return digits[1][:150]
+    return digits[1][:100]
 
 
 def test_codes_bring_their_metric(X):
@@ -44,7 +50,7 @@ def test_refitting_leaves_no_old_metric_behind(X):
     pipe = pipeline()
     pipe.fit(X)
     first = pipe[0].metric_
-    pipe.fit(X[:100])
+    pipe.fit(X[:70])
     assert pipe[-1].metric_ is pipe[0].metric_
     assert pipe[-1].metric_ != first
     twin = clone(pipe).fit(X)
@@ -65,10 +71,10 @@ def test_cached_step_sees_a_change_of_the_metric_alone(X, tmp_path):
     found = []
     for bandwidth in (0.7, 1.0, 2.0):
         steps = VAETransformer(random_state=0, max_iter=5, bandwidth=bandwidth), GeodesicDistance()
-        pipe = make_pipeline(*steps, FunctionTransformer(), memory=str(tmp_path)).fit(X[:40])
+        pipe = make_pipeline(*steps, FunctionTransformer(), memory=str(tmp_path)).fit(X[:20])
         assert pipe[1].metric_ == pipe[0].metric_
-        found.append(pipe[:-1].transform(X[:40]))
-        np.testing.assert_allclose(found[-1], make_pipeline(*steps).fit_transform(X[:40]))
+        found.append(pipe[:-1].transform(X[:20]))
+        np.testing.assert_allclose(found[-1], make_pipeline(*steps).fit_transform(X[:20]))
     assert not np.allclose(found[0], found[1])
     assert not np.allclose(found[1], found[2])
 
@@ -77,7 +83,7 @@ def test_cross_validation_in_processes(X, y):
     scorer = make_scorer(adjusted_rand_score)
 
     def scores(n_jobs):
-        return cross_val_score(pipeline(), X, y, cv=3, scoring=scorer, n_jobs=n_jobs)
+        return cross_val_score(pipeline(), X, y, cv=2, scoring=scorer, n_jobs=n_jobs)
 
     np.testing.assert_array_equal(scores(1), scores(2))
 
@@ -99,9 +105,10 @@ def test_grid_search_gives_the_same_best_estimator_in_processes(X, y):
 
 def test_cross_validation_on_codes_themselves(digits_vae, digits):
     scorer = make_scorer(adjusted_rand_score)
-    codes, estimator = digits_vae[1], RiemannianKMeans(3, random_state=0)
+    codes, estimator = digits_vae[1][:120], RiemannianKMeans(3, random_state=0)
     one, two = (
-        cross_val_score(estimator, codes, digits[1], cv=2, scoring=scorer, n_jobs=n) for n in (1, 2)
+        cross_val_score(estimator, codes, digits[1][:120], cv=2, scoring=scorer, n_jobs=n)
+        for n in (1, 2)
     )
     np.testing.assert_array_equal(one, two)
     part, _ = train_test_split(codes, random_state=0)
@@ -134,7 +141,9 @@ def test_pandas_input(X):
 
 def test_steps_that_return_rows_untouched_keep_the_metric(X):
     vae = VAETransformer(random_state=0, max_iter=5)
-    pipe = make_pipeline(vae, FunctionTransformer(), "passthrough", RiemannianKMeans(2, random_state=0))
+    pipe = make_pipeline(
+        vae, FunctionTransformer(), "passthrough", RiemannianKMeans(2, random_state=0)
+    )
     assert pipe.fit(X)[-1].metric_ is pipe[0].metric_
 
 

@@ -51,7 +51,9 @@ def test_the_unit_of_the_data_does_not_matter(factor):
     codes = np.asarray(vae.transform(X))
     np.testing.assert_allclose(scaled.transform(factor * X), codes, atol=1e-3)
     found = scaled.metric_.distance(codes[:5], codes[60:65])
-    np.testing.assert_allclose(found, factor * vae.metric_.distance(codes[:5], codes[60:65]), rtol=1e-2)
+    np.testing.assert_allclose(
+        found, factor * vae.metric_.distance(codes[:5], codes[60:65]), rtol=1e-2
+    )
 
 
 def test_constant_columns_are_harmless():
@@ -139,9 +141,12 @@ def test_partial_fit_learns_from_parts(digits):
             vae.partial_fit(part)
     assert vae.n_iter_ == len(vae.loss_curve_) == 30
     assert np.mean(vae.loss_curve_[-3:]) < np.mean(vae.loss_curve_[:3])
-    assert cross_val_score(
-        KNeighborsClassifier(), np.asarray(vae.transform(digits[0])), digits[1]
-    ).mean() > 0.8
+    assert (
+        cross_val_score(
+            KNeighborsClassifier(), np.asarray(vae.transform(digits[0])), digits[1]
+        ).mean()
+        > 0.8
+    )
     assert vae.partial_fit(digits[0][:1]).n_iter_ == 31
 
 

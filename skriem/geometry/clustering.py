@@ -16,7 +16,7 @@ import torch
 
 from . import curves
 from .graph import attach, graph_distances
-from .mean import group_sums, mean_step
+from .mean import mean_step
 from .relax import relax_best
 
 LEVEL = (8, 4)
@@ -114,7 +114,11 @@ def reassign(metric, z, centers, current):
         rivals[rows, rival] = False
         closer = rival_energy < energy[rows]
         won = rows[closer]
-        labels[won], nodes[won], energy[won] = rival[closer], rival_nodes[closer], rival_energy[closer]
+        labels[won], nodes[won], energy[won] = (
+            rival[closer],
+            rival_nodes[closer],
+            rival_energy[closer],
+        )
         rivals[rows] &= bounds[rows] < energy[rows].sqrt()[:, None]
     return Curves(labels, nodes, energy, bounds, between)
 
@@ -132,7 +136,13 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
     while len(history) < max_iter:
         centers, current = reseed_empty(centers, current, z, weights)
         nodes, energy, _ = mean_step(
-            metric._embed, current.nodes, current.energy, LEVEL[1], current.labels, weights, n_clusters
+            metric._embed,
+            current.nodes,
+            current.energy,
+            LEVEL[1],
+            current.labels,
+            weights,
+            n_clusters,
         )
         moved = centers.clone()
         moved[current.labels] = nodes[:, -1]
@@ -141,7 +151,9 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
         bounds = (current.bounds - drift).clamp(min=0.0)
         between = (current.between - drift - drift[:, None]).clamp(min=0.0)
         centers = moved
-        current = reassign(metric, z, centers, Curves(current.labels, nodes, energy, bounds, between))
+        current = reassign(
+            metric, z, centers, Curves(current.labels, nodes, energy, bounds, between)
+        )
         history.append(float((weights * current.energy).sum()))
         if on_iteration is not None:
             on_iteration(len(history), history[-1])

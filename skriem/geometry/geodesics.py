@@ -6,8 +6,8 @@ from . import curves
 from .relax import relax, relax_best
 from .solution import Geodesics, Status
 
-# (segments, chords per segment), each with twice the segments of the one before: never fewer than 32 chords, so that even the coarse curve
-# pays for a narrow ridge.
+# (segments, chords per segment), each with twice the segments of the one before. Never fewer
+# than 32 chords, so that even the coarse curve pays for a narrow ridge.
 LEVELS = ((8, 4), (16, 2), (32, 2), (64, 2), (128, 2))
 # Chords by which a curve is measured, at least: many more than it was relaxed with, so that
 # no curve passes for short by stepping over a ridge.
@@ -30,7 +30,7 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
     tol : float
         Relative tolerance of the length.
     max_iter : int
-        Gauss-Newton iterations at each resolution.
+        Newton iterations at each resolution.
 
     Returns
     -------
@@ -51,19 +51,17 @@ def solve_geodesics(embed, a, b, starts, tol, max_iter):
     lengths[same], errors[same] = 0.0, 0.0
     status[same] = Status.CONVERGED
 
-    active = torch.nonzero(~same).squeeze(1)
+    active, nodes = torch.nonzero(~same).squeeze(1), None
+    # Before there is a coarser curve, the polyline's own error stands in for the change.
+    relaxed = relax_best(embed, starts, LEVELS[0][1], ENERGY_TOL * tol, max_iter).rows(active)
+    lengths[active] = relaxed.energy.sqrt()
     for level, (n_segments, n_sub) in enumerate(LEVELS):
         if len(active) == 0:
             break
-        if level == 0:
-            relaxed = relax_best(embed, starts, n_sub, ENERGY_TOL * tol, max_iter).rows(active)
-        else:
+        if level > 0:
             relaxed = relax(embed, nodes, n_sub, ENERGY_TOL * tol, max_iter)
-        nodes = relaxed.nodes
-        shape, length, arc = _measure(embed, nodes, n_segments)
-        # On the first level the polyline's own error stands in for the change of length.
-        previous = relaxed.energy.sqrt() if level == 0 else lengths[active]
-        errors[active] = (length - previous).abs()
+        shape, length, arc = _measure(embed, relaxed.nodes, n_segments)
+        errors[active] = (length - lengths[active]).abs()
         lengths[active] = length
         n_sub = (n_points - 1) // (shape.shape[1] - 1)
         points[active] = curves.subdivide(shape, n_sub)

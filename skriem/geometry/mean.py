@@ -99,9 +99,7 @@ def frechet_means(embed, nodes, n_sub, groups, weights, n_groups, rtol, max_iter
     energy = discrete_energy(embed, nodes, n_sub)
     converged = torch.zeros(n_groups, dtype=torch.bool, device=nodes.device)
     for _ in range(max_iter):
-        nodes, energy, predicted = mean_step(
-            embed, nodes, energy, n_sub, groups, weights, n_groups
-        )
+        nodes, energy, predicted = mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups)
         nodes, energy, _, _ = relax(embed, nodes, n_sub, rtol, max_iter)
         converged = predicted <= rtol * group_sums(weights * energy, groups, n_groups)
         if converged.all():

@@ -27,6 +27,27 @@ class ConvergenceWarning(UserWarning):
     """Some geodesics or means did not converge."""
 
 
+class FrozenModule:
+    """A copy of a torch module, in evaluation mode, for inputs of any dtype on any device."""
+
+    def __init__(self, module):
+        self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
+        self._copies = {}
+        digest = hashlib.sha256(repr(self._module).encode())
+        for name, value in self._module.state_dict().items():
+            digest.update(name.encode() + value.numpy().tobytes())
+        self.fingerprint = digest.hexdigest()
+
+    def __call__(self, z):
+        key = (z.dtype, z.device)
+        if key not in self._copies:
+            self._copies[key] = copy.deepcopy(self._module).to(device=z.device, dtype=z.dtype)
+        return self._copies[key](z)
+
+    def __getstate__(self):
+        return {**self.__dict__, "_copies": {}}
+
+
 class PullbackMetric:
     """Riemannian metric that a differentiable map pulls back from Euclidean space.
 
@@ -77,9 +98,7 @@ class PullbackMetric:
     def __init__(self, embed, n_dims, points=None):
         if not callable(embed):
             raise TypeError(f"embed must be a function on torch tensors, got {embed!r}.")
-        if isinstance(embed, torch.nn.Module):
-            embed = copy.deepcopy(embed).eval().requires_grad_(False)
-        self._embed = embed
+        self._embed = FrozenModule(embed) if isinstance(embed, torch.nn.Module) else embed
         self.n_dims = int(n_dims)
         self.points = None
         if points is not None:
@@ -92,7 +111,7 @@ class PullbackMetric:
                 raise ValueError("points must be finite.")
             points.flags.writeable = False
             self.points = points
-        self.fingerprint = _fingerprint(embed)
+        self.fingerprint = getattr(self._embed, "fingerprint", None) or uuid.uuid4().hex
 
     # Identity ----------------------------------------------------------------------------
 
@@ -120,16 +139,18 @@ class PullbackMetric:
     # Pointwise ---------------------------------------------------------------------------
 
     def embed(self, Z):
-        """Embed points: (n, n_dims) -> (n, m)."""
-        Z, answer = self._enter(Z)
-        return answer(self._embed(Z))
+        """Embed points: (n, n_dims) -> (n, m). Gradients flow through tensors."""
+        points, answer = self._enter(Z)
+        return answer(self._embed(Z if isinstance(Z, torch.Tensor) else points))
 
+    @torch.no_grad()
     def tensor(self, Z):
         """Metric tensors at points, (n, n_dims, n_dims)."""
         Z, answer = self._enter(Z)
         jacobian = linearise(self._embed, Z)[1]
         return answer(jacobian @ jacobian.mT)
 
+    @torch.no_grad()
     def log_volume(self, Z):
         """Logarithm of the magnification factor, log sqrt(det M), (n,)."""
         Z, answer = self._enter(Z)
@@ -140,6 +161,7 @@ class PullbackMetric:
 
     # Pairs -------------------------------------------------------------------------------
 
+    @torch.no_grad()
     def geodesic(self, A, B, tol=1e-3, max_iter=100):
         """Shortest curves from the rows of `A` to the rows of `B`.
 
@@ -150,7 +172,7 @@ class PullbackMetric:
             Relative tolerance of the lengths. Curves are refined until their length changes
             by less.
         max_iter : int, default=100
-            Gauss-Newton iterations at each resolution.
+            Newton iterations at each resolution.
 
         Returns
         -------
@@ -191,6 +213,7 @@ class PullbackMetric:
         warn_unconverged(geodesics)
         return geodesics.length
 
+    @torch.no_grad()
     def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), (n, m)."""
         (A, answer) = self._enter(A)
@@ -207,6 +230,7 @@ class PullbackMetric:
         length = self.distance(A[i], B[j], tol=tol, max_iter=max_iter)
         return answer(length.reshape(len(A), len(B)))
 
+    @torch.no_grad()
     def frechet_mean(self, Z, sample_weight=None, tol=1e-6, max_iter=100):
         """Point with the least weighted sum of squared geodesic distances, (n_dims,).
 
@@ -261,6 +285,7 @@ class PullbackMetric:
         other.fingerprint = self.fingerprint
         return other
 
+    @torch.no_grad()
     def path_lengths(self, A, B):
         """Lengths of shortest paths through the graph between all rows of `A` and `B`, (n, m).
 
@@ -311,7 +336,7 @@ class PullbackMetric:
             points = torch.as_tensor(np.array(array, dtype=np.float64, order="C", subok=False))
 
             def answer(result):
-                result = result.numpy()
+                result = result.detach().numpy()
                 return result.astype(dtype) if result.dtype == np.float64 else result
 
         if points.ndim != 2 or points.shape[1] != self.n_dims:
@@ -324,14 +349,12 @@ class PullbackMetric:
         return points, answer
 
 
-def warn_unconverged(geodesics):
-    """One warning with a count for each kind of failure."""
+def warn_unconverged(geodesics, category=ConvergenceWarning):
+    """One warning, with a count for each way in which solves ended that is not success."""
     failures = geodesics.summary()
     if failures:
         warnings.warn(
-            "Some geodesics did not converge. " + " ".join(failures),
-            ConvergenceWarning,
-            stacklevel=3,
+            "Some geodesics did not converge. " + " ".join(failures), category, stacklevel=3
         )
 
 
@@ -343,15 +366,3 @@ def _comes_first(a, b):
         first |= ~decided & (a[:, k] < b[:, k])
         decided |= a[:, k] != b[:, k]
     return first
-
-
-def _fingerprint(embed):
-    content = getattr(embed, "fingerprint", None)
-    if content is not None:
-        return content
-    if isinstance(embed, torch.nn.Module):
-        digest = hashlib.sha256(repr(embed).encode())
-        for name, value in embed.state_dict().items():
-            digest.update(name.encode() + value.cpu().numpy().tobytes())
-        return digest.hexdigest()
-    return uuid.uuid4().hex

@@ -62,7 +62,7 @@ class Geodesics(NamedTuple):
     status : (n,) int
         :class:`Status` of each solve.
     n_iter : (n,) int
-        Gauss-Newton iterations spent.
+        Newton iterations spent.
 
     All are tensors or all are arrays, like the points that were asked about.
     """

@@ -106,7 +106,14 @@ def train(
         for rows in order.tensor_split(n_batches):
             optimizer.zero_grad(set_to_none=True)
             loss = negative_elbo(
-                x[rows], weights[rows], encoder, decoder, activation, n_outputs, kl_weight, generator
+                x[rows],
+                weights[rows],
+                encoder,
+                decoder,
+                activation,
+                n_outputs,
+                kl_weight,
+                generator,
             )
             loss.backward()
             optimizer.step()

@@ -1,0 +1,117 @@
+"""What a variational autoencoder is made of before and after training, as plain functions.
+
+Principal components and k-means centres come from scikit-learn, the networks from
+:mod:`skriem.nn`.
+"""
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+
+from .nn.mlp import init_mlp
+from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
+
+
+def data_scale(X, weights):
+    """Centre of the data and one common unit, so that distances keep their proportions.
+
+    Returns
+    -------
+    center : ndarray of shape (n_features,)
+    unit : float
+        Root of the mean variance of the features that vary.
+    n_varying : int
+    """
+    X = X.astype(np.float64)
+    center = np.average(X, axis=0, weights=weights)
+    variance = np.average((X - center) ** 2, axis=0, weights=weights)
+    # What rounding alone makes of a constant column is not variance.
+    varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
+    unit = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
+    return center, unit, max(1, int(varying.sum()))
+
+
+def pca_networks(x, weights, n_components, hidden, rng):
+    """Encoder and decoder that start as principal component analysis with codes of variance 1.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, n_features)
+        Scaled data.
+    weights : ndarray of shape (n,)
+    n_components : int
+    hidden : list of int
+        Widths of the encoder's hidden layers.
+    rng : RandomState
+
+    Returns
+    -------
+    encoder, decoder : list of (ndarray, ndarray)
+    """
+    d, n_features = n_components, x.shape[1]
+    weighted = x * np.sqrt(weights / weights.mean())[:, None]
+    pca = PCA(n_components=min(d, *x.shape), random_state=rng.randint(2**31 - 1)).fit(weighted)
+    std = np.sqrt(pca.explained_variance_)
+    used = std > 1e-6
+    components, std = pca.components_[used], std[used]
+    encode_skip, decode_skip = np.zeros((2 * d, n_features)), np.zeros((n_features, d))
+    encode_skip[: len(std)] = components / std[:, None]
+    decode_skip[:, : len(std)] = components.T * std
+    log_variance = np.concatenate([np.zeros(d), np.full(d, -2.0)])
+    generator = torch_generator(rng)
+    encoder = init_mlp([n_features, *hidden, 2 * d], (encode_skip, log_variance), generator)
+    bias = np.zeros(n_features)
+    decoder = init_mlp([d, *hidden[::-1], n_features], (decode_skip, bias), generator)
+    return arrays(encoder), arrays(decoder)
+
+
+def fit_precision(codes, z, noise, sample_weight, n_centers, bandwidth, contrast, rng):
+    """Precision network around k-means centres of the codes.
+
+    Parameters
+    ----------
+    codes : Tensor of shape (n, d)
+        Where centres and widths are taken from.
+    z : Tensor of shape (n, d)
+        Codes at which the noise was observed.
+    noise : Tensor of shape (n, m)
+        Squared errors of the decoder's mean at `z`.
+    sample_weight : Tensor of shape (n,)
+    n_centers : int
+        At most; never more than there are distinct codes.
+    bandwidth, contrast : float
+    rng : RandomState
+
+    Returns
+    -------
+    dict of ndarray
+        ``centers, rates, weights, floor``.
+    """
+    n_centers = min(n_centers, len(np.unique(codes.numpy(), axis=0)))
+    kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
+    kmeans.fit(codes.numpy(), sample_weight=sample_weight.numpy())
+    centers = torch.as_tensor(kmeans.cluster_centers_)
+    labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
+    rates = bandwidth_rates(codes, sample_weight, labels, centers, bandwidth)
+    features = rbf_features(z, centers, rates)
+    weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
+    found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}
+    return {name: value.numpy() for name, value in found.items()}
+
+
+def torch_generator(rng, device="cpu"):
+    """A torch generator seeded from a NumPy one."""
+    return torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
+
+
+def tensors(layers, dtype=torch.float64, device=None):
+    """The weights of a network as new tensors."""
+    return [
+        tuple(torch.tensor(part, dtype=dtype, device=device) for part in pair) for pair in layers
+    ]
+
+
+def arrays(layers):
+    """The weights of a network as arrays."""
+    return [tuple(part.detach().cpu().numpy() for part in pair) for pair in layers]
