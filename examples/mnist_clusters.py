@@ -31,5 +31,4 @@ def load_mnist():
 
 
 X, y = load_mnist()
-vae = VAETransformer(hidden_layer_sizes=(128, 64), random_state=0)
-compare(X, y, vae, (sys.argv[1:] or ["mnist_clusters.png"])[0])
+compare(X, y, VAETransformer(random_state=0), (sys.argv[1:] or ["mnist_clusters.png"])[0])

@@ -190,9 +190,12 @@ class RiemannianKMeans(
         self.cluster_centers_ = best.centers.numpy()
         self.n_iter_ = len(best.inertia)
         self._n_features_out = self.n_clusters
-        points = self._embed_values(values)
-        self.labels_ = self._nearest(points)
-        self.inertia_ = float(weights @ self._distances(points, self.labels_) ** 2)
+        z = torch.as_tensor(self._embed_values(values))
+        nearest = clustering.assign(self.metric_, z, best.centers)
+        self.labels_ = nearest.labels.numpy()
+        geodesics = clustering.refine(self.metric_, z, best.centers, nearest, TOL)
+        warn_unconverged(geodesics, ConvergenceWarning)
+        self.inertia_ = float(weights @ geodesics.length.numpy() ** 2)
         return self
 
     def predict(self, X):

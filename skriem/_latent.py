@@ -91,13 +91,8 @@ def _plain(value):
 
 
 def _selects_rows(key, result, array):
-    rows, *columns = key if isinstance(key, tuple) else (key,)
-    whole = all(part is Ellipsis or part == slice(None) for part in columns if part is not None)
-    return (
-        whole
-        and rows is not None
-        and rows is not Ellipsis
-        and None not in [part for part in columns if part is None]
-        and getattr(result, "ndim", 0) == 2
-        and result.shape[1] == array.shape[1]
+    _, *columns = key if isinstance(key, tuple) else (key,)
+    whole = all(
+        part is Ellipsis or (isinstance(part, slice) and part == slice(None)) for part in columns
     )
+    return whole and getattr(result, "ndim", 0) == 2 and result.shape[1] == array.shape[1]

@@ -13,6 +13,7 @@ from ._latent import attach_metric
 from ._rows import check_weights, distinct_rows
 from ._vae_parts import (
     arrays,
+    check_parameters,
     data_scale,
     fit_precision,
     pca_networks,
@@ -22,7 +23,7 @@ from ._vae_parts import (
 from .geometry import PullbackMetric
 from .nn.embedding import DecoderEmbedding
 from .nn.likelihood import importance_log_likelihood
-from .nn.mlp import ACTIVATIONS, mlp
+from .nn.mlp import mlp
 from .nn.train import NOISE_FLOOR, encode, train
 
 MAX_CENTERS = 64
@@ -101,7 +102,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         self
         """
-        self._check_parameters()
+        check_parameters(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         X, weights = distinct_rows(X, check_weights(sample_weight, X))
         if len(X) < 2:
@@ -134,7 +135,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         self
         """
-        self._check_parameters()
+        check_parameters(self)
         first = not hasattr(self, "_encoder")
         X = validate_data(
             self,
@@ -251,41 +252,6 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if noise:
             X = X + self._embedding.std(z).numpy() * rng.standard_normal(X.shape)
         return X
-
-    # Parameters --------------------------------------------------------------------------
-
-    def _check_parameters(self):
-        check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
-        for size in self.hidden_layer_sizes:
-            check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
-        if not len(self.hidden_layer_sizes):
-            raise ValueError("hidden_layer_sizes must name at least one layer, such as (64,).")
-        for name, allowed in (
-            ("activation", sorted(ACTIVATIONS)),
-            ("likelihood", ["gaussian"]),
-            ("precision", ["constant", "rbf"]),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
-        for name in ("n_centers", "batch_size"):
-            if getattr(self, name) != "auto":
-                check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
-        for name, low in (("bandwidth", 0), ("learning_rate_init", 0), ("contrast", 1)):
-            check_scalar(
-                getattr(self, name), name, numbers.Real, min_val=low, include_boundaries="neither"
-            )
-        for name in ("alpha", "tol"):
-            check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
-        for name in ("max_iter", "n_iter_no_change"):
-            check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
-        check_scalar(
-            self.validation_fraction,
-            "validation_fraction",
-            numbers.Real,
-            min_val=0,
-            max_val=1,
-            include_boundaries="neither",
-        )
 
     def _device(self):
         if self.device != "auto":

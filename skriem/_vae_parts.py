@@ -4,13 +4,51 @@ Principal components and k-means centres come from scikit-learn, the networks fr
 :mod:`skriem.nn`.
 """
 
+import numbers
+
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.utils import check_scalar
 
-from .nn.mlp import init_mlp
+from .nn.mlp import ACTIVATIONS, init_mlp
 from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
+
+
+def check_parameters(vae):
+    """Raise for parameters of a VAETransformer that cannot work."""
+    check_scalar(vae.n_components, "n_components", numbers.Integral, min_val=1)
+    for size in vae.hidden_layer_sizes:
+        check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
+    if not len(vae.hidden_layer_sizes):
+        raise ValueError("hidden_layer_sizes must name at least one layer, such as (64,).")
+    for name, allowed in (
+        ("activation", sorted(ACTIVATIONS)),
+        ("likelihood", ["gaussian"]),
+        ("precision", ["constant", "rbf"]),
+    ):
+        if getattr(vae, name) not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}, got {getattr(vae, name)!r}.")
+    for name in ("n_centers", "batch_size"):
+        if getattr(vae, name) != "auto":
+            check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
+    for name, low in (("bandwidth", 0), ("learning_rate_init", 0), ("contrast", 1)):
+        check_scalar(
+            getattr(vae, name), name, numbers.Real, min_val=low, include_boundaries="neither"
+        )
+    for name in ("alpha", "tol"):
+        check_scalar(getattr(vae, name), name, numbers.Real, min_val=0)
+    for name in ("max_iter", "n_iter_no_change"):
+        check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
+    check_scalar(
+        vae.validation_fraction,
+        "validation_fraction",
+        numbers.Real,
+        min_val=0,
+        max_val=1,
+        include_boundaries="neither",
+    )
 
 
 def data_scale(X, weights):

@@ -91,6 +91,21 @@ def test_embedding_derivatives_and_fingerprint(with_precision):
     assert DecoderEmbedding(*arguments).fingerprint != embedding.fingerprint
 
 
+@pytest.mark.parametrize("with_precision", [True, False])
+def test_compact_embedding_has_the_same_geometry(with_precision):
+    layers = [tuple(part.numpy() for part in pair) for pair in random_layers([2, 5, 40])]
+    precision = {k: v.numpy() for k, v in random_precision(7, 2, 40).items()}
+    full = DecoderEmbedding(
+        layers, "tanh", np.arange(40.0), 2.5, 0.7, precision if with_precision else None
+    )
+    compact, z = full.compact(), normal(9, 2, seed=8)
+    assert compact(z).shape[1] == full(z).shape[1] - 33
+    torch.testing.assert_close(torch.cdist(compact(z), compact(z)), torch.cdist(full(z), full(z)))
+    weights = normal(9, compact(z).shape[1], seed=5)
+    check_linearised(compact, z, compact.linearise(z), weights)
+    assert compact.compact() is compact
+
+
 def test_networks_start_as_their_skip_connection():
     skip = normal(3, 2), normal(3)
     layers = init_mlp([2, 8, 3], skip, torch.Generator().manual_seed(0), dtype=torch.float64)

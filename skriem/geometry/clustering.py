@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from . import curves
+from .geodesics import LEVELS, solve_geodesics
 from .graph import attach, graph_distances
 from .mean import mean_step
 from .relax import relax_best
 
-LEVEL = (8, 4)
+LEVEL = LEVELS[0]
 RTOL = 1e-3
 MAX_ITER = 30
 # Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
@@ -66,6 +67,7 @@ def seed(metric, z, n_clusters, weights, rng):
 
     chosen = [rng.choice(len(z), p=weights / weights.sum())]
     closest = squared_distances(chosen)[0]
+    _check_reached(np.isfinite(closest))
     for _ in range(1, n_clusters):
         mass = weights * closest
         if not mass.sum() > 0:
@@ -83,9 +85,16 @@ def assign(metric, z, centers):
     """The nearest centre of every point, and the curve to it."""
     labels = metric.path_lengths(z, centers).argmin(1)
     nodes, energy = _connect(metric, z, centers[labels])
-    ends = metric.embed(centers)
-    bounds, between = torch.cdist(metric.embed(z), ends), torch.cdist(ends, ends)
+    ends = metric._embed(centers)
+    bounds, between = torch.cdist(metric._embed(z), ends), torch.cdist(ends, ends)
     return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds, between))
+
+
+def refine(metric, z, centers, current, tol):
+    """Geodesics from every point to its centre, from the curves at hand."""
+    rows = torch.arange(len(z), device=z.device)
+    ends = centers[current.labels]
+    return solve_geodesics(metric._embed, z, ends, [(rows, current.nodes)], tol, MAX_ITER)
 
 
 def reassign(metric, z, centers, current):
@@ -132,6 +141,7 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
     """
     n_clusters = len(centers)
     current = assign(metric, z, centers)
+    _check_reached(current.energy.isfinite())
     history, converged = [], False
     while len(history) < max_iter:
         centers, current = reseed_empty(centers, current, z, weights)
@@ -179,6 +189,15 @@ def reseed_empty(centers, current, z, weights):
         bounds[:, empty] = 0.0
         between[empty], between[:, empty] = 0.0, 0.0
     return centers, Curves(labels, nodes, energy, bounds, between)
+
+
+def _check_reached(reached):
+    """Refuse points to which every curve passes through NaN or infinity."""
+    if not reached.all():
+        raise ValueError(
+            f"{int((~reached).sum())} of {len(reached)} points cannot be reached: the embedding "
+            "returns NaN or infinity there. Check the decoder, or leave these points out."
+        )
 
 
 def _connect(metric, a, b):

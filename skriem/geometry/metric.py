@@ -98,7 +98,9 @@ class PullbackMetric:
     def __init__(self, embed, n_dims, points=None):
         if not callable(embed):
             raise TypeError(f"embed must be a function on torch tensors, got {embed!r}.")
-        self._embed = FrozenModule(embed) if isinstance(embed, torch.nn.Module) else embed
+        self._map = FrozenModule(embed) if isinstance(embed, torch.nn.Module) else embed
+        # What is solved with may be any isometric copy.
+        self._embed = self._map.compact() if hasattr(self._map, "compact") else self._map
         self.n_dims = int(n_dims)
         self.points = None
         if points is not None:
@@ -111,7 +113,7 @@ class PullbackMetric:
                 raise ValueError("points must be finite.")
             points.flags.writeable = False
             self.points = points
-        self.fingerprint = getattr(self._embed, "fingerprint", None) or uuid.uuid4().hex
+        self.fingerprint = getattr(self._map, "fingerprint", None) or uuid.uuid4().hex
 
     # Identity ----------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class PullbackMetric:
     def embed(self, Z):
         """Embed points: (n, n_dims) -> (n, m). Gradients flow through tensors."""
         points, answer = self._enter(Z)
-        return answer(self._embed(Z if isinstance(Z, torch.Tensor) else points))
+        return answer(self._map(Z if isinstance(Z, torch.Tensor) else points))
 
     @torch.no_grad()
     def tensor(self, Z):
@@ -281,7 +283,7 @@ class PullbackMetric:
 
     def with_points(self, points):
         """The same metric with other points for its graph."""
-        other = PullbackMetric(self._embed, self.n_dims, points)
+        other = PullbackMetric(self._map, self.n_dims, points)
         other.fingerprint = self.fingerprint
         return other
 

@@ -75,11 +75,30 @@ class DecoderEmbedding:
         std, std_jacobian, std_curvature = linearise_rbf_std(z, *tensors["precision"])
 
         def curvature(weights):
-            on_mean, on_std = weights.chunk(2, dim=-1)
+            on_mean, on_std = weights.tensor_split([jacobian.shape[-1]], dim=-1)
             return scale * (mean_curvature(on_mean) + std_curvature(on_std))
 
         value = torch.cat([value, std * scale], dim=-1)
         return value, torch.cat([jacobian, std_jacobian], dim=-1) * scale, curvature
+
+    def compact(self):
+        """A map with the same geometry and fewer outputs.
+
+        The mean is linear in the last hidden layer and the code together. An orthogonal change
+        of the output space, which no distance notices, leaves as many outputs as these have
+        units.
+        """
+        (skip, _), *hidden, (last, _) = self._layers
+        n_units = last.shape[1] + skip.shape[1]
+        if len(last) <= n_units:
+            return self
+        factor = np.linalg.qr(np.concatenate([last, skip], axis=1), mode="r")
+        zeros = np.zeros(n_units)
+        folded = (factor[:, last.shape[1] :], zeros), (factor[:, : last.shape[1]], zeros)
+        layers = [folded[0], *hidden, folded[1]]
+        return DecoderEmbedding(
+            layers, self._activation, zeros, self._scale, self._noise, self._precision
+        )
 
     @property
     def fingerprint(self):
