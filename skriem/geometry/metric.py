@@ -92,7 +92,7 @@ class PullbackMetric:
     >>> metric = PullbackMetric(sphere, n_dims=2)
     >>> a, b = np.array([[1.0, 0.0]]), np.array([[1.0, 1.5]])
     >>> metric.distance(a, b).round(4)
-    array([1.2211])
+    array([1.2217])
     """
 
     def __init__(self, embed, n_dims, points=None):
