@@ -47,6 +47,7 @@ class MetricConsumerMixin:
                     "encoder to them. Leave metric='auto' to use the codes' metric, or pass "
                     "the original data."
                 )
+            self._check_not_stripped(X)
             metric = self._fit_encoder(metric, values, sample_weight, rng)
         else:
             raise ValueError(
@@ -63,14 +64,6 @@ class MetricConsumerMixin:
 
     def _fit_encoder(self, encoder, values, sample_weight, rng):
         """Fit a clone of the encoder and return the metric of its codes."""
-        names = getattr(self, "feature_names_in_", None)
-        if names is not None and all(str(name).startswith("vaetransformer") for name in names):
-            raise ValueError(
-                "These columns are codes of a VAETransformer, but their metric was lost on the "
-                "way: polars frames cannot carry it, and some steps drop it. Let the "
-                "VAETransformer put out arrays or pandas frames, or pass the fitted encoder, "
-                "metric=FrozenEstimator(vae), with the original data."
-            )
         encoder = clone(encoder)
         weighted = {}
         if not isinstance(encoder, FrozenEstimator):
@@ -92,6 +85,17 @@ class MetricConsumerMixin:
                 "VAETransformer that puts out arrays or pandas frames."
             )
         return metric
+
+    def _check_not_stripped(self, X):
+        """Refuse codes that are known by the names of their columns only."""
+        names = [str(name) for name in getattr(X, "columns", ())]
+        if names and all(name.startswith("vaetransformer") for name in names):
+            raise ValueError(
+                "These columns are codes of a VAETransformer, but their metric was lost on the "
+                "way: polars frames cannot carry it, and some steps drop it. Let the "
+                "VAETransformer put out arrays or pandas frames, or pass the fitted encoder, "
+                "metric=FrozenEstimator(vae), with the original data."
+            )
 
     def _embed_values(self, values):
         """Validated values as points in the coordinates of the metric, float64 (n, d)."""
