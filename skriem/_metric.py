@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 
 from ._latent import find_metric
 from ._vae import MAX_GRAPH_POINTS, VAETransformer
-from .geometry import PullbackMetric
+from .geometry import Metric, local_metric
 
 
 class MetricConsumerMixin:
@@ -33,7 +33,7 @@ class MetricConsumerMixin:
         self.encoder_ = None
         if isinstance(metric, str) and metric == "auto":
             metric = VAETransformer() if carried is None else carried
-        if isinstance(metric, PullbackMetric):
+        if isinstance(metric, Metric):
             self._check_carried(carried, metric)
             if values.shape[1] != metric.n_dims:
                 raise ValueError(

@@ -1,6 +1,16 @@
-"""Riemannian geometry of embedded spaces: metrics, geodesics and means on torch tensors."""
+"""Riemannian geometry: metrics, geodesics, maps and means on torch tensors."""
 
-from .metric import PullbackMetric
+from .metric import ConvergenceWarning, Metric
+from .metric_field import MetricField, local_metric
+from .pullback import PullbackMetric
 from .solution import Geodesics, Status
 
-__all__ = ["Geodesics", "PullbackMetric", "Status"]
+__all__ = [
+    "ConvergenceWarning",
+    "Geodesics",
+    "Metric",
+    "MetricField",
+    "PullbackMetric",
+    "Status",
+    "local_metric",
+]

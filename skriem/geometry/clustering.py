@@ -16,11 +16,12 @@ import torch
 
 from . import curves
 from .geodesics import LEVELS, solve_geodesics
-from .graph import attach, graph_distances
+from .graph import attach, graph_distances, starting_curves
 from .mean import mean_step
 from .relax import relax_best
 
-LEVEL = LEVELS[0]
+# Segments and chords per segment of the curves it works with.
+LEVEL = (8, 4)
 RTOL = 1e-3
 MAX_ITER = 30
 # Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
@@ -55,7 +56,7 @@ def seed(metric, z, n_clusters, weights, rng):
     -------
     ndarray of shape (n_clusters,) int
     """
-    tied = attach(metric._embed, metric.graph, z.numpy())
+    tied = attach(metric.space_for(z), metric.graph, z)
     n_trials = 2 + int(np.log(n_clusters))
     weights = weights.numpy()
 
@@ -84,9 +85,9 @@ def seed(metric, z, n_clusters, weights, rng):
 def assign(metric, z, centers):
     """The nearest centre of every point, and the curve to it."""
     labels = metric.path_lengths(z, centers).argmin(1)
-    nodes, energy = _connect(metric, z, centers[labels])
-    ends = metric._embed(centers)
-    bounds, between = torch.cdist(metric._embed(z), ends), torch.cdist(ends, ends)
+    space = metric.space_for(z, centers)
+    nodes, energy = _connect(space, metric.graph, z, centers[labels])
+    bounds, between = metric.lower_bounds(z, centers), metric.lower_bounds(centers, centers)
     return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds, between))
 
 
@@ -94,13 +95,16 @@ def refine(metric, z, centers, current, tol):
     """Geodesics from every point to its centre, from the curves at hand."""
     rows = torch.arange(len(z), device=z.device)
     ends = centers[current.labels]
-    return solve_geodesics(metric._embed, z, ends, [(rows, current.nodes)], tol, MAX_ITER)
+    space = metric.space_for(z, centers)
+    nodes = curves.subdivide(current.nodes, LEVELS[0][0] // LEVEL[0])
+    return solve_geodesics(space, z, ends, [(rows, nodes)], tol, MAX_ITER)
 
 
 def reassign(metric, z, centers, current):
     """Move points to centres that turn out to be nearer than their present one."""
     labels, nodes, energy, bounds, between = (field.clone() for field in current)
     distance = energy.sqrt()[:, None]
+    space = metric.space_for(z, centers)
 
     def find_rivals():
         found = torch.maximum(bounds, (1.0 - MARGIN) * between[labels] - distance)
@@ -112,13 +116,13 @@ def reassign(metric, z, centers, current):
     bounds, rivals = find_rivals()
     if rivals.sum() > len(i):
         # Exact distances between the centres cost less than the rivals they exclude.
-        between[i, j] = between[j, i] = _connect(metric, centers[i], centers[j])[1].sqrt()
+        between[i, j] = between[j, i] = _connect(space, metric.graph, centers[i], centers[j])[1].sqrt()
         bounds, rivals = find_rivals()
     # The most promising rival first: what it wins spares the others.
     while rivals.any():
         rows = torch.nonzero(rivals.any(1)).squeeze(1)
         rival = torch.where(rivals[rows], bounds[rows], torch.inf).argmin(1)
-        rival_nodes, rival_energy = _connect(metric, z[rows], centers[rival])
+        rival_nodes, rival_energy = _connect(space, metric.graph, z[rows], centers[rival])
         bounds[rows, rival] = rival_energy.sqrt()
         rivals[rows, rival] = False
         closer = rival_energy < energy[rows]
@@ -145,8 +149,9 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
     history, converged = [], False
     while len(history) < max_iter:
         centers, current = reseed_empty(centers, current, z, weights)
+        space = metric.space_for(z, centers)
         nodes, energy, _ = mean_step(
-            metric._embed,
+            space,
             current.nodes,
             current.energy,
             LEVEL[1],
@@ -157,7 +162,7 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
         moved = centers.clone()
         moved[current.labels] = nodes[:, -1]
         # The straight segment is no shorter than the geodesic between old and new centre.
-        drift = curves.measure(metric._embed, curves.straight(centers, moved, 16))[0]
+        drift = space.measure(curves.straight(centers, moved, 16))[0]
         bounds = (current.bounds - drift).clamp(min=0.0)
         between = (current.between - drift - drift[:, None]).clamp(min=0.0)
         centers = moved
@@ -200,7 +205,7 @@ def _check_reached(reached):
         )
 
 
-def _connect(metric, a, b):
+def _connect(space, graph, a, b):
     """Relaxed curves between the rows of `a` and `b`: nodes and energies."""
-    starts = metric.starts(a, b, LEVEL[0])
-    return relax_best(metric._embed, starts, LEVEL[1], RTOL, MAX_ITER)[:2]
+    starts = starting_curves(space, graph, a, b, LEVEL[0])
+    return relax_best(space, starts, LEVEL[1], RTOL, MAX_ITER)[:2]

@@ -2,8 +2,6 @@
 
 import torch
 
-from .chunks import in_chunks, n_outputs
-
 
 def straight(a, b, n_segments):
     """Nodes on the straight lines from `a` to `b`, (B, n_segments + 1, d)."""
@@ -40,39 +38,6 @@ def smooth(nodes, n_sub):
     points = points + s * (1.0 - s) ** 2 * tangents[:, :-1, None]
     points = points - s * s * (1.0 - s) * tangents[:, 1:, None]
     return torch.cat([points.flatten(1, 2), nodes[:, -1:]], dim=1)
-
-
-def chord_lengths(embed, points):
-    """Lengths of the chords between successive embedded points, (B, N)."""
-
-    def chords(part):
-        values = embed(part.flatten(0, 1)).unflatten(0, part.shape[:2])
-        return ((values[:, 1:] - values[:, :-1]).norm(dim=-1),)
-
-    return in_chunks(chords, points, 2 * n_outputs(embed, points))[0]
-
-
-def measure(embed, points):
-    """Lengths of the curves through an even number of steps between `points`.
-
-    Chords are too short by the square of their spacing; one Richardson step over every
-    second point removes that term.
-
-    Returns
-    -------
-    length : Tensor of shape (B,)
-    arc_length : Tensor of shape (B, N+1)
-        Length of the chords from the start to every point.
-    """
-
-    def measure_part(part):
-        values = embed(part.flatten(0, 1)).unflatten(0, part.shape[:2])
-        fine = (values[:, 1:] - values[:, :-1]).norm(dim=-1)
-        coarse = (values[:, 2::2] - values[:, :-2:2]).norm(dim=-1)
-        arc_length = torch.cat([fine.new_zeros(len(fine), 1), fine.cumsum(1)], dim=1)
-        return arc_length[:, -1] + (arc_length[:, -1] - coarse.sum(-1)) / 3.0, arc_length
-
-    return in_chunks(measure_part, points, 2 * n_outputs(embed, points))
 
 
 def resample(points, arc_length, t):

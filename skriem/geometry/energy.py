@@ -1,27 +1,27 @@
-"""Discrete curve energy of an embedded polyline and its derivatives.
+"""Second-order expansion of the discrete energy of a curve.
 
 Every straight segment between two nodes is cut into `n_sub` chords. The energy, N times the
-sum of the N squared chords, tends to the integral of the squared speed over [0, 1], is never
-below the squared length, and equals it for the shortest curve. Chords between nodes alone
-would let a curve step over a narrow ridge of the metric; the cuts make it pay.
+sum of the N squared chords, tends to the integral of the squared speed over [0, 1]. Chords
+between nodes alone would let a curve step over a narrow ridge of the metric; the cuts make it
+pay.
+
+How a chord is measured is up to the space: see :mod:`.embedded` and :mod:`.field`.
 """
 
 from typing import NamedTuple
 
 import torch
 
-from .chunks import in_chunks, n_outputs
-from .curves import chord_lengths, subdivide
-from .jacobian import linearise
+from .curves import subdivide
 
 
-class Linearised(NamedTuple):
+class Expansion(NamedTuple):
     """Energy, half its gradient and half its Hessian over all nodes of each curve.
 
-    The Hessian is block-tridiagonal and comes in two parts. The Gauss-Newton part is positive
-    semi-definite; the curvature part vanishes where the chords do not bend in the embedding
-    space. Only their sum converges fast: what bends the embedding without bending the
-    geometry cancels between the two.
+    The Hessian is block-tridiagonal and comes in two parts. The first is positive
+    semi-definite (Gauss-Newton); the curvature part vanishes where the metric is constant or
+    the embedding does not bend. Only their sum converges fast: what bends the embedding
+    without bending the geometry cancels between the two.
     """
 
     energy: torch.Tensor  # (B,)
@@ -33,60 +33,27 @@ class Linearised(NamedTuple):
 
     def rows(self, index):
         """The same for some of the curves."""
-        return Linearised(*(field[index] for field in self))
+        return Expansion(*(field[index] for field in self))
+
+    def replaced(self, index, other):
+        """The same with some of the curves from another expansion."""
+        return Expansion(*(a.index_copy(0, index, b) for a, b in zip(self, other)))
 
 
-def discrete_energy(embed, nodes, n_sub):
+def discrete_energy(space, nodes, n_sub):
     """Energy of each polyline, (B,)."""
-    chords = chord_lengths(embed, subdivide(nodes, n_sub))
-    return chords.shape[1] * chords.square().sum(-1)
+    squared = space.squared_chords(subdivide(nodes, n_sub))
+    return squared.shape[1] * squared.sum(-1)
 
 
-def linearise_energy(embed, nodes, n_sub):
-    """Expand the energy to second order at `nodes` (B, T+1, d)."""
-    d = nodes.shape[2]
-    per_node = n_sub * (6 * d + 4) * n_outputs(embed, nodes)
-    return Linearised(*in_chunks(lambda part: _linearise(embed, part, n_sub), nodes, per_node))
+def over_nodes(left, right):
+    """Sums of what segments (B, T, ...) contribute to the nodes at their ends."""
+    total = left.new_zeros(left.shape[0], left.shape[1] + 1, *left.shape[2:])
+    total[:, :-1] += left
+    total[:, 1:] += right
+    return total
 
 
-def _linearise(embed, nodes, n_sub):
-    n_curves, n_nodes, d = nodes.shape
-    points = subdivide(nodes, n_sub)
-    value, jacobian, curvature = linearise(embed, points.flatten(0, 1))
-    value = value.unflatten(0, points.shape[:2])
-    jacobian = jacobian.unflatten(0, points.shape[:2])
-
-    # A point at fraction s of its segment moves by (1 - s) times the left node's motion plus
-    # s times the right node's.
-    s = torch.arange(n_sub + 1, dtype=nodes.dtype, device=nodes.device) / n_sub
-    start = s[:-1].repeat(n_nodes - 1)[:, None, None]
-    end = s[1:].repeat(n_nodes - 1)[:, None, None]
-    before, after = jacobian[:, :-1], jacobian[:, 1:]
-    by_left = (1.0 - end) * after - (1.0 - start) * before
-    by_right = end * after - start * before
-    chord = value[:, 1:] - value[:, :-1]
-    rows = torch.cat([by_left, by_right, chord[:, :, None]], dim=2)
-    n_chords = rows.shape[1]
-    gram = n_chords * (rows @ rows.mT).unflatten(1, (n_nodes - 1, n_sub)).sum(2)
-
-    diagonal = nodes.new_zeros(n_curves, n_nodes, d, d)
-    diagonal[:, :-1] += gram[..., :d, :d]
-    diagonal[:, 1:] += gram[..., d:-1, d:-1]
-    gradient = torch.zeros_like(nodes)
-    gradient[:, :-1] += gram[..., :d, -1]
-    gradient[:, 1:] += gram[..., d:-1, -1]
-
-    # The pull of the chords on each point, and how it changes as the point moves.
-    pull = torch.zeros_like(value)
-    pull[:, 1:] += n_chords * chord
-    pull[:, :-1] -= n_chords * chord
-    bend = curvature(pull.flatten(0, 1)).unflatten(0, points.shape[:2])
-    inner = bend[:, :-1].unflatten(1, (n_nodes - 1, n_sub))
-    s = s[:-1, None, None]
-    bend_diagonal = torch.zeros_like(diagonal)
-    bend_diagonal[:, :-1] += ((1.0 - s) ** 2 * inner).sum(2)
-    bend_diagonal[:, 1:] += (s**2 * inner).sum(2)
-    bend_diagonal[:, -1] += bend[:, -1]
-    bend_upper = (s * (1.0 - s) * inner).sum(2)
-    upper = gram[..., :d, d:-1].contiguous()
-    return gram[..., -1, -1].sum(-1), gradient, diagonal, upper, bend_diagonal, bend_upper
+def cuts(nodes, n_sub):
+    """Fractions of a segment at which it is cut, (n_sub + 1,)."""
+    return torch.arange(n_sub + 1, dtype=nodes.dtype, device=nodes.device) / n_sub

@@ -15,9 +15,15 @@ from scipy.spatial import cKDTree
 
 from . import curves
 
-N_NEIGHBORS = 10
-N_ATTACHED = 4
-N_CHORDS = 16
+# Many neighbours, so that paths can go in nearly any direction and need not zigzag.
+N_NEIGHBORS = 40
+N_ATTACHED = 8
+N_CHORDS = 8
+# A second route may be this many times as long as the first, and must be further from it
+# than this share of its length.
+DETOUR = 1.02
+APART = 0.07
+N_ROUTES = 2
 
 
 class Graph(NamedTuple):
@@ -36,19 +42,22 @@ class Attached(NamedTuple):
     nodes: np.ndarray  # (n, k) int
     distances: np.ndarray  # (n, k)
 
+    def rows(self, index):
+        """The same for some of the points."""
+        return Attached(*(field[index] for field in self))
 
-def segment_lengths(embed, a, b):
+
+def segment_lengths(space, a, b):
     """Lengths of the straight segments from the rows of `a` to those of `b`, (n,) array."""
-    a, b = torch.as_tensor(a), torch.as_tensor(b)
-    return curves.measure(embed, curves.straight(a, b, N_CHORDS))[0].numpy()
+    return space.measure(curves.straight(a, b, N_CHORDS))[0].cpu().double().numpy()
 
 
-def build_graph(embed, points):
+def build_graph(space, points):
     """Connect every point to its nearest ones and find all shortest paths.
 
     Parameters
     ----------
-    embed : callable
+    space : Embedded or Field
     points : ndarray of shape (N, d)
 
     Returns
@@ -62,7 +71,7 @@ def build_graph(embed, points):
     pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
     pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
     pairs = np.concatenate([pairs, _bridges(points, pairs)])
-    lengths = segment_lengths(embed, points[pairs[:, 0]], points[pairs[:, 1]])
+    lengths = segment_lengths(space, *torch.tensor(points)[pairs.T])
     # Dijkstra's sparse input takes a stored zero for no edge at all.
     lengths = np.maximum(np.nan_to_num(lengths, nan=np.inf), np.finfo(float).tiny)
     weights = coo_matrix((lengths, pairs.T), shape=(n, n)).tocsr()
@@ -70,11 +79,13 @@ def build_graph(embed, points):
     return Graph(points, tree, distances, predecessors)
 
 
-def attach(embed, graph, points):
-    """Tie points to the nodes nearest to them."""
+def attach(space, graph, z):
+    """Tie the rows of a tensor to the nodes nearest to them."""
+    points = z.cpu().double().numpy()
     k = min(N_ATTACHED, len(graph.points))
     nodes = graph.tree.query(points, k=k)[1].reshape(len(points), k)
-    lengths = segment_lengths(embed, np.repeat(points, k, axis=0), graph.points[nodes.ravel()])
+    ends = torch.as_tensor(graph.points[nodes.ravel()]).to(z)
+    lengths = segment_lengths(space, z.repeat_interleave(k, dim=0), ends)
     return Attached(points, nodes, lengths.reshape(nodes.shape))
 
 
@@ -100,13 +111,14 @@ def shortest_paths(graph, a, b, n_segments):
 
     Returns
     -------
-    Tensor of shape (n, n_segments + 1, d)
+    nodes : Tensor of shape (n, n_segments + 1, d)
+    length : Tensor of shape (n,)
     """
     through = graph.distances[a.nodes[:, :, None], b.nodes[:, None, :]]
     total = a.distances[:, :, None] + through + b.distances[:, None, :]
     i, j = np.divmod(total.reshape(len(total), -1).argmin(1), total.shape[2])
     rows = np.arange(len(total))
-    first, last = a.nodes[rows, i], b.nodes[rows, j]
+    first, last, length = a.nodes[rows, i], b.nodes[rows, j], total[rows, i, j]
     # Predecessors lead from the far end back; paths that are done wait at their first node.
     node, stops = last, [last]
     while True:
@@ -118,11 +130,95 @@ def shortest_paths(graph, a, b, n_segments):
     stops = np.stack(stops[::-1], axis=1)
     path = np.concatenate([a.points[:, None], graph.points[stops], b.points[:, None]], axis=1)
     arc_length = a.distances[rows, i, None] + graph.distances[first[:, None], stops]
-    arc_length = np.column_stack([np.zeros(len(path)), arc_length, total[rows, i, j]])
+    arc_length = np.column_stack([np.zeros(len(path)), arc_length, length])
     t = torch.linspace(0.0, 1.0, n_segments + 1, dtype=torch.float64)
     nodes = curves.resample(torch.as_tensor(path), torch.as_tensor(arc_length), t)
     nodes[:, 0], nodes[:, -1] = torch.as_tensor(a.points), torch.as_tensor(b.points)
-    return nodes
+    return nodes, torch.as_tensor(length)
+
+
+def starting_curves(space, graph, a, b, n_segments):
+    """Where to start looking for geodesics between the rows of `a` and `b`.
+
+    The shortest path through the graph or the straight line, whichever is shorter, and, for
+    some, a second route. Local solvers only polish, so a wrong turn here is never undone.
+
+    Returns
+    -------
+    list of (Tensor of shape (k,), Tensor of shape (k, n_segments + 1, d))
+        Rows and their curves; the first entry has all rows.
+    """
+    rows = torch.arange(len(a), device=a.device)
+    lines = curves.straight(a, b, n_segments)
+    if graph is None or not len(a):
+        return [(rows, lines)]
+    tied = [attach(space, graph, z) for z in (a, b)]
+    paths, length = (x.to(a) for x in shortest_paths(graph, *tied, n_segments))
+    line_length = space.measure(curves.straight(a, b, 2 * N_CHORDS))[0]
+    direct = line_length <= length
+    best = torch.where(direct[:, None, None], lines, paths)
+    # Where nothing is in the way there is no other way round it.
+    around = rows[~direct]
+    tied = [ends.rows(around.cpu().numpy()) for ends in tied]
+    others = _other_routes(graph, *tied, paths[around].cpu().double().numpy(), n_segments)
+    return [
+        (rows, best),
+        *((around[torch.as_tensor(k).to(rows)], nodes.to(a)) for k, nodes in others),
+    ]
+
+
+def _other_routes(graph, a, b, paths, n_segments):
+    """Paths that are almost as short as the shortest, and pass somewhere else.
+
+    Of all nodes that lie on paths at most `DETOUR` times as long, the one furthest from the
+    shortest path is passed through; then the one furthest from both, and so on.
+
+    Returns
+    -------
+    list of (ndarray of shape (k,) int, Tensor of shape (k, n_segments + 1, d))
+        Pairs that have such a path, and the path.
+    """
+    if not len(paths):
+        return []
+    through = _to_all_nodes(graph, a) + _to_all_nodes(graph, b)
+    shortest = through.min(1)
+    pairs, nodes = np.nonzero(through <= DETOUR * shortest[:, None])
+    # How far each of these nodes is from the routes so far.
+    apart = np.full(len(pairs), np.inf)
+    routes, rows = [(np.arange(len(paths)), paths)], np.arange(len(paths))
+    while True:
+        rows, nodes_on_path = routes[-1]
+        places = nodes_on_path[:, :: max(1, n_segments // 16)]
+        places = graph.tree.query(places.reshape(-1, paths.shape[2]))[1].reshape(len(rows), -1)
+        has = np.isin(pairs, rows)
+        pairs, nodes, apart = pairs[has], nodes[has], apart[has]
+        places = places[np.searchsorted(rows, pairs)]
+        apart = np.minimum(apart, graph.distances[nodes[:, None], places].min(1))
+        order = np.lexsort((-apart, pairs))
+        rows, first = np.unique(pairs[order], return_index=True)
+        furthest = order[first]
+        good = apart[furthest] > APART * shortest[rows]
+        rows, stop = rows[good], nodes[furthest[good]]
+        if len(rows) == 0 or len(routes) > N_ROUTES:
+            return [(rows, torch.as_tensor(nodes)) for rows, nodes in routes[1:]]
+        routes.append((rows, _by_way_of(graph, a, b, rows, stop, n_segments)))
+
+
+def _by_way_of(graph, a, b, rows, stop, n_segments):
+    """Shortest paths of some pairs through a node each, (k, n_segments + 1, d)."""
+    stops = Attached(graph.points[stop], stop[:, None], np.zeros((len(stop), 1)))
+    there, first = shortest_paths(graph, a.rows(rows), stops, n_segments)
+    back, second = shortest_paths(graph, stops, b.rows(rows), n_segments)
+    t = torch.linspace(0.0, 1.0, n_segments + 1, dtype=torch.float64)
+    arc_length = torch.cat([t * first[:, None], first[:, None] + t[1:] * second[:, None]], dim=1)
+    return curves.resample(torch.cat([there, back[:, 1:]], dim=1), arc_length, t).numpy()
+
+
+def _to_all_nodes(graph, ends):
+    """Distances to all nodes by way of the nearest, (n, N)."""
+    nearest = ends.distances.argmin(1)
+    rows = np.arange(len(nearest))
+    return ends.distances[rows, nearest, None] + graph.distances[ends.nodes[rows, nearest]]
 
 
 def _bridges(points, pairs):

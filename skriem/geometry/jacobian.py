@@ -27,7 +27,7 @@ def linearise(embed, z):
     """
     if hasattr(embed, "linearise"):
         return embed.linearise(z)
-    columns = []
+    columns, z = [], z.contiguous()
     for k in range(z.shape[-1]):
         direction = torch.zeros_like(z)
         direction[:, k] = 1.0
@@ -43,6 +43,20 @@ def linearise(embed, z):
         return torch.stack(rows, dim=1).detach()
 
     return value.detach(), torch.stack(columns, dim=1).detach(), curvature
+
+
+def bend(embed, z, direction):
+    """Second derivative of a row-wise map along a direction at every point, (n, m).
+
+    As with :func:`linearise`, a map may have a method of the same name.
+    """
+    if hasattr(embed, "bend"):
+        return embed.bend(z, direction)
+
+    def slope(at):
+        return torch.func.jvp(embed, (at,), (direction,))[1]
+
+    return torch.func.jvp(slope, (z,), (direction,))[1].detach()
 
 
 def _gradient(scalar, at):

@@ -6,9 +6,9 @@ d system for the mean, so mean and curves move together in one Gauss-Newton step
 
 import torch
 
-from .energy import discrete_energy, linearise_energy
-from .relax import regularised, relax
-from .tridiagonal import eliminate, substitute
+from .energy import discrete_energy
+from .relax import eliminate_inner, regularised, relax
+from .tridiagonal import substitute
 
 N_HALVINGS = 6
 
@@ -18,7 +18,7 @@ def group_sums(values, groups, n_groups):
     return values.new_zeros((n_groups, *values.shape[1:])).index_add_(0, groups, values)
 
 
-def mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups):
+def mean_step(space, nodes, energy, n_sub, groups, weights, n_groups):
     """Move the shared ends, and the curves with them, to lower every star's energy.
 
     Parameters
@@ -37,8 +37,7 @@ def mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups):
     predicted : Tensor of shape (n_groups,)
         The decrease that the full step promised.
     """
-    model = linearise_energy(embed, nodes, n_sub)
-    eliminated = _eliminate_inner(model)
+    eliminated = _eliminate(space.expand(nodes, n_sub))
     matrix = group_sums(weights[:, None, None] * eliminated.matrix, groups, n_groups)
     rhs = group_sums(weights[:, None] * eliminated.rhs, groups, n_groups)
     shift = torch.linalg.solve_ex(regularised(matrix), rhs)[0]
@@ -54,7 +53,7 @@ def mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups):
             break
         trial = nodes[rows]
         trial[:, 1:] += 0.5**halving * step[rows]
-        trial_energy = discrete_energy(embed, trial, n_sub)
+        trial_energy = discrete_energy(space, trial, n_sub)
         after = group_sums(weights[rows] * trial_energy, groups[rows], n_groups)
         better = open_groups & (after < before)
         take = better[groups[rows]]
@@ -63,29 +62,19 @@ def mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups):
     return nodes, energy, predicted
 
 
-def _eliminate_inner(model):
+def _eliminate(model):
     """Reduce every curve to its far end: Newton where that is safe, else Gauss-Newton.
 
     Safe is a curve whose inner nodes are at a minimum and whose end would not gain from
     running away.
     """
-
-    def reduced(share):
-        diagonal = regularised(model.diagonal) + share * model.curvature_diagonal
-        upper = model.upper + share * model.curvature_upper
-        return eliminate(diagonal[:, 1:], upper[:, 1:], -model.gradient[:, 1:])
-
-    newton, gauss_newton = reduced(1.0), reduced(0.0)
+    share, undamped = torch.ones_like(model.energy), torch.zeros_like(model.energy)
+    newton = eliminate_inner(model, share, undamped)
     safe = newton.definite & (torch.linalg.cholesky_ex(newton.matrix).info == 0)
-    return type(newton)(
-        *(
-            torch.where(safe.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-            for a, b in zip(newton, gauss_newton)
-        )
-    )
+    return newton if safe.all() else eliminate_inner(model, safe.to(share), undamped)
 
 
-def frechet_means(embed, nodes, n_sub, groups, weights, n_groups, rtol, max_iter):
+def frechet_means(space, nodes, n_sub, groups, weights, n_groups, rtol, max_iter):
     """Weighted Fréchet mean of every group, from geodesics to first guesses.
 
     Returns
@@ -96,11 +85,11 @@ def frechet_means(embed, nodes, n_sub, groups, weights, n_groups, rtol, max_iter
     converged : Tensor of shape (n_groups,) bool
         Whether a further step promises less than `rtol` of the group's weighted energy.
     """
-    energy = discrete_energy(embed, nodes, n_sub)
+    energy = discrete_energy(space, nodes, n_sub)
     converged = torch.zeros(n_groups, dtype=torch.bool, device=nodes.device)
     for _ in range(max_iter):
-        nodes, energy, predicted = mean_step(embed, nodes, energy, n_sub, groups, weights, n_groups)
-        nodes, energy, _, _ = relax(embed, nodes, n_sub, rtol, max_iter)
+        nodes, energy, predicted = mean_step(space, nodes, energy, n_sub, groups, weights, n_groups)
+        nodes, energy, _, _ = relax(space, nodes, n_sub, rtol, max_iter)
         converged = predicted <= rtol * group_sums(weights * energy, groups, n_groups)
         if converged.all():
             break

@@ -1,124 +1,65 @@
-"""The metric object: what users hold, and what estimators ask for distances."""
+"""What every Riemannian metric offers: the object that users hold and estimators ask."""
 
-import copy
-import hashlib
 import uuid
 import warnings
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from . import curves
-from .geodesics import LEVELS, solve_geodesics
-from .graph import attach, build_graph, graph_distances, shortest_paths
-from .jacobian import linearise
+from . import curves, maps
+from .geodesics import LEVELS
+from .graph import attach, build_graph, graph_distances, starting_curves
 from .mean import frechet_means
 from .relax import relax_best
+from .search import Spaces, find_geodesics, tabulated
 from .solution import Geodesics
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
-# A start this many times as long as another is not tried.
-HOPELESS = 1.5
+# Found again when they are needed.
+CACHED = ("graph", "_table", "_thinned")
+# Curves are solved for in batches that hold about this many numbers.
+CURVE_BUDGET = 2**25
 
 
 class ConvergenceWarning(UserWarning):
     """Some geodesics or means did not converge."""
 
 
-class FrozenModule:
-    """A copy of a torch module, in evaluation mode, for inputs of any dtype on any device."""
-
-    def __init__(self, module):
-        self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
-        self._copies = {}
-        digest = hashlib.sha256(repr(self._module).encode())
-        for name, value in self._module.state_dict().items():
-            digest.update(name.encode() + value.numpy().tobytes())
-        self.fingerprint = digest.hexdigest()
-
-    def __call__(self, z):
-        key = (z.dtype, z.device)
-        if key not in self._copies:
-            self._copies[key] = copy.deepcopy(self._module).to(device=z.device, dtype=z.dtype)
-        return self._copies[key](z)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_copies": {}}
-
-
-class PullbackMetric:
-    """Riemannian metric that a differentiable map pulls back from Euclidean space.
-
-    Distances between points are lengths of the shortest curves, measured after `embed`. With
-    the embedding z -> (mean(z), standard deviation(z)) of a random decoder this is the
-    decoder's expected metric (Arvanitidis, Hansen and Hauberg, *Latent Space Oddity*, ICLR
-    2018, theorem 1).
+class Metric(ABC):
+    """Base of all Riemannian metrics.
 
     Methods take arrays or tensors of shape (n, n_dims) and answer in kind: the same container,
     dtype and device. Arrays are computed on in float64, on the processor.
 
     The object is immutable; copies and clones are the object itself.
 
-    Parameters
-    ----------
-    embed : callable
-        Differentiable torch function from (n, n_dims) to (n, m), each row on its own. A
-        ``torch.nn.Module`` is copied and put into evaluation mode.
-    n_dims : int
-        Number of coordinates.
-    points : array-like of shape (n_points, n_dims), default=None
-        Points where the metric is meant to be used, such as the codes of training data.
-        Searches for geodesics then start from shortest paths through them where these are
-        shorter than the straight line. The work grows with the square of their number.
-
     Attributes
     ----------
     n_dims : int
     points : ndarray of shape (n_points, n_dims) or None
+        Points where the metric is meant to be used.
     fingerprint : str
-        Digest of the embedding. Metrics with equal fingerprints are equal. An embedding whose
-        content cannot be read (a plain function) is equal to itself and its pickles only.
-
-    Examples
-    --------
-    >>> import numpy as np, torch
-    >>> from skriem.geometry import PullbackMetric
-    >>> def sphere(z):
-    ...     polar, azimuth = z.unbind(-1)
-    ...     return torch.stack([polar.sin() * azimuth.cos(), polar.sin() * azimuth.sin(),
-    ...                         polar.cos()], dim=-1)
-    >>> metric = PullbackMetric(sphere, n_dims=2)
-    >>> a, b = np.array([[1.0, 0.0]]), np.array([[1.0, 1.5]])
-    >>> metric.distance(a, b).round(4)
-    array([1.2217])
+        Metrics with equal fingerprints are equal.
     """
 
-    def __init__(self, embed, n_dims, points=None):
-        if not callable(embed):
-            raise TypeError(f"embed must be a function on torch tensors, got {embed!r}.")
-        self._map = FrozenModule(embed) if isinstance(embed, torch.nn.Module) else embed
-        # What is solved with may be any isometric copy.
-        self._embed = self._map.compact() if hasattr(self._map, "compact") else self._map
+    def __init__(self, space, n_dims, points, tabulate, fingerprint):
         self.n_dims = int(n_dims)
-        self.points = None
-        if points is not None:
-            points = np.array(points, dtype=np.float64)
-            if points.ndim != 2 or points.shape[1] != self.n_dims or not len(points):
-                raise ValueError(
-                    f"points must have shape (n_points, {self.n_dims}), got {points.shape}."
-                )
-            if not np.isfinite(points).all():
-                raise ValueError("points must be finite.")
-            points.flags.writeable = False
-            self.points = points
-        self.fingerprint = getattr(self._map, "fingerprint", None) or uuid.uuid4().hex
+        if self.n_dims < 1:
+            raise ValueError(f"n_dims must be at least 1, got {n_dims}.")
+        self.points = None if points is None else self._checked(points)
+        self.fingerprint = fingerprint or uuid.uuid4().hex
+        self._space = space
+        self._tabulate = bool(tabulate)
+        # The table belongs to where the metric was first used, whatever graph is put on it.
+        self._region = self.points
 
     # Identity ----------------------------------------------------------------------------
 
     def __eq__(self, other):
-        return isinstance(other, PullbackMetric) and self.fingerprint == other.fingerprint
+        return isinstance(other, Metric) and self.fingerprint == other.fingerprint
 
     def __hash__(self):
         return hash(self.fingerprint)
@@ -133,35 +74,34 @@ class PullbackMetric:
         return self
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "graph"}
+        return {k: v for k, v in self.__dict__.items() if k not in CACHED}
 
     def __repr__(self):
-        return f"PullbackMetric(n_dims={self.n_dims}, fingerprint={self.fingerprint[:8]})"
+        return f"{type(self).__name__}(n_dims={self.n_dims}, fingerprint={self.fingerprint[:8]})"
 
     # Pointwise ---------------------------------------------------------------------------
-
-    def embed(self, Z):
-        """Embed points: (n, n_dims) -> (n, m). Gradients flow through tensors."""
-        points, answer = self._enter(Z)
-        return answer(self._map(Z if isinstance(Z, torch.Tensor) else points))
 
     @torch.no_grad()
     def tensor(self, Z):
         """Metric tensors at points, (n, n_dims, n_dims)."""
         Z, answer = self._enter(Z)
-        jacobian = linearise(self._embed, Z)[1]
-        return answer(jacobian @ jacobian.mT)
+        return answer(self._space.tensor(Z))
 
     @torch.no_grad()
     def log_volume(self, Z):
         """Logarithm of the magnification factor, log sqrt(det M), (n,)."""
         Z, answer = self._enter(Z)
-        jacobian = linearise(self._embed, Z)[1]
-        # The triangular factor has the tensor's determinant without squaring its condition.
-        factor = torch.linalg.qr(jacobian.mT, mode="r").R
-        return answer(factor.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1))
+        return answer(self._space.log_volume(Z))
 
-    # Pairs -------------------------------------------------------------------------------
+    @torch.no_grad()
+    def scalar_curvature(self, Z):
+        """Scalar curvature of a two-dimensional metric, twice its Gaussian curvature, (n,)."""
+        if self.n_dims != 2:
+            raise ValueError(
+                f"scalar_curvature is for metrics of 2 dimensions; this one has {self.n_dims}."
+            )
+        Z, answer = self._enter(Z)
+        return answer(self._space.scalar_curvature(Z))
 
     @torch.no_grad()
     def geodesic(self, A, B, tol=1e-3, max_iter=100):
@@ -182,26 +122,8 @@ class PullbackMetric:
             Curves, lengths and one status per pair. A curve that did not converge is returned
             as far as it got; see :attr:`Geodesics.status`.
         """
-        (A, answer), (B, _) = self._enter(A), self._enter(B)
-        if A.shape != B.shape:
-            raise ValueError(
-                f"A and B must have one row per pair, got {len(A)} and {len(B)} rows. For all "
-                "pairs use pairwise(A, B)."
-            )
-        # One order for every pair, whichever way round it was asked: distances are symmetric
-        # to the last bit.
-        flipped = _comes_first(B, A)
-        first = torch.where(flipped[:, None], B, A)
-        second = torch.where(flipped[:, None], A, B)
-        starts = self.starts(first, second, LEVELS[0][0])
-        found = solve_geodesics(self._embed, first, second, starts, tol, max_iter)
-        back = flipped[:, None]
-        total = found.arc_length[:, -1:]
-        found = found._replace(
-            points=torch.where(back[..., None], found.points.flip(1), found.points),
-            arc_length=torch.where(back, total - found.arc_length.flip(1), found.arc_length),
-        )
-        return Geodesics(*(answer(field) for field in found))
+        (A, B), answer = self._enter_pairs(A, B, "B")
+        return Geodesics(*(answer(field) for field in self._between(A, B, tol, max_iter)))
 
     def distance(self, A, B, tol=1e-3, max_iter=100):
         """Geodesic distances between the rows of `A` and `B`, (n,); see :meth:`geodesic`.
@@ -242,7 +164,9 @@ class PullbackMetric:
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights; None weighs all points alike.
         tol : float, default=1e-6
-            Relative decrease of the sum below which the search stops.
+            Largest norm of the average of the logarithms at the mean, relative to the root of
+            the mean squared distance. From 1e-3 on the mean is that of the curves at hand, and
+            much cheaper.
         max_iter : int, default=100
 
         Warns
@@ -258,34 +182,145 @@ class PullbackMetric:
                 raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
         average = (weights[:, None] * Z).sum(0) / weights.sum()
         guess = Z[(Z - average).square().sum(1).argmin()]
+        space = self.space_for(Z)
         n_segments, n_sub = MEAN_LEVEL
-        nodes = relax_best(
-            self._embed, self.starts(Z, guess.expand_as(Z), n_segments), n_sub, tol, max_iter
-        ).nodes
+        starts = starting_curves(space, self.graph, Z, guess.expand_as(Z), n_segments)
+        nodes = relax_best(space, starts, n_sub, tol, max_iter).nodes
         groups = torch.zeros(len(Z), dtype=torch.long, device=Z.device)
-        nodes, _, converged = frechet_means(
-            self._embed, nodes, n_sub, groups, weights, 1, tol, max_iter
-        )
+        nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
+        mean = nodes[:1, -1]
+        if tol < maps.CURVE_TOL:
+            mean, converged = self._centered(mean, Z, weights / weights.sum(), tol, max_iter)
         if not converged.all():
             warnings.warn(
-                "The Fréchet mean did not converge; raise max_iter or loosen tol.",
+                "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
+                f"of {n_segments} segments are. Raise max_iter or loosen tol.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        return answer(nodes[0, -1])
+        return answer(mean[0])
 
-    # Graph -------------------------------------------------------------------------------
+    def _centered(self, mean, Z, weights, tol, max_iter):
+        """Move a mean (1, d) until the average of the logarithms at it vanishes."""
+        for _ in range(max_iter):
+            base = mean.repeat(len(Z), 1)
+            geodesics = self._between(base, Z, maps.CURVE_TOL, max_iter)
+            logs, hit = maps.log(self._space, base, Z, geodesics, 0.1 * tol)
+            if not hit.all():
+                break
+            rms = (weights * geodesics.length.square()).sum().sqrt()
+            step = (weights[:, None] * logs).sum(0, keepdim=True)
+            if maps.norm(self._space, mean, step) <= tol * rms:
+                return mean, torch.ones(1, dtype=torch.bool)
+            mean = maps.exp(self._space, mean, step)[0]
+        return mean, torch.zeros(1, dtype=torch.bool)
+
+    # Tangent vectors ---------------------------------------------------------------------
+
+    @torch.no_grad()
+    def exp(self, Z, V):
+        """Exponential map: where geodesics from `Z` with velocities `V` are after unit time.
+
+        Parameters
+        ----------
+        Z, V : array-like of shape (n, n_dims)
+            Points, and tangent vectors at them in coordinates.
+
+        Returns
+        -------
+        (n, n_dims)
+            NaN where the geodesic could not be followed to the end.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Once, with a count, if there are such.
+        """
+        (Z, V), answer = self._enter_pairs(Z, V, "V")
+        points, finished = maps.exp(self._space, Z, V)
+        if not finished.all():
+            warnings.warn(
+                f"{int((~finished).sum())} of {len(Z)} geodesics could not be followed to their "
+                "end and are NaN: the metric is not finite there or varies too fast.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return answer(points)
+
+    @torch.no_grad()
+    def log(self, Z, W, tol=1e-8, max_iter=100):
+        """Logarithmic map: initial velocities of the geodesics from `Z` that are at `W` after 1.
+
+        Geodesics are found as in :meth:`geodesic`; their direction is then corrected until
+        ``exp`` meets `W` (shooting).
+
+        Parameters
+        ----------
+        Z, W : array-like of shape (n, n_dims)
+        tol : float, default=1e-8
+            How far from `W` the geodesic may end, relative to its length. Above 1e-3 the
+            shooting is left out.
+        max_iter : int, default=100
+            Newton iterations of :meth:`geodesic` at each resolution.
+
+        Returns
+        -------
+        (n, n_dims)
+            Tangent vectors at `Z`, in coordinates; their metric norm is the distance.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Once, with counts, if a geodesic did not converge or could not be hit to `tol`.
+            These vectors are those of the curve found, as accurate as its tolerance.
+        """
+        (Z, W), answer = self._enter_pairs(Z, W, "W")
+        geodesics = self._between(Z, W, max(tol, maps.CURVE_TOL), max_iter)
+        warn_unconverged(geodesics)
+        velocity, hit = maps.log(self._space, Z, W, geodesics, tol)
+        missed = int((~hit & geodesics.converged).sum())
+        if missed:
+            warnings.warn(
+                f"{missed} of {len(Z)} directions are no more accurate than the curve they were "
+                "read from: shooting along them did not meet the end point to the tolerance. "
+                "Loosen tol.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return answer(velocity)
+
+    @torch.no_grad()
+    def transport(self, geodesic, V):
+        """Parallel transport of tangent vectors from the start to the end of curves.
+
+        Parameters
+        ----------
+        geodesic : Geodesics
+            n curves, from :meth:`geodesic`.
+        V : array-like of shape (n, n_dims)
+            Tangent vectors at their starts, in coordinates.
+
+        Returns
+        -------
+        (n, n_dims)
+            Tangent vectors at their ends. Inner products are kept to rounding.
+        """
+        V, answer = self._enter(V)
+        points = torch.as_tensor(geodesic.points).to(V)
+        if len(points) != len(V):
+            raise ValueError(f"{len(points)} geodesics need as many vectors, got {len(V)}.")
+        return answer(maps.transport(self._space, points, V))
+
+    # Searching ---------------------------------------------------------------------------
 
     @cached_property
     def graph(self):
         """Neighbour graph over `points`, or None without points."""
-        return None if self.points is None else build_graph(self._embed, self.points)
+        return None if self.points is None else build_graph(self._space_for_paths, self.points)
 
+    @abstractmethod
     def with_points(self, points):
         """The same metric with other points for its graph."""
-        other = PullbackMetric(self._map, self.n_dims, points)
-        other.fingerprint = self.fingerprint
-        return other
 
     @torch.no_grad()
     def path_lengths(self, A, B):
@@ -296,35 +331,94 @@ class PullbackMetric:
         (A, answer), (B, _) = self._enter(A), self._enter(B)
         if self.graph is None:
             raise ValueError("This metric has no points to build a graph on; see with_points.")
-        tied = (attach(self._embed, self.graph, Z.cpu().double().numpy()) for Z in (A, B))
+        tied = (attach(self.space_for(Z), self.graph, Z) for Z in (A, B))
         return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(A))
 
-    def starts(self, a, b, n_segments):
-        """Where to start looking for geodesics between the rows of two tensors.
+    def lower_bounds(self, A, B):
+        """Numbers that no distance between rows of `A` and rows of `B` is below, (n, m)."""
+        (A, answer), (B, _) = self._enter(A), self._enter(B)
+        return answer(self._space.lower_bounds(A, B))
 
-        The straight line and the shortest path through the graph, unless one of them is so
-        much longer that it cannot be expected to end as the shorter one.
+    def space_for(self, *points):
+        """The cheapest space to solve in that covers all `points` and is accurate to 1e-3."""
+        table = self._table
+        if table is None or not all(table.covers(part).all() for part in points):
+            return self._space
+        return table.space if table.is_enough(1e-3) else self._space
 
-        Returns
-        -------
-        list of (Tensor of shape (k,), Tensor of shape (k, n_segments + 1, n_dims))
-            Rows and their curves; the first entry has all rows.
-        """
-        rows = torch.arange(len(a), device=a.device)
-        lines = curves.straight(a, b, n_segments)
-        if self.graph is None or not len(a):
-            return [(rows, lines)]
-        tied = (attach(self._embed, self.graph, z.cpu().double().numpy()) for z in (a, b))
-        paths = shortest_paths(self.graph, *tied, n_segments).to(a)
-        n_sub = max(2, 32 // n_segments)
-        line_length, _ = curves.measure(self._embed, curves.subdivide(lines, n_sub))
-        path_length, _ = curves.measure(self._embed, curves.subdivide(paths, n_sub))
-        only_path = path_length * HOPELESS < line_length
-        both = ~only_path & (path_length <= line_length * HOPELESS)
-        first = torch.where(only_path[:, None, None], paths, lines)
-        return [(rows, first), (rows[both], paths[both])]
+    @cached_property
+    def _table(self):
+        """The metric on a grid, or None where that is not possible or not wanted."""
+        if not self._tabulate or self._region is None:
+            return None
+        return tabulated(self._space, self._region)
+
+    @cached_property
+    def _thinned(self):
+        """A cheap space that is nearly the same, or None."""
+        if self._region is None or self._table is not None:
+            return None
+        return self._space.thinned(self._region)
+
+    @property
+    def _space_for_paths(self):
+        return self._space if self._table is None else self._table.space
+
+    def _derived(self, other):
+        """Make `other`, a new metric, this one with other points."""
+        other.fingerprint = self.fingerprint
+        if self._region is not None:
+            other._region = self._region
+        for name in ("_table", "_thinned"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
+    def _between(self, a, b, tol, max_iter):
+        """Geodesics between the rows of two tensors, in batches that fit into memory."""
+        per_curve = LEVELS[-1][0] * (6 * self.n_dims**2 + 8 * self.n_dims)
+        size = max(1, CURVE_BUDGET // per_curve)
+        parts = [
+            self._solve(part_a, part_b, tol, max_iter)
+            for part_a, part_b in zip(a.split(size), b.split(size))
+        ]
+        return parts[0] if len(parts) == 1 else Geodesics(*map(torch.cat, zip(*parts)))
+
+    def _solve(self, a, b, tol, max_iter):
+        # One order for every pair, whichever way round it was asked: distances are symmetric
+        # to the last bit.
+        flipped = _comes_first(b, a)[:, None]
+        first, second = torch.where(flipped, b, a), torch.where(flipped, a, b)
+        spaces = Spaces(self._space, self._table, self._thinned)
+        found = find_geodesics(spaces, self.graph, first, second, tol, max_iter)
+        total = found.arc_length[:, -1:]
+        return found._replace(
+            points=torch.where(flipped[..., None], found.points.flip(1), found.points),
+            arc_length=torch.where(flipped, total - found.arc_length.flip(1), found.arc_length),
+        )
 
     # Containers --------------------------------------------------------------------------
+
+    def _enter_pairs(self, A, B, name):
+        """Two inputs with one row for each pair, as checked tensors."""
+        (A, answer), (B, _) = self._enter(A), self._enter(B)
+        if A.shape != B.shape:
+            raise ValueError(
+                f"{name} must have one row per pair: {len(A)} and {len(B)} rows do not match. "
+                "For all pairs of distances use pairwise(A, B)."
+            )
+        return (A, B.to(A)), answer
+
+    def _checked(self, points):
+        points = np.array(points, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != self.n_dims or not len(points):
+            raise ValueError(
+                f"points must have shape (n_points, {self.n_dims}), got {points.shape}."
+            )
+        if not np.isfinite(points).all():
+            raise ValueError("points must be finite.")
+        points.flags.writeable = False
+        return points
 
     def _enter(self, Z):
         """Points as a checked tensor, and the function that turns answers into Z's kind."""

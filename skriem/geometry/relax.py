@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 import torch
 
-from .energy import discrete_energy, linearise_energy
+from .energy import Expansion, discrete_energy
 from .tridiagonal import eliminate, substitute
 
-# Matrices to try, as (share of the curvature part, damping), in rounds: Newton's own first,
-# then, for curves where it leads nowhere, all of a round at once, of which the best step is
-# taken. The Gauss-Newton matrix (share 0) is always positive semi-definite but, on its own,
-# slow: it takes the bending of the embedding for stiffness of the geometry.
-ROUNDS = (
-    ((1.0, 0.0),),
-    ((0.95, 0.0), (0.9, 0.0), (0.8, 0.0), (0.6, 0.0), (0.3, 0.0), (0.0, 0.0)),
-    ((0.0, 0.01), (0.0, 0.1), (0.0, 1.0), (0.0, 10.0), (0.0, 100.0)),
-)
+# Newton's matrix is often indefinite far from a minimum. Its Gauss-Newton part's diagonal
+# blocks are then added, times a damping that every curve remembers: raised by the first factor
+# (and at least to the first value) when a step fails, lowered by the second when one succeeds.
+RAISE, LOWER = 4.0, 0.2
+FIRST_DAMPING, LAST_DAMPING = 0.03, 1e-3
+MAX_ATTEMPTS = 12
+# Of several starts, each is followed to this relative accuracy of the energy, then the best
+# to the end.
+ROUGH_TOL = 1e-2
 
 
 class Relaxed(NamedTuple):
@@ -34,18 +34,22 @@ class Relaxed(NamedTuple):
         """The same for some of the curves."""
         return Relaxed(*(field[index] for field in self))
 
+    def replaced(self, index, others):
+        """The same with some of the curves exchanged."""
+        return Relaxed(*(a.index_copy(0, index, b) for a, b in zip(self, others)))
 
-def relax(embed, nodes, n_sub, rtol, max_iter):
+
+def relax(space, nodes, n_sub, rtol, max_iter):
     """Minimise the energy of each polyline over its inner nodes.
 
     Parameters
     ----------
-    embed : callable
+    space : Embedded or Field
     nodes : Tensor of shape (B, T+1, d)
         Starting curves; the end nodes stay where they are.
     n_sub : int
         Chords per segment.
-    rtol : float
+    rtol : float or Tensor of shape (B,)
         A curve has converged when a step promises to lower its energy by less than this
         fraction.
     max_iter : int
@@ -55,24 +59,28 @@ def relax(embed, nodes, n_sub, rtol, max_iter):
     Relaxed
     """
     nodes = nodes.clone()
-    energy = discrete_energy(embed, nodes, n_sub)
+    model = space.expand(nodes, n_sub)
+    energy = model.energy.clone()
     converged = energy == 0
     n_iter = torch.zeros(len(nodes), dtype=torch.long, device=nodes.device)
     active = torch.nonzero(~converged & energy.isfinite()).squeeze(1)
+    if len(active) < len(nodes):
+        model = model.rows(active)
+    damping = torch.zeros_like(model.energy)
+    rtol = torch.as_tensor(rtol).to(energy).expand_as(energy)
     for _ in range(max_iter):
         if len(active) == 0:
             break
         n_iter[active] += 1
-        model = linearise_energy(embed, nodes[active], n_sub)
-        before = energy[active]
-        predicted, accepted = _descend(embed, model, nodes, energy, active, n_sub)
-        done = predicted <= rtol * before
-        converged[active] = done
-        active = active[~done & accepted]
+        step = _descend(space, model, nodes[active], damping, n_sub, rtol[active])
+        nodes[active], energy[active] = step.nodes, step.model.energy
+        converged[active] = step.done
+        go_on = ~step.done & step.accepted
+        active, model, damping = active[go_on], step.model.rows(go_on), step.damping[go_on]
     return Relaxed(nodes, energy, converged, n_iter)
 
 
-def relax_best(embed, starts, n_sub, rtol, max_iter):
+def relax_best(space, starts, n_sub, rtol, max_iter):
     """Relax several starting curves of every pair and keep the one of lowest energy.
 
     Parameters
@@ -85,29 +93,34 @@ def relax_best(embed, starts, n_sub, rtol, max_iter):
     Relaxed
         Iterations are those of all starts together.
     """
-    tried = relax(embed, torch.cat([nodes for _, nodes in starts]), n_sub, rtol, max_iter)
-    first, device = len(starts[0][0]), tried.energy.device
-    best = torch.arange(first, device=device)
-    n_iter = tried.n_iter[:first].clone()
+    rows = torch.cat([part for part, _ in starts])
+    contested = torch.bincount(rows, minlength=len(starts[0][0])) > 1
+    accuracy = starts[0][1].new_full((len(rows),), rtol)
+    accuracy[contested[rows]] = max(rtol, ROUGH_TOL)
+    nodes = torch.cat([nodes for _, nodes in starts])
+    tried = relax(space, nodes, n_sub, accuracy, max_iter)
+    best = torch.arange(len(contested), device=nodes.device)
+    n_iter = torch.zeros_like(tried.n_iter[best]).index_add_(0, rows, tried.n_iter)
+    first = len(best)
     for part, _ in starts[1:]:
-        candidate = torch.arange(first, first + len(part), device=device)
+        candidate = torch.arange(first, first + len(part), device=nodes.device)
         better = ~(tried.energy[best[part]] <= tried.energy[candidate])
-        n_iter[part] += tried.n_iter[candidate]
         best[part[better]] = candidate[better]
         first += len(part)
-    return Relaxed(tried.nodes[best], tried.energy[best], tried.converged[best], n_iter)
+    found = tried.rows(best)._replace(n_iter=n_iter)
+    again = torch.nonzero(contested).squeeze(1)
+    if len(again) == 0:
+        return found
+    final = relax(space, found.nodes[again], n_sub, rtol, max_iter)
+    return found.replaced(again, final._replace(n_iter=final.n_iter + n_iter[again]))
 
 
-def inner_step(model, share, damping):
+def inner_step(model, damping):
     """Step of the inner nodes with the ends held.
-
-    The damping scales the diagonal blocks, so steps do not depend on the coordinates.
 
     Parameters
     ----------
-    model : Linearised
-    share : Tensor of shape (B,)
-        How much of the Hessian's curvature part to use.
+    model : Expansion
     damping : Tensor of shape (B,)
 
     Returns
@@ -118,16 +131,18 @@ def inner_step(model, share, damping):
     definite : Tensor of shape (B,) bool
         Whether the matrix was positive definite, so that the step leads to a minimum.
     """
+    eliminated = eliminate_inner(model, torch.ones_like(damping), damping)
+    step = substitute(eliminated, torch.zeros_like(eliminated.rhs))[:, :-1]
+    return step, -(step * model.gradient[:, 1:-1]).sum((1, 2)), eliminated.definite
+
+
+def eliminate_inner(model, share, damping):
+    """Reduce the system for the nodes after the first to one for the last."""
     share, damping = share[:, None, None, None], damping[:, None, None, None]
-    gradient = model.gradient[:, 1:-1]
-    diagonal = regularised((1.0 + damping) * model.diagonal[:, 1:-1])
-    diagonal = diagonal + share * model.curvature_diagonal[:, 1:-1]
-    upper = model.upper[:, 1:-1] + share * model.curvature_upper[:, 1:-1]
-    eliminated = eliminate(diagonal, upper, -gradient)
-    last = torch.linalg.solve_ex(eliminated.matrix, eliminated.rhs)[0]
-    step = substitute(eliminated, last)
-    definite = eliminated.definite & (torch.linalg.cholesky_ex(eliminated.matrix).info == 0)
-    return step, -(step * gradient).sum((1, 2)), definite
+    diagonal = regularised((1.0 + damping) * model.diagonal[:, 1:])
+    diagonal = diagonal + share * model.curvature_diagonal[:, 1:]
+    upper = model.upper[:, 1:] + share * model.curvature_upper[:, 1:]
+    return eliminate(diagonal, upper, -model.gradient[:, 1:])
 
 
 def regularised(blocks):
@@ -139,39 +154,59 @@ def regularised(blocks):
     return blocks + ridge * torch.eye(d, dtype=blocks.dtype, device=blocks.device)
 
 
-def _descend(embed, model, nodes, energy, active, n_sub):
-    """One accepted step for every active curve that has one; updates nodes and energy in place.
+class Step(NamedTuple):
+    """Where one iteration has taken each curve."""
 
-    Returns
-    -------
-    predicted : Tensor of shape (B,)
-        The smallest decrease that any usable matrix promised.
-    accepted : Tensor of shape (B,) bool
-    """
-    n = len(active)
-    predicted = torch.full_like(energy[active], torch.inf)
+    nodes: torch.Tensor  # (B, T+1, d)
+    model: Expansion  # at the new nodes; only the energy is right where done
+    damping: torch.Tensor  # (B,)
+    accepted: torch.Tensor  # (B,) bool: a step lowered the energy
+    done: torch.Tensor  # (B,) bool: no step promises enough
+
+
+def _descend(space, model, nodes, damping, n_sub, rtol):
+    """One step for every curve that has one."""
+    n, energy = len(nodes), model.energy
+    nodes, damping = nodes.clone(), damping.clone()
     accepted = torch.zeros(n, dtype=torch.bool, device=nodes.device)
-    for options in ROUNDS:
-        # A rejected step that promised next to nothing is rounding, not a failure.
-        left = torch.nonzero(~accepted & (predicted > 1e-13 * energy[active])).squeeze(1)
+    done = torch.zeros_like(accepted)
+    left = torch.arange(n, device=nodes.device)
+    ahead = model
+    for _ in range(MAX_ATTEMPTS):
         if len(left) == 0:
             break
-        rows = left.repeat(len(options))
-        share, damping = energy.new_tensor(options).repeat_interleave(len(left), dim=0).unbind(1)
-        step, decrease, definite = inner_step(model.rows(rows), share, damping)
-        trial = nodes[active[rows]]
+        of_left = model if len(left) == n else model.rows(left)
+        step, predicted, definite = inner_step(of_left, damping[left])
+        # What the step would promise without the damping.
+        promised = predicted * (1.0 + damping[left])
+        last = definite & (promised <= rtol[left] * energy[left])
+        done[left] = last
+        trial = nodes[left]
         trial[:, 1:-1] += step
-        trial_energy = torch.full_like(decrease, torch.inf)
-        if definite.any():
-            trial_energy[definite] = discrete_energy(embed, trial[definite], n_sub)
-        trial_energy = trial_energy.nan_to_num(nan=torch.inf).unflatten(0, (len(options), -1))
-        decrease = torch.where(definite, decrease, torch.inf).unflatten(0, (len(options), -1))
-        predicted[left] = torch.minimum(predicted[left], decrease.amin(0))
-
-        lowest, option = trial_energy.min(0)
-        better = lowest < energy[active[left]]
-        chosen = (option * len(left) + torch.arange(len(left), device=nodes.device))[better]
-        nodes[active[left[better]]] = trial[chosen]
-        energy[active[left[better]]] = lowest[better]
-        accepted[left[better]] = True
-    return predicted, accepted
+        better = torch.zeros_like(definite)
+        # A step is nearly always taken: what the next one needs is computed with its energy.
+        on = torch.nonzero(definite & ~last).squeeze(1)
+        if len(on):
+            found = space.expand(trial[on], n_sub)
+            better[on] = found.energy < energy[left[on]]
+            took = better[on]
+            ahead = ahead.replaced(left[on[took]], found.rows(took))
+        end = torch.nonzero(last).squeeze(1)
+        if len(end):
+            found_energy = discrete_energy(space, trial[end], n_sub)
+            better[end] = found_energy < energy[left[end]]
+            took = better[end]
+            ahead = ahead._replace(
+                energy=ahead.energy.index_copy(0, left[end[took]], found_energy[took])
+            )
+        won = left[better]
+        nodes[won] = trial[better]
+        accepted[won] = True
+        gain = (energy[won] - ahead.energy[won]) / predicted[better]
+        eased = torch.where(gain > 0.5, LOWER * damping[won], damping[won])
+        eased = torch.where(gain < 0.1, RAISE * damping[won], eased)
+        damping[won] = torch.where(eased < LAST_DAMPING, 0.0, eased)
+        # A rejected step that promised next to nothing is rounding, not a failure.
+        left = left[~better & ~last]
+        damping[left] = (RAISE * damping[left]).clamp(min=FIRST_DAMPING)
+    return Step(nodes, ahead, damping, accepted, done)

@@ -63,6 +63,8 @@ class Geodesics(NamedTuple):
         :class:`Status` of each solve.
     n_iter : (n,) int
         Newton iterations spent.
+    n_segments : (n,) int
+        Resolution that was needed: segments of the polyline whose energy was minimised.
 
     All are tensors or all are arrays, like the points that were asked about.
     """
@@ -73,6 +75,19 @@ class Geodesics(NamedTuple):
     error: object
     status: object
     n_iter: object
+    n_segments: object
+
+    def rows(self, index):
+        """The same for some of the pairs."""
+        return Geodesics(*(field[index] for field in self))
+
+    def replaced(self, index, others):
+        """The same with the solutions for some pairs exchanged; their iterations add up."""
+        others = others._replace(n_iter=others.n_iter + self.n_iter[index])
+        fields = [field.clone() for field in self]
+        for field, other in zip(fields, others):
+            field[index] = other
+        return Geodesics(*fields)
 
     @property
     def energy(self):

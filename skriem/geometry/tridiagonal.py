@@ -3,6 +3,8 @@
 A chain of unknowns x_1, ..., x_T couples neighbours only. Eliminating x_1 to x_{T-1} leaves a
 small system for x_T. Many chains that share their last unknown (all geodesics to one mean)
 add up their small systems; a chain with fixed ends sets the last unknown to zero.
+
+Every second unknown is eliminated at once (cyclic reduction), so a chain takes log2(T) rounds.
 """
 
 from typing import NamedTuple
@@ -11,10 +13,10 @@ import torch
 
 
 class Eliminated(NamedTuple):
-    """x_i = offsets_i - gains_i x_{i+1}, and what is left for the last unknown."""
+    """What elimination leaves, and how to find the eliminated unknowns."""
 
-    gains: torch.Tensor  # (B, T-1, d, d)
-    offsets: torch.Tensor  # (B, T-1, d)
+    n_unknowns: int
+    rounds: list  # per round: (to_left, to_right, offset) of the unknowns eliminated
     matrix: torch.Tensor  # (B, d, d): Schur complement of the last unknown
     rhs: torch.Tensor  # (B, d)
     definite: torch.Tensor  # (B,) bool: all eliminated blocks were positive definite
@@ -34,26 +36,43 @@ def eliminate(diagonal, upper, rhs):
     -------
     Eliminated
     """
-    matrix, vector = diagonal[:, 0], rhs[:, 0]
-    gains, offsets = [], []
+    n_unknowns, d = rhs.shape[1:]
     definite = torch.ones(len(rhs), dtype=torch.bool, device=rhs.device)
-    for i in range(upper.shape[1]):
-        solved = torch.linalg.solve_ex(matrix, torch.cat([upper[:, i], vector[..., None]], -1))[0]
-        gain, offset = solved[..., :-1], solved[..., -1]
-        lower = upper[:, i].mT
-        reduced = diagonal[:, i + 1] - lower @ gain
-        remaining = rhs[:, i + 1] - (lower @ offset[..., None]).squeeze(-1)
-        definite &= torch.linalg.cholesky_ex(matrix).info == 0
-        matrix, vector = reduced, remaining
-        gains.append(gain)
-        offsets.append(offset)
-    return Eliminated(torch.stack(gains, 1), torch.stack(offsets, 1), matrix, vector, definite)
+    rounds = []
+    # A coupling to a neighbour before the first unknown, so that every unknown has two.
+    upper = torch.cat([torch.zeros_like(diagonal[:, :1]), upper], dim=1)
+    while diagonal.shape[1] > 1:
+        if diagonal.shape[1] % 2:
+            # An odd chain gets a first unknown that nothing depends on.
+            eye = torch.eye(d, dtype=rhs.dtype, device=rhs.device).expand(len(rhs), 1, d, d)
+            diagonal = torch.cat([eye, diagonal], dim=1)
+            upper = torch.cat([torch.zeros_like(upper[:, :1]), upper], dim=1)
+            rhs = torch.cat([torch.zeros_like(rhs[:, :1]), rhs], dim=1)
+        pivot, left, right = diagonal[:, ::2], upper[:, ::2].mT, upper[:, 1::2]
+        definite &= (torch.linalg.cholesky_ex(pivot).info == 0).all(1)
+        coupled = torch.cat([left, right, rhs[:, ::2, :, None]], dim=-1)
+        solved = torch.linalg.solve_ex(pivot, coupled)[0]
+        to_left, to_right, offset = solved[..., :d], solved[..., d:-1], solved[..., -1:]
+        rounds.append((to_left, to_right, offset.squeeze(-1)))
+
+        from_right = right.mT @ solved
+        diagonal = diagonal[:, 1::2] - from_right[..., d:-1]
+        rhs = rhs[:, 1::2] - from_right[..., -1]
+        # left.mT couples each kept unknown to the eliminated one after it.
+        from_left = left[:, 1:].mT @ solved[:, 1:]
+        diagonal[:, :-1] -= from_left[..., :d]
+        rhs[:, :-1] -= from_left[..., -1]
+        upper = -left.mT @ to_right
+    return Eliminated(n_unknowns, rounds, diagonal[:, 0], rhs[:, 0], definite)
 
 
 def substitute(eliminated, last):
     """All unknowns, (B, T, d), given the last, (B, d)."""
-    unknowns = [last]
-    for i in reversed(range(eliminated.gains.shape[1])):
-        gain, offset = eliminated.gains[:, i], eliminated.offsets[:, i]
-        unknowns.append(offset - (gain @ unknowns[-1][..., None]).squeeze(-1))
-    return torch.stack(unknowns[::-1], dim=1)
+    unknowns = last[:, None]
+    for to_left, to_right, offset in reversed(eliminated.rounds):
+        # An odd chain's own first unknown is not among the kept.
+        after = unknowns[:, -offset.shape[1] :]
+        before = torch.cat([torch.zeros_like(after[:, :1]), after[:, :-1]], dim=1)
+        found = offset - (to_left @ before[..., None] + to_right @ after[..., None]).squeeze(-1)
+        unknowns = torch.stack([found, after], dim=2).flatten(1, 2)
+    return unknowns[:, -eliminated.n_unknowns :]

@@ -5,8 +5,13 @@ import hashlib
 import numpy as np
 import torch
 
-from .mlp import linearise_mlp, mlp
-from .precision import linearise_rbf_std, rbf_precision
+from .mlp import bend_mlp, linearise_mlp, mlp
+from .precision import bend_rbf_std, linearise_rbf_std, rbf_precision
+
+# Standard deviations that stand for all of them where a rough metric will do, and points that
+# tell which.
+N_THINNED = 96
+N_PROBES = 200
 
 
 class DecoderEmbedding:
@@ -81,6 +86,14 @@ class DecoderEmbedding:
         value = torch.cat([value, std * scale], dim=-1)
         return value, torch.cat([jacobian, std_jacobian], dim=-1) * scale, curvature
 
+    def bend(self, z, direction):
+        """Second derivative along a direction at every row of `z`."""
+        tensors, scale = self._on(z), self._scale
+        mean = bend_mlp(z, direction, tensors["layers"], self._activation) * scale
+        if self._precision is None:
+            return mean
+        return torch.cat([mean, bend_rbf_std(z, direction, *tensors["precision"]) * scale], dim=-1)
+
     def compact(self):
         """A map with the same geometry and fewer outputs.
 
@@ -98,6 +111,36 @@ class DecoderEmbedding:
         layers = [folded[0], *hidden, folded[1]]
         return DecoderEmbedding(
             layers, self._activation, zeros, self._scale, self._noise, self._precision
+        )
+
+    def thinned(self, codes):
+        """A map with about the same geometry and far fewer outputs.
+
+        Of the standard deviations, a sample is taken, each with a probability in proportion to
+        what it contributes to the metric between `codes`, and scaled up to stand for the rest.
+        The same sample is taken every time. None where there is nothing to be gained.
+        """
+        if self._precision is None or len(self._precision["weights"]) < 2 * N_THINNED:
+            return None
+        rng = np.random.default_rng(0)
+        i, j = rng.integers(len(codes), size=(2, N_PROBES))
+        between = torch.as_tensor(0.5 * (codes[i] + codes[j]))
+        jacobian = self.linearise(between)[1][..., -len(self._precision["weights"]) :]
+        total = jacobian.square().sum(1)
+        share = (total / total.sum(1, keepdim=True)).mean(0).numpy() + 1e-12
+        expected = N_THINNED * share / share.sum()
+        # Systematic sampling: evenly spaced marks on the line of cumulated shares.
+        marks = np.floor(np.cumsum(expected) + rng.uniform())
+        counts = np.diff(marks, prepend=0.0)
+        kept = np.flatnonzero(counts)
+        scale = (counts / expected)[kept]
+        precision = {
+            **self._precision,
+            "weights": self._precision["weights"][kept] / scale[:, None],
+            "floor": self._precision["floor"][kept] / scale,
+        }
+        return DecoderEmbedding(
+            self._layers, self._activation, self._center, self._scale, self._noise, precision
         )
 
     @property

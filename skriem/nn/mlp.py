@@ -94,3 +94,15 @@ def linearise_mlp(x, layers, activation):
 
     value = linear(x, skip_weight, skip_bias) + linear(h, last_weight, last_bias)
     return value, linear(jacobian, last_weight) + skip_weight.T, curvature
+
+
+def bend_mlp(x, direction, layers, activation):
+    """Second derivative of the network along a direction at every row of `x`, (n, m)."""
+    _, *hidden, (last_weight, _) = layers
+    first, second = DERIVATIVES[activation]
+    h, slope, bend = x, direction, torch.zeros_like(x)
+    for weight, bias in hidden:
+        h = ACTIVATIONS[activation](linear(h, weight, bias))
+        slope, bend = linear(slope, weight), linear(bend, weight)
+        slope, bend = first(h) * slope, second(h) * slope.square() + first(h) * bend
+    return linear(bend, last_weight)

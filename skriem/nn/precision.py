@@ -35,7 +35,8 @@ def linearise_rbf_std(z, centers, rates, weights, floor):
         Maps weights (n, m) to the weighted sums of the outputs' Hessians, (n, d, d).
     """
     features = rbf_features(z, centers, rates)
-    offsets = (z.unsqueeze(-2) - centers).mT
+    # In this order in memory, or the matrix product below takes five times as long.
+    offsets = z.unsqueeze(-1) - centers.T.contiguous()
     slopes = linear((-2.0 * features * rates).unsqueeze(1) * offsets, weights)
     precision = linear(features, weights, floor)
     std = precision.rsqrt()
@@ -50,6 +51,18 @@ def linearise_rbf_std(z, centers, rates, weights, floor):
         return total - isotropic * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
 
     return std, by_precision.unsqueeze(1) * slopes, curvature
+
+
+def bend_rbf_std(z, direction, centers, rates, weights, floor):
+    """Second derivative of the standard deviation along a direction at every point, (n, m)."""
+    features = rbf_features(z, centers, rates)
+    along = (direction * z).sum(1, keepdim=True) - direction @ centers.T
+    slope = -2.0 * rates * along
+    bend = slope.square() - 2.0 * rates * direction.square().sum(1, keepdim=True)
+    precision = linear(features, weights, floor)
+    slope, bend = linear(features * slope, weights), linear(features * bend, weights)
+    std = precision.rsqrt()
+    return std / precision * (0.75 * slope.square() / precision - 0.5 * bend)
 
 
 def bandwidth_rates(z, sample_weight, labels, centers, bandwidth):

@@ -1,0 +1,137 @@
+"""Metrics given as a tensor at every point, and the one that is learned from data alone."""
+
+import hashlib
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from .chunks import in_chunks
+from .field import Field
+from .metric import Metric
+
+# The data's own variance is felt up to this share of its mean at the data: what bounds the
+# metric where there is nothing.
+FLOOR = 1e-2
+
+
+class MetricField(Metric):
+    """Riemannian metric given by its tensor.
+
+    For geometries that no embedding at hand produces: the hyperbolic plane, a cost on a plane,
+    the local-variance metric of data. Everything that :class:`PullbackMetric` offers, except
+    for `embed`, is here too.
+
+    Parameters
+    ----------
+    tensor_fn : callable
+        Twice differentiable torch function from (n, n_dims) to (n, n_dims, n_dims), symmetric
+        and positive definite, each row on its own.
+    n_dims : int
+        Number of coordinates.
+    points : array-like of shape (n_points, n_dims), default=None
+        Points where the metric is meant to be used; see :class:`PullbackMetric`.
+    tabulate : bool, default=True
+        Whether to use a table around `points`; see :class:`PullbackMetric`.
+
+    Attributes
+    ----------
+    n_dims : int
+    points : ndarray of shape (n_points, n_dims) or None
+    fingerprint : str
+        Taken from an attribute of the same name of `tensor_fn`, if it has one; otherwise the
+        metric is equal to itself and its pickles only.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from skriem.geometry import MetricField
+    >>> def half_plane(z):
+    ...     return torch.eye(2, dtype=z.dtype) / z[:, 1, None, None] ** 2
+    >>> hyperbolic = MetricField(half_plane, n_dims=2)
+    >>> hyperbolic.distance(np.array([[0.0, 1.0]]), np.array([[0.0, np.e]])).round(3)
+    array([1.])
+    """
+
+    def __init__(self, tensor_fn, n_dims, points=None, tabulate=True):
+        if not callable(tensor_fn):
+            raise TypeError(f"tensor_fn must be a function on torch tensors, got {tensor_fn!r}.")
+        self._tensor_fn = tensor_fn
+        fingerprint = getattr(tensor_fn, "fingerprint", None)
+        super().__init__(Field(tensor_fn), n_dims, points, tabulate, fingerprint)
+
+    def with_points(self, points):
+        """The same metric with other points for its graph."""
+        return self._derived(MetricField(self._tensor_fn, self.n_dims, points, self._tabulate))
+
+
+class LocalVariance:
+    """Diagonal metric tensors, one over the variance of the data around a point.
+
+    M_kk(z) = 1 / (sum_n w_n(z) (x_nk - z_k)^2 + rho) with Gaussian weights w_n around z: the
+    metric is small where there are data and 1 / rho far from all of them (Arvanitidis, Hansen
+    and Hauberg, *A locally adaptive normal distribution*, NIPS 2016).
+
+    Parameters
+    ----------
+    data : ndarray of shape (n, d)
+    bandwidth : float
+        Standard deviation of the weights.
+    rho : float
+    """
+
+    def __init__(self, data, bandwidth, rho):
+        self._data = np.array(data, dtype=np.float64)
+        self._bandwidth, self._rho = float(bandwidth), float(rho)
+        digest = hashlib.sha256(f"{self._bandwidth!r} {self._rho!r} {data.shape}".encode())
+        self.fingerprint = digest.update(self._data.tobytes()) or digest.hexdigest()
+        self.numbers_per_point = 2 * self._data.size
+
+    def __call__(self, z):
+        return torch.diag_embed(1.0 / (self.variance(z) + self._rho))
+
+    def variance(self, z):
+        """Weighted sums of squared coordinate differences to the data, (n, d)."""
+        offsets = torch.as_tensor(self._data, dtype=z.dtype, device=z.device) - z[:, None]
+        squares = offsets.square()
+        weights = torch.exp(-squares.sum(-1) / (2.0 * self._bandwidth**2))
+        return (weights[:, None] @ squares).squeeze(1)
+
+
+def local_metric(data, bandwidth=None, points=None):
+    """The local-variance metric of data; see :class:`LocalVariance`.
+
+    Parameters
+    ----------
+    data : array-like of shape (n, d)
+    bandwidth : float, default=None
+        None takes the mean distance to the neighbour of rank sqrt(n).
+    points : array-like of shape (n_points, d), default=None
+        Points to search for geodesics along; None takes the data.
+
+    Returns
+    -------
+    MetricField
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from skriem.geometry import local_metric
+    >>> X = make_moons(200, noise=0.05, random_state=0)[0]
+    >>> metric = local_metric(X)
+    >>> bool(metric.distance(X[:1], X[1:2])[0] > 0)
+    True
+    """
+    data = np.array(data, dtype=np.float64)
+    if data.ndim != 2 or len(data) < 2 or not np.isfinite(data).all():
+        raise ValueError("data must be at least two rows of finite numbers.")
+    if bandwidth is None:
+        rank = min(len(data) - 1, int(np.ceil(np.sqrt(len(data)))))
+        bandwidth = cKDTree(data).query(data, k=rank + 1)[0][:, -1].mean()
+    if not bandwidth > 0:
+        raise ValueError(f"bandwidth must be positive, got {bandwidth}.")
+    at = torch.as_tensor(data)
+    tensors = LocalVariance(data, bandwidth, 0.0)
+    variance = in_chunks(lambda part: (tensors.variance(part),), at, tensors.numbers_per_point)[0]
+    tensors = LocalVariance(data, bandwidth, FLOOR * float(variance.mean()))
+    return MetricField(tensors, data.shape[1], data if points is None else points)

@@ -1,0 +1,99 @@
+"""Geodesics by way of the cheapest space that will do.
+
+Most of the work is done in a space that is cheap and nearly the same: a table of the metric
+where the dimension allows one, a decoder with a part of its outputs otherwise. A table that is
+accurate enough has the last word; after any other, curves are corrected in the exact space.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .corrected import Corrected
+from .embedded import Embedded
+from .field import Field
+from .geodesics import LEVELS, solve_geodesics
+from .graph import starting_curves
+from .table import TabulatedTensor, tabulate
+
+# A table is made as fine as lengths to this relative error need.
+TABLE_TOL = 5e-4
+# It has the last word for tolerances of at least this many times its error.
+TABLE_SHARE = 2.0
+# A table this much off still says which way round to go.
+TABLE_USABLE = 0.05
+# Segments to start with. Where evaluations are cheap, starting fine saves iterations; where
+# they are not, a coarse curve saves more.
+TABLE_START, START = 32, LEVELS[0][0]
+
+
+class Tabulated(NamedTuple):
+    """A metric's table as a space to solve in."""
+
+    space: Field
+    error: float
+    low: np.ndarray
+    high: np.ndarray
+
+    def covers(self, points):
+        """Whether each row of a tensor lies within the table, (n,) bool."""
+        low, high = (torch.as_tensor(corner).to(points) for corner in (self.low, self.high))
+        return ((points >= low) & (points <= high)).all(1)
+
+    def is_enough(self, tol):
+        """Whether lengths to a relative tolerance can be read from it."""
+        return tol >= TABLE_SHARE * self.error
+
+
+class Spaces(NamedTuple):
+    """One geometry, exact and cheap."""
+
+    exact: Embedded | Field
+    table: Tabulated | None
+    thinned: Embedded | None
+
+
+def tabulated(space, points):
+    """The table of a space around points, or None where there cannot be one."""
+    table, error = tabulate(space.tensor, points, TABLE_TOL)
+    if table is None or error > TABLE_USABLE:
+        return None
+    return Tabulated(Field(TabulatedTensor(table)), error, table.low, table.high)
+
+
+def find_geodesics(spaces, graph, a, b, tol, max_iter):
+    """Geodesics between the rows of two tensors.
+
+    Returns
+    -------
+    Geodesics
+    """
+    exact, table, thinned = spaces
+
+    def search(space, rows):
+        ends = a[rows], b[rows]
+        n_segments = START if table is None or space is exact else TABLE_START
+        starts = starting_curves(space, graph, *ends, n_segments)
+        return solve_geodesics(space, *ends, starts, tol, max_iter)
+
+    everyone = torch.arange(len(a), device=a.device)
+    cheap = thinned if table is None else table.space
+    if cheap is None:
+        return search(exact, everyone)
+    found = search(cheap, everyone)
+    # Curves that leave the table have no finite length in it.
+    lost = ~found.length.isfinite()
+    if table is None or not table.is_enough(tol):
+        corrected = Corrected(exact, cheap)
+        for n_segments, _ in LEVELS:
+            rows = everyone[(found.n_segments == n_segments) & ~lost]
+            if len(rows):
+                part = found.rows(rows)
+                nodes = part.curve(torch.linspace(0.0, 1.0, n_segments + 1))
+                nodes[:, 0], nodes[:, -1] = a[rows], b[rows]
+                starts = [(torch.arange(len(rows), device=a.device), nodes)]
+                better = solve_geodesics(corrected, a[rows], b[rows], starts, tol, max_iter)
+                found = found.replaced(rows, better)
+    lost = everyone[lost | ~found.length.isfinite()]
+    return found.replaced(lost, search(exact, lost)) if len(lost) else found
