@@ -77,7 +77,9 @@ def test_pruned_assignment_is_that_of_all_distances(space):
     centers = z[::20]
     found = clustering.assign(metric, z, centers)
     n, k = len(z), len(centers)
-    every = clustering._connect(metric, z.repeat_interleave(k, 0), centers.repeat(n, 1))[1]
+    every = clustering._connect(
+        metric.space_for(z), metric.graph, z.repeat_interleave(k, 0), centers.repeat(n, 1)
+    )[1]
     every = every.reshape(n, k)
     best = every.min(1).values
     # Rounding may decide between centres at the same distance, nothing else.

@@ -116,7 +116,9 @@ def reassign(metric, z, centers, current):
     bounds, rivals = find_rivals()
     if rivals.sum() > len(i):
         # Exact distances between the centres cost less than the rivals they exclude.
-        between[i, j] = between[j, i] = _connect(space, metric.graph, centers[i], centers[j])[1].sqrt()
+        between[i, j] = between[j, i] = _connect(space, metric.graph, centers[i], centers[j])[
+            1
+        ].sqrt()
         bounds, rivals = find_rivals()
     # The most promising rival first: what it wins spares the others.
     while rivals.any():

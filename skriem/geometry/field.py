@@ -156,7 +156,9 @@ class Field:
             (jets.value, jets.z, jets.zz)
             for jets in (self.jets(z, first), self.jets(z, second), self.jets(z, first + second))
         )
-        f, df, ddf = (0.5 * (t - a - b) for t, a, b in ((total, e, g), (dt, de, dg), (ddt, dde, ddg)))
+        f, df, ddf = (
+            0.5 * (t - a - b) for t, a, b in ((total, e, g), (dt, de, dg), (ddt, dde, ddg))
+        )
         zero = torch.zeros_like(e)
 
         def determinant(*rows):

@@ -18,7 +18,7 @@ from . import curves
 # Many neighbours, so that paths can go in nearly any direction and need not zigzag.
 N_NEIGHBORS = 40
 N_ATTACHED = 8
-N_CHORDS = 8
+N_CHORDS = 16
 # A second route may be this many times as long as the first, and must be further from it
 # than this share of its length.
 DETOUR = 1.02

@@ -127,7 +127,9 @@ def transport(space, points, vectors):
     """
     n, n_points, d = points.shape
     flat = points.flatten(0, 1)
-    factor = torch.linalg.cholesky_ex(regularised(space.tensor(flat)))[0].unflatten(0, (n, n_points))
+    factor = torch.linalg.cholesky_ex(regularised(space.tensor(flat)))[0].unflatten(
+        0, (n, n_points)
+    )
     steps = space.transfer(points[:, :-1].flatten(0, 1), points[:, 1:].flatten(0, 1))
     steps = steps.unflatten(0, (n, n_points - 1))
     # In orthonormal frames: whiten the vectors with L' before and after.
