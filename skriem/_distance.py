@@ -29,7 +29,7 @@ class GeodesicDistance(
 
     Parameters
     ----------
-    metric : "auto", metric or estimator, default="auto"
+    metric : "auto", "local", metric or estimator, default="auto"
         Where the geometry comes from; see :class:`RiemannianKMeans`.
     method : {"auto", "exact", "graph"}, default="auto"
         "exact" solves for every geodesic. "graph" takes shortest paths through the fitted

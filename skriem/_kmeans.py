@@ -43,12 +43,14 @@ class RiemannianKMeans(
     ----------
     n_clusters : int, default=8
         Number of clusters and centres.
-    metric : "auto", metric or estimator, default="auto"
+    metric : "auto", "local", metric or estimator, default="auto"
         Where the geometry comes from.
 
         - "auto": from `X`, if it carries a metric because it came out of
           :class:`VAETransformer`; otherwise `X` is data, and a ``VAETransformer()`` is fitted
           to it.
+        - "local": `X` are points, and the metric is their own local-variance metric
+          (:func:`skriem.geometry.local_metric`).
         - an estimator such as ``VAETransformer(n_components=3)``: cloned and fitted to `X`.
           ``FrozenEstimator(vae)`` is used as it is.
         - a metric such as :class:`skriem.geometry.PullbackMetric`: `X` are points in its

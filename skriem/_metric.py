@@ -33,6 +33,8 @@ class MetricConsumerMixin:
         self.encoder_ = None
         if isinstance(metric, str) and metric == "auto":
             metric = VAETransformer() if carried is None else carried
+        elif isinstance(metric, str) and metric == "local":
+            metric = local_metric(values, points=self._some(values, rng))
         if isinstance(metric, Metric):
             self._check_carried(carried, metric)
             if values.shape[1] != metric.n_dims:
@@ -51,16 +53,20 @@ class MetricConsumerMixin:
             metric = self._fit_encoder(metric, values, sample_weight, rng)
         else:
             raise ValueError(
-                "metric must be 'auto', a metric such as skriem.geometry.PullbackMetric, or an "
+                "metric must be 'auto', 'local', a metric such as "
+                "skriem.geometry.PullbackMetric, or an "
                 f"estimator such as VAETransformer(); got {self.metric!r}."
             )
         if metric.points is None:
-            points = self._embed_values(values)
-            if len(points) > MAX_GRAPH_POINTS:
-                points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
-            metric = metric.with_points(points)
+            metric = metric.with_points(self._some(self._embed_values(values), rng))
         self.metric_ = metric
         return values, rng
+
+    def _some(self, points, rng):
+        """As many of the points as a graph can take."""
+        if len(points) <= MAX_GRAPH_POINTS:
+            return points
+        return points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
 
     def _fit_encoder(self, encoder, values, sample_weight, rng):
         """Fit a clone of the encoder and return the metric of its codes."""

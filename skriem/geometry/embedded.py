@@ -26,7 +26,8 @@ class Embedded:
         points : ndarray of shape (n_points, d)
             Where it will be used.
         """
-        return Embedded(self.embed.thinned(points)) if hasattr(self.embed, "thinned") else None
+        embed = self.embed.thinned(points) if hasattr(self.embed, "thinned") else None
+        return None if embed is None else Embedded(embed)
 
     def tensor(self, z):
         """Metric tensors, (n, d, d)."""

@@ -50,7 +50,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter):
     lengths[same], errors[same] = 0.0, 0.0
     status[same] = Status.CONVERGED
 
-    active, relaxed = torch.nonzero(~same).squeeze(1), None
+    active, relaxed, nodes = torch.nonzero(~same).squeeze(1), None, None
     rtol = ENERGY_TOL * tol
     n_start = starts[0][1].shape[1] - 1
     for n_segments, n_sub in LEVELS:

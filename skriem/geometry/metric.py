@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from . import curves, maps
+from . import maps
 from .geodesics import LEVELS
 from .graph import attach, build_graph, graph_distances, starting_curves
 from .mean import frechet_means

@@ -1,0 +1,200 @@
+"""Metrics given by their tensor, and the table that any metric of low dimension becomes."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_moons
+from surfaces import great_circle, sphere, sphere_pairs
+from test_maps import half_plane, hills, tensor_of, wavy
+
+from skriem import RiemannianKMeans
+from skriem.geometry import MetricField, PullbackMetric, Status, local_metric
+from skriem.geometry.corrected import Corrected
+from skriem.geometry.embedded import Embedded
+from skriem.geometry.energy import discrete_energy
+from skriem.geometry.field import Field
+from skriem.geometry.table import TabulatedTensor, tabulate
+
+
+def hyperbolic_distance(a, b):
+    step = ((a - b) ** 2).sum(1)
+    return np.arccosh(1.0 + step / (2.0 * a[:, 1] * b[:, 1]))
+
+
+def test_hyperbolic_plane():
+    rng = np.random.default_rng(0)
+    a, b = (rng.uniform([-2, 0.3], [2, 3], (200, 2)) for _ in range(2))
+    geodesics = MetricField(half_plane, 2).geodesic(a, b, tol=1e-4)
+    assert geodesics.converged.all()
+    assert np.abs(geodesics.length / hyperbolic_distance(a, b) - 1.0).max() < 1e-4
+
+
+def test_field_and_embedding_of_one_surface_agree():
+    a, b = sphere_pairs(40, seed=0)
+    metric = MetricField(tensor_of(sphere), 2)
+    np.testing.assert_allclose(metric.distance(a, b, tol=1e-4), great_circle(a, b), rtol=1e-4)
+    np.testing.assert_allclose(metric.log_volume(a), PullbackMetric(sphere, 2).log_volume(a))
+    assert metric.pairwise(a[:3]).shape == (3, 3)
+
+
+def test_energy_derivatives_of_a_field():
+    space, n_sub = Field(wavy), 3
+    nodes = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 5, 2)))
+    model = space.expand(nodes, n_sub)
+    torch.testing.assert_close(model.energy, discrete_energy(space, nodes, n_sub))
+    for i in range(2):
+
+        def half_energy(x):
+            points = x.reshape(5, 2)
+            s = torch.arange(n_sub, dtype=x.dtype)[:, None] / n_sub + 0.5 / n_sub
+            middle = (points[:-1, None] + s * (points[1:] - points[:-1])[:, None]).reshape(-1, 2)
+            step = ((points[1:] - points[:-1]) / n_sub).repeat_interleave(n_sub, dim=0)
+            return 0.5 * len(step) * torch.einsum("ni,nij,nj->", step, wavy(middle), step)
+
+        flat = nodes[i].flatten()
+        gradient = torch.autograd.functional.jacobian(half_energy, flat)
+        torch.testing.assert_close(model.gradient[i].flatten(), gradient)
+        hessian = torch.autograd.functional.hessian(half_energy, flat)
+        blocks = hessian.unflatten(0, (5, 2)).unflatten(2, (5, 2)).transpose(1, 2)
+        k = torch.arange(5)
+        diagonal = (model.diagonal + model.curvature_diagonal)[i]
+        upper = (model.upper + model.curvature_upper)[i]
+        torch.testing.assert_close(diagonal, blocks[k, k])
+        torch.testing.assert_close(upper, blocks[k[:-1], k[1:]])
+
+
+def test_bad_fields_have_a_status():
+    a, b = np.array([[0.0, 0.0], [0.1, 0.0]]), np.array([[0.2, 0.1], [2.0, 0.3]])
+
+    def nowhere(z):
+        eye = torch.eye(2, dtype=z.dtype)
+        return torch.where(z[:, :1, None] > 1.0, torch.nan, eye)
+
+    def indefinite(z):
+        return torch.diag(torch.tensor([1.0, -1.0], dtype=z.dtype)).expand(len(z), 2, 2)
+
+    geodesics = MetricField(nowhere, 2).geodesic(a, b)
+    assert list(geodesics.status) == [Status.CONVERGED, Status.NOT_FINITE]
+    geodesics = MetricField(indefinite, 2).geodesic(np.zeros((1, 2)), np.array([[0.1, 1.0]]))
+    assert not geodesics.converged.any()
+    with pytest.raises(TypeError, match="function"):
+        MetricField(3, 2)
+    with pytest.raises(ValueError, match="n_dims"):
+        MetricField(half_plane, 0)
+    with pytest.raises(ValueError, match="2 dimensions"):
+        PullbackMetric(hills, 3).scalar_curvature(np.zeros((1, 3)))
+
+
+def test_scalar_curvature_of_known_surfaces():
+    z = np.random.default_rng(0).uniform(0.5, 2.0, size=(10, 2))
+    np.testing.assert_allclose(PullbackMetric(sphere, 2).scalar_curvature(z), 2.0)
+    np.testing.assert_allclose(MetricField(half_plane, 2).scalar_curvature(z), -2.0)
+    np.testing.assert_allclose(
+        MetricField(tensor_of(sphere), 2).scalar_curvature(z), 2.0, rtol=1e-8
+    )
+
+
+def test_frechet_mean_is_where_logarithms_balance():
+    z = np.random.default_rng(0).uniform([-1, 0.5], [1, 2], (6, 2))
+    metric = MetricField(half_plane, 2)
+    mean = metric.frechet_mean(z)
+    logs = metric.log(np.tile(mean, (6, 1)), z)
+    assert np.linalg.norm(logs.mean(0)) <= 1e-6 * mean[1] * hyperbolic_distance(mean[None], z).max()
+    two = np.array([[0.0, 1.0], [0.0, np.e**2]])
+    np.testing.assert_allclose(metric.frechet_mean(two), [0.0, np.e], atol=1e-5)
+
+
+def test_local_metric():
+    X = make_moons(150, noise=0.05, random_state=0)[0]
+    metric = local_metric(X)
+    far = metric.tensor(np.array([[9.0, 9.0]]))[0, 0, 0]
+    assert (metric.tensor(X)[:, 0, 0] < 0.3 * far).all()
+    assert local_metric(X) == metric == pickle.loads(pickle.dumps(metric))
+    labels = RiemannianKMeans(2, metric="local", random_state=0).fit_predict(X)
+    assert set(labels) == {0, 1}
+    with pytest.raises(ValueError, match="bandwidth"):
+        local_metric(X, bandwidth=0.0)
+    with pytest.raises(ValueError, match="finite"):
+        local_metric(X * np.nan)
+
+
+# Tables ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("embed", "d"), [(lambda z: torch.cat([z, z.sin()], 1), 1), (hills, 3)])
+def test_table_has_the_tensor_and_its_derivatives(embed, d):
+    exact = Field(tensor_of(embed))
+    rng = np.random.default_rng(0)
+    box = rng.uniform(-1, 1, (60, d))
+    table, error = tabulate(exact.tensor, box, 1e-4)
+    assert error <= 1e-4
+    z, v = (torch.as_tensor(rng.uniform(-0.9, 0.9, (50, d))) for _ in range(2))
+    z = z.clamp(torch.as_tensor(box.min(0)), torch.as_tensor(box.max(0)))
+    tabulated = TabulatedTensor(table)
+    for k, (found, expected) in enumerate(zip(tabulated.jets(z, v), exact.jets(z, v))):
+        # Every derivative costs an order of the spacing.
+        torch.testing.assert_close(found, expected, rtol=0, atol=5e-2 if k == 3 else 5e-3)
+    torch.testing.assert_close(tabulated(z), exact.tensor(z), rtol=0, atol=1e-3)
+    assert tabulated(torch.as_tensor(table.high)[None] + 1.0).isnan().all()
+
+
+def test_table_is_refused_where_the_metric_is_degenerate():
+    box = np.random.default_rng(0).uniform(-1, 1, (60, 2))
+    assert tabulate(Field(lambda z: z.new_zeros(len(z), 2, 2)).tensor, box, 1e-3)[0] is None
+    assert tabulate(Field(lambda z: z.new_full((len(z), 2, 2), np.nan)).tensor, box, 1)[0] is None
+
+
+@pytest.mark.parametrize(("tol", "bound"), [(1e-3, 1e-3), (1e-5, 1e-5)])
+def test_table_and_polish_meet_the_tolerance(tol, bound):
+    box = np.random.default_rng(0).uniform(0.3, np.pi - 0.3, (300, 2))
+    metric = PullbackMetric(sphere, 2, points=box)
+    a, b = sphere_pairs(40, seed=3)
+    assert metric._table is not None
+    assert np.abs(metric.distance(a, b, tol=tol) / great_circle(a, b) - 1.0).max() < bound
+    # Outside the table the embedding itself is solved.
+    a, b = np.array([[1.5, -2.0]]), np.array([[1.0, -1.0]])
+    assert not metric._table.covers(torch.as_tensor(a)).any()
+    np.testing.assert_allclose(metric.distance(a, b), great_circle(a, b), rtol=1e-3)
+    assert "_table" not in pickle.loads(pickle.dumps(metric)).__dict__
+
+
+def test_tabulated_thinned_and_exact_agree_on_a_decoder(digits_vae):
+    metric, z = digits_vae[0].metric_, np.asarray(digits_vae[1][:12])
+    without = PullbackMetric(metric._map, 2, metric.points, tabulate=False)
+    assert without._table is None
+    table, exact = (m.distance(z[:-1], z[1:], tol=5e-3) for m in (metric, without))
+    np.testing.assert_allclose(table, exact, rtol=2e-2)
+
+
+def test_thinned_decoder_is_nearly_the_same():
+    from skriem.nn.embedding import DecoderEmbedding
+
+    rng = np.random.default_rng(0)
+    layers = [(rng.normal(size=(m, n)), np.zeros(m)) for m, n in [(600, 2), (8, 2), (600, 8)]]
+    precision = {
+        "centers": rng.normal(size=(20, 2)),
+        "rates": np.full(20, 2.0),
+        "weights": rng.uniform(0.5, 5.0, (600, 20)),
+        "floor": np.full(600, 0.01),
+    }
+    full = DecoderEmbedding(layers, "tanh", np.zeros(600), 1.0, 1.0, precision)
+    codes = rng.normal(size=(200, 2))
+    thin = Embedded(full.thinned(codes))
+    at = torch.as_tensor(codes[:50])
+    tensor, rough = Embedded(full).tensor(at), thin.tensor(at)
+    assert ((tensor - rough).norm(dim=(1, 2)) < 0.3 * tensor.norm(dim=(1, 2))).all()
+    nodes = torch.as_tensor(rng.normal(size=(3, 9, 2)))
+    corrected = Corrected(Embedded(full), thin).expand(nodes, 2)
+    torch.testing.assert_close(corrected.gradient, Embedded(full).expand(nodes, 2).gradient)
+    few = DecoderEmbedding([(w[:9], b[:9]) for w, b in layers], "tanh", np.zeros(9), 1.0, 1.0)
+    assert few.thinned(codes) is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_in_single_precision(digits_vae):
+    metric, z = digits_vae[0].metric_, np.asarray(digits_vae[1][:40])
+    ends = [torch.as_tensor(part, dtype=torch.float32).cuda() for part in (z[:-1], z[1:])]
+    found = metric.distance(*ends).cpu().numpy()
+    np.testing.assert_allclose(found, metric.distance(z[:-1], z[1:]), rtol=1e-4)
