@@ -23,9 +23,6 @@ TABLE_TOL = 5e-4
 TABLE_SHARE = 2.0
 # A table this much off still says which way round to go.
 TABLE_USABLE = 0.05
-# Segments to start with. Where evaluations are cheap, starting fine saves iterations; where
-# they are not, a coarse curve saves more.
-TABLE_START, START = 32, LEVELS[0][0]
 
 
 class Tabulated(NamedTuple):
@@ -73,8 +70,7 @@ def find_geodesics(spaces, graph, a, b, tol, max_iter):
 
     def search(space, rows):
         ends = a[rows], b[rows]
-        n_segments = START if table is None or space is exact else TABLE_START
-        starts = starting_curves(space, graph, *ends, n_segments)
+        starts = starting_curves(space, graph, *ends, LEVELS[0][0])
         return solve_geodesics(space, *ends, starts, tol, max_iter)
 
     everyone = torch.arange(len(a), device=a.device)
