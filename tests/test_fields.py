@@ -166,8 +166,8 @@ def test_tabulated_thinned_and_exact_agree_on_a_decoder(digits_vae):
     assert without._table is None
     table, exact = (m.distance(z[:-1], z[1:], tol=5e-3) for m in (metric, without))
     # Both are local searches: a few pairs may end on different sides of a hill.
-    assert np.quantile(np.abs(table / exact - 1.0), 0.8) < 5e-3
-    np.testing.assert_allclose(table, exact, rtol=0.1)
+    assert np.median(np.abs(table / exact - 1.0)) < 2e-3
+    np.testing.assert_allclose(table, exact, rtol=5e-2)
 
 
 def test_thinned_decoder_is_nearly_the_same():
