@@ -6,9 +6,9 @@ from . import curves
 from .relax import relax, relax_best
 from .solution import Geodesics, Status
 
-# (segments, chords per segment), each with twice the segments of the one before. Starting finer
-# gets stuck in small folds of a rough metric that a coarse curve passes over.
-LEVELS = ((16, 2), (32, 2), (64, 2), (128, 2))
+# (segments, chords per segment), each with twice the segments of the one before. Coarser curves
+# step over ridges and are then refined on the wrong side of them.
+LEVELS = ((32, 2), (64, 2), (128, 2))
 # Chords by which a curve is measured: many more than it was relaxed with, so that no curve
 # passes for short by stepping over a ridge.
 N_FINE = 256

@@ -12,6 +12,7 @@ import torch
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
+from scipy.stats.qmc import Halton
 
 from . import curves
 
@@ -21,9 +22,13 @@ N_ATTACHED = 8
 N_CHORDS = 16
 # A second route may be this many times as long as the first, and must be further from it
 # than this share of its length.
-DETOUR = 1.02
+DETOUR = 1.05
 APART = 0.07
 N_ROUTES = 2
+# Up to this dimension nodes are added between the points, half as many, spread over their box
+# and a margin of this share: shortest paths also run where there are few points.
+MAX_FILLED_DIMS = 3
+FILL_MARGIN = 0.05
 
 
 class Graph(NamedTuple):
@@ -58,12 +63,14 @@ def build_graph(space, points):
     Parameters
     ----------
     space : Embedded or Field
-    points : ndarray of shape (N, d)
+    points : ndarray of shape (n, d)
+        The first nodes; in low dimensions others are added.
 
     Returns
     -------
     Graph
     """
+    points = np.concatenate([points, _filling(points)])
     n = len(points)
     tree = cKDTree(points)
     neighbors = tree.query(points, k=min(N_NEIGHBORS + 1, n))[1].reshape(n, -1)
@@ -77,6 +84,16 @@ def build_graph(space, points):
     weights = coo_matrix((lengths, pairs.T), shape=(n, n)).tocsr()
     distances, predecessors = dijkstra(weights, directed=False, return_predecessors=True)
     return Graph(points, tree, distances, predecessors)
+
+
+def _filling(points):
+    """Evenly spread points in the box around the given ones, (m, d)."""
+    n, d = points.shape
+    low, high = points.min(0), points.max(0)
+    if d > MAX_FILLED_DIMS or not (high > low).any():
+        return points[:0]
+    margin = FILL_MARGIN * (high - low)
+    return low - margin + Halton(d, scramble=False).random(n // 2) * (high - low + 2.0 * margin)
 
 
 def attach(space, graph, z):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from . import curves
 from .energy import Expansion, discrete_energy
 from .tridiagonal import eliminate, substitute
 
@@ -17,9 +18,11 @@ from .tridiagonal import eliminate, substitute
 RAISE, LOWER = 4.0, 0.2
 FIRST_DAMPING, LAST_DAMPING = 0.03, 1e-3
 MAX_ATTEMPTS = 12
-# Of several starts, each is followed to this relative accuracy of the energy, then the best
-# to the end.
+# Of several starts, each is followed to this relative accuracy of the energy, then the shortest
+# to the end. Lengths are compared on this many chords per segment: on few, a curve that steps
+# over a ridge passes for shorter.
 ROUGH_TOL = 1e-2
+N_COMPARED = 8
 
 
 class Relaxed(NamedTuple):
@@ -81,7 +84,7 @@ def relax(space, nodes, n_sub, rtol, max_iter):
 
 
 def relax_best(space, starts, n_sub, rtol, max_iter):
-    """Relax several starting curves of every pair and keep the one of lowest energy.
+    """Relax several starting curves of every pair and keep the shortest.
 
     Parameters
     ----------
@@ -95,16 +98,20 @@ def relax_best(space, starts, n_sub, rtol, max_iter):
     """
     rows = torch.cat([part for part, _ in starts])
     contested = torch.bincount(rows, minlength=len(starts[0][0])) > 1
+    rivals = torch.nonzero(contested[rows]).squeeze(1)
     accuracy = starts[0][1].new_full((len(rows),), rtol)
-    accuracy[contested[rows]] = max(rtol, ROUGH_TOL)
+    accuracy[rivals] = max(rtol, ROUGH_TOL)
     nodes = torch.cat([nodes for _, nodes in starts])
     tried = relax(space, nodes, n_sub, accuracy, max_iter)
+    length = torch.zeros_like(tried.energy)
+    if len(rivals):
+        length[rivals] = space.measure(curves.smooth(tried.nodes[rivals], N_COMPARED))[0]
     best = torch.arange(len(contested), device=nodes.device)
     n_iter = torch.zeros_like(tried.n_iter[best]).index_add_(0, rows, tried.n_iter)
     first = len(best)
     for part, _ in starts[1:]:
         candidate = torch.arange(first, first + len(part), device=nodes.device)
-        better = ~(tried.energy[best[part]] <= tried.energy[candidate])
+        better = ~(length[best[part]] <= length[candidate])
         best[part[better]] = candidate[better]
         first += len(part)
     found = tried.rows(best)._replace(n_iter=n_iter)
