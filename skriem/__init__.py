@@ -1,4 +1,4 @@
-"""Clustering and distances in the curved latent spaces of deep generative models.
+"""Clustering, densities and distances in the curved latent spaces of deep generative models.
 
 The public names are imported when they are first used, so that ``import skriem`` does not
 have to wait for torch.
@@ -11,7 +11,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "GeodesicDistance": "_distance",
     "RiemannianKMeans": "_kmeans",
+    "RiemannianNormal": "_normal",
     "VAETransformer": "_vae",
+    "brownian_motion": "geometry.brownian",
 }
 
 __all__ = [*_HOMES, "geometry"]

@@ -16,6 +16,7 @@ from ._vae_parts import (
     check_parameters,
     data_scale,
     fit_precision,
+    fit_variance_network,
     pca_networks,
     tensors,
     torch_generator,
@@ -341,6 +342,10 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             precision = fit_precision(
                 codes, z, squared_errors, weights, n_centers, self.bandwidth, self.contrast, rng
             )
+        elif self.precision == "mlp":
+            precision = fit_variance_network(
+                z, squared_errors, weights, self.hidden_layer_sizes[::-1], torch_generator(rng)
+            )
         noise = float((weights @ squared_errors.mean(1) / weights.sum()).sqrt())
         self._embedding = DecoderEmbedding(
             self._decoder, self.activation, self._center, self._scale, noise, precision
@@ -395,9 +400,10 @@ class VAETransformer(_VAE):
         Smooth activations only: the geometry needs second derivatives.
     likelihood : {"gaussian"}, default="gaussian"
         Distribution of the data given the code.
-    precision : {"rbf", "constant"}, default="rbf"
+    precision : {"rbf", "mlp", "constant"}, default="rbf"
         How the decoder's noise depends on the code. "rbf": small near the data, large away
-        from them. "constant": everywhere the same, so that the metric is the mean's alone.
+        from them. "mlp": as a second perceptron says, which is arbitrary away from the data;
+        for comparison. "constant": everywhere the same, so that the metric is the mean's alone.
     n_centers : int or "auto", default="auto"
         Number of radial basis functions. "auto": one for every 8 samples, at most 64.
     bandwidth : float, default=1.0

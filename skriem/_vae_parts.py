@@ -14,6 +14,7 @@ from sklearn.utils import check_scalar
 
 from .nn.mlp import ACTIVATIONS, init_mlp
 from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
+from .nn.variance import fit_variance
 
 
 def check_parameters(vae):
@@ -26,7 +27,7 @@ def check_parameters(vae):
     for name, allowed in (
         ("activation", sorted(ACTIVATIONS)),
         ("likelihood", ["gaussian"]),
-        ("precision", ["constant", "rbf"]),
+        ("precision", ["constant", "mlp", "rbf"]),
     ):
         if getattr(vae, name) not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {getattr(vae, name)!r}.")
@@ -136,6 +137,19 @@ def fit_precision(codes, z, noise, sample_weight, n_centers, bandwidth, contrast
     weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
     found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}
     return {name: value.numpy() for name, value in found.items()}
+
+
+def fit_variance_network(z, noise, sample_weight, hidden, generator):
+    """A standard variance network; see :mod:`skriem.nn.variance`.
+
+    Returns
+    -------
+    dict of ndarray
+        ``floor``, then weights and biases.
+    """
+    floor, *parts = fit_variance(z, noise, sample_weight, hidden, generator)
+    names = ["floor", *(f"part_{i}" for i in range(len(parts)))]
+    return {name: value.numpy() for name, value in zip(names, [floor, *parts])}
 
 
 def torch_generator(rng, device="cpu"):

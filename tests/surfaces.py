@@ -45,3 +45,9 @@ def great_circle(a, b):
     metric = PullbackMetric(sphere, 2)
     x, y = metric.embed(a), metric.embed(b)
     return np.arctan2(np.linalg.norm(np.cross(x, y), axis=1), (x * y).sum(1))
+
+
+def stereographic(z):
+    """The unit sphere but for one point, from the plane."""
+    squared = z.square().sum(-1, keepdim=True)
+    return torch.cat([2.0 * z, squared - 1.0], dim=-1) / (1.0 + squared)

@@ -68,7 +68,7 @@ def log(space, z, w, geodesics, tol):
     hit : Tensor of shape (n,) bool
         Whether the end point was met. Other velocities are those of the curve.
     """
-    velocity = _initial_velocity(space, z, geodesics)
+    velocity = velocities(space, z, geodesics)
     hit = geodesics.length == 0
     if tol >= CURVE_TOL:
         return velocity, geodesics.converged
@@ -146,25 +146,30 @@ def transport(space, points, vectors):
     return torch.linalg.solve_triangular(factor[:, -1].mT, arrived, upper=True).squeeze(-1)
 
 
-def _initial_velocity(space, z, geodesics):
-    """Velocities at the start of curves, of the curves' lengths, (n, d).
+def velocities(space, z, geodesics):
+    """Velocities at the start of curves, of the curves' lengths, (n, d)."""
+    velocity = torch.zeros_like(z)
+    n_points = geodesics.points.shape[1] - 1
+    for n_segments, n_sub in LEVELS:
+        rows = torch.nonzero(geodesics.n_segments == n_segments).squeeze(1)
+        if len(rows):
+            nodes = geodesics.points[rows][:, :: n_points // n_segments]
+            velocity[rows] = initial_velocity(space, nodes, n_sub, geodesics.length[rows])
+    return velocity
+
+
+def initial_velocity(space, nodes, n_sub, length):
+    """Velocities at the start of relaxed polylines (n, T+1, d), of the given lengths, (n, d).
 
     What the energy loses when the first node moves is the velocity there, lowered with the
     metric; where the curve has least energy that is an order more accurate than the first
     difference of its nodes.
     """
-    velocity = torch.zeros_like(z)
-    n_points = geodesics.points.shape[1] - 1
-    for n_segments, n_sub in LEVELS:
-        rows = torch.nonzero(geodesics.n_segments == n_segments).squeeze(1)
-        if len(rows) == 0:
-            continue
-        first = geodesics.points[rows][:, [0, n_points // n_segments]]
-        momentum = -space.expand(first, n_sub).gradient[:, 0]
-        found = torch.linalg.solve_ex(regularised(space.tensor(z[rows])), momentum[..., None])[0]
-        velocity[rows] = found.squeeze(-1)
-    tiny = torch.finfo(z.dtype).tiny
-    return velocity * (geodesics.length / norm(space, z, velocity).clamp(min=tiny))[:, None]
+    momentum = -space.expand(nodes[:, :2], n_sub).gradient[:, 0]
+    tensor = regularised(space.tensor(nodes[:, 0]))
+    velocity = torch.linalg.solve_ex(tensor, momentum[..., None])[0].squeeze(-1)
+    size = norm(space, nodes[:, 0], velocity)
+    return velocity * (length / size.clamp(min=torch.finfo(size.dtype).tiny))[:, None]
 
 
 def _end_derivative(space, z, velocity, ends):

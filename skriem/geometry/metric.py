@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from . import maps
+from .containers import checked_points, enter
 from .geodesics import LEVELS
 from .graph import attach, build_graph, graph_distances, starting_curves
 from .mean import frechet_means
@@ -49,7 +50,7 @@ class Metric(ABC):
         self.n_dims = int(n_dims)
         if self.n_dims < 1:
             raise ValueError(f"n_dims must be at least 1, got {n_dims}.")
-        self.points = None if points is None else self._checked(points)
+        self.points = None if points is None else checked_points(points, self.n_dims)
         self.fingerprint = fingerprint or uuid.uuid4().hex
         self._space = space
         self._tabulate = bool(tabulate)
@@ -290,6 +291,19 @@ class Metric(ABC):
         return answer(velocity)
 
     @torch.no_grad()
+    def velocity(self, geodesic):
+        """Velocities at the start of curves, (n, n_dims): logarithms as accurate as the curves.
+
+        Parameters
+        ----------
+        geodesic : Geodesics
+            n curves, from :meth:`geodesic`.
+        """
+        start, answer = self._enter(geodesic.points[:, 0])
+        curves = Geodesics(*(torch.as_tensor(field) for field in geodesic))
+        return answer(maps.velocities(self._space, start, curves))
+
+    @torch.no_grad()
     def transport(self, geodesic, V):
         """Parallel transport of tangent vectors from the start to the end of curves.
 
@@ -345,6 +359,15 @@ class Metric(ABC):
         if table is None or not all(table.covers(part).all() for part in points):
             return self._space
         return table.space if table.is_enough(1e-3) else self._space
+
+    def spaces_for(self, points):
+        """The cheapest such space for each row: pairs of rows and space, one or two."""
+        table = self._table
+        if table is None or not table.is_enough(1e-3):
+            return [(torch.arange(len(points), device=points.device), self._space)]
+        covered = table.covers(points)
+        parts = [(covered, table.space), (~covered, self._space)]
+        return [(torch.nonzero(part).squeeze(1), space) for part, space in parts if part.any()]
 
     @cached_property
     def _table(self):
@@ -409,40 +432,8 @@ class Metric(ABC):
             )
         return (A, B.to(A)), answer
 
-    def _checked(self, points):
-        points = np.array(points, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != self.n_dims or not len(points):
-            raise ValueError(
-                f"points must have shape (n_points, {self.n_dims}), got {points.shape}."
-            )
-        if not np.isfinite(points).all():
-            raise ValueError("points must be finite.")
-        points.flags.writeable = False
-        return points
-
     def _enter(self, Z):
-        """Points as a checked tensor, and the function that turns answers into Z's kind."""
-        if isinstance(Z, torch.Tensor):
-            points, answer = Z.detach(), lambda result: result
-            if not points.is_floating_point():
-                raise TypeError(f"Points must be floating point, got {points.dtype}.")
-        else:
-            array = np.asarray(Z)
-            dtype = array.dtype if array.dtype == np.float32 else np.float64
-            points = torch.as_tensor(np.array(array, dtype=np.float64, order="C", subok=False))
-
-            def answer(result):
-                result = result.detach().numpy()
-                return result.astype(dtype) if result.dtype == np.float64 else result
-
-        if points.ndim != 2 or points.shape[1] != self.n_dims:
-            raise ValueError(
-                f"Points must have shape (n, {self.n_dims}), one row each, got "
-                f"{tuple(points.shape)}."
-            )
-        if not points.isfinite().all():
-            raise ValueError("Points must be finite; some coordinates are NaN or infinite.")
-        return points, answer
+        return enter(Z, self.n_dims)
 
 
 def warn_unconverged(geodesics, category=ConvergenceWarning):

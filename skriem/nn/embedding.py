@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from .mlp import bend_mlp, linearise_mlp, mlp
-from .precision import bend_rbf_std, linearise_rbf_std, rbf_precision
+from .precision import bend_rbf_std, linearise_rbf_std, rbf_std
+from .variance import bend_mlp_std, linearise_mlp_std, mlp_std
 
 # Standard deviations that stand for all of them where a rough metric will do, and points that
 # tell which.
@@ -36,8 +37,9 @@ class DecoderEmbedding:
         Constant standard deviation, in the network's units, for a decoder without a precision
         network.
     precision : dict of ndarray or None
-        ``centers, rates, weights, floor`` of the precision network. None: constant noise, and
-        the metric is the mean's alone.
+        ``centers, rates, weights, floor`` of a network of radial basis functions, or ``floor``
+        and then weights and biases of a perceptron, see :mod:`skriem.nn.variance`. None:
+        constant noise, and the metric is the mean's alone.
     """
 
     def __init__(self, layers, activation, center, scale, noise, precision=None):
@@ -49,6 +51,7 @@ class DecoderEmbedding:
         self._precision = precision and {
             name: np.array(value, dtype=np.float64) for name, value in precision.items()
         }
+        self._is_rbf = precision is not None and "centers" in precision
         self._tensors = {}
 
     def __call__(self, z):
@@ -68,7 +71,8 @@ class DecoderEmbedding:
         if self._precision is None:
             n_outputs = len(self._center)
             return torch.full((len(z), n_outputs), self._noise, dtype=z.dtype) * self._scale
-        return rbf_precision(z, *self._on(z)["precision"]).rsqrt() * self._scale
+        std = rbf_std if self._is_rbf else mlp_std
+        return std(z, *self._on(z)["precision"]) * self._scale
 
     def linearise(self, z):
         """Value, Jacobian and curvature at `z`; see :func:`skriem.geometry.jacobian.linearise`."""
@@ -77,7 +81,8 @@ class DecoderEmbedding:
         value = value * scale + tensors["center"]
         if self._precision is None:
             return value, jacobian * scale, lambda weights: scale * mean_curvature(weights)
-        std, std_jacobian, std_curvature = linearise_rbf_std(z, *tensors["precision"])
+        linearise_std = linearise_rbf_std if self._is_rbf else linearise_mlp_std
+        std, std_jacobian, std_curvature = linearise_std(z, *tensors["precision"])
 
         def curvature(weights):
             on_mean, on_std = weights.tensor_split([jacobian.shape[-1]], dim=-1)
@@ -92,7 +97,8 @@ class DecoderEmbedding:
         mean = bend_mlp(z, direction, tensors["layers"], self._activation) * scale
         if self._precision is None:
             return mean
-        return torch.cat([mean, bend_rbf_std(z, direction, *tensors["precision"]) * scale], dim=-1)
+        bend_std = bend_rbf_std if self._is_rbf else bend_mlp_std
+        return torch.cat([mean, bend_std(z, direction, *tensors["precision"]) * scale], dim=-1)
 
     def compact(self):
         """A map with the same geometry and fewer outputs.
@@ -120,7 +126,7 @@ class DecoderEmbedding:
         what it contributes to the metric between `codes`, and scaled up to stand for the rest.
         The same sample is taken every time. None where there is nothing to be gained.
         """
-        if self._precision is None or len(self._precision["weights"]) < 2 * N_THINNED:
+        if not self._is_rbf or len(self._precision["weights"]) < 2 * N_THINNED:
             return None
         rng = np.random.default_rng(0)
         i, j = rng.integers(len(codes), size=(2, N_PROBES))
@@ -160,11 +166,10 @@ class DecoderEmbedding:
             def tensor(array):
                 return torch.as_tensor(array, dtype=z.dtype, device=z.device)
 
-            names = ("centers", "rates", "weights", "floor")
             self._tensors[key] = {
                 "layers": [(tensor(weight), tensor(bias)) for weight, bias in self._layers],
                 "center": tensor(self._center),
-                "precision": self._precision and [tensor(self._precision[n]) for n in names],
+                "precision": self._precision and [*map(tensor, self._precision.values())],
             }
         return self._tensors[key]
 
@@ -173,5 +178,6 @@ class DecoderEmbedding:
 
     def __repr__(self):
         n_outputs, n_dims = self._layers[0][0].shape
-        noise = "constant noise" if self._precision is None else "rbf precision"
+        noise = "rbf precision" if self._is_rbf else "a variance network"
+        noise = "constant noise" if self._precision is None else noise
         return f"DecoderEmbedding({n_dims} -> {n_outputs}, {noise})"

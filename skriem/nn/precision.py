@@ -24,8 +24,13 @@ def rbf_precision(z, centers, rates, weights, floor):
     return linear(rbf_features(z, centers, rates), weights, floor)
 
 
+def rbf_std(z, centers, rates, weights, floor):
+    """Standard deviation of every output, one over the root of the precision, (n, m)."""
+    return rbf_precision(z, centers, rates, weights, floor).rsqrt()
+
+
 def linearise_rbf_std(z, centers, rates, weights, floor):
-    """Standard deviation, one over the root of the precision, with its derivatives.
+    """Standard deviation with its derivatives.
 
     Returns
     -------

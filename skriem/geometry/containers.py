@@ -1,0 +1,51 @@
+"""Arrays and tensors at the door: checked on the way in, answered in kind on the way out."""
+
+import numpy as np
+import torch
+
+
+def enter(Z, n_dims):
+    """Points as a checked tensor, and the function that turns answers into Z's kind.
+
+    Parameters
+    ----------
+    Z : array-like or Tensor of shape (n, n_dims)
+    n_dims : int
+
+    Returns
+    -------
+    points : Tensor of shape (n, n_dims)
+        Arrays become float64 on the processor; tensors stay where and what they are.
+    answer : callable
+    """
+    if isinstance(Z, torch.Tensor):
+        points, answer = Z.detach(), lambda result: result
+        if not points.is_floating_point():
+            raise TypeError(f"Points must be floating point, got {points.dtype}.")
+    else:
+        array = np.asarray(Z)
+        dtype = array.dtype if array.dtype == np.float32 else np.float64
+        points = torch.as_tensor(np.array(array, dtype=np.float64, order="C", subok=False))
+
+        def answer(result):
+            result = result.detach().numpy()
+            return result.astype(dtype) if result.dtype == np.float64 else result
+
+    if points.ndim != 2 or points.shape[1] != n_dims:
+        raise ValueError(
+            f"Points must have shape (n, {n_dims}), one row each, got {tuple(points.shape)}."
+        )
+    if not points.isfinite().all():
+        raise ValueError("Points must be finite; some coordinates are NaN or infinite.")
+    return points, answer
+
+
+def checked_points(points, n_dims):
+    """A read-only float64 copy of an array of points."""
+    points = np.array(points, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != n_dims or not len(points):
+        raise ValueError(f"points must have shape (n_points, {n_dims}), got {points.shape}.")
+    if not np.isfinite(points).all():
+        raise ValueError("points must be finite.")
+    points.flags.writeable = False
+    return points

@@ -1,0 +1,320 @@
+"""Normal distributions along geodesics, and mixtures of them (LAND).
+
+The density with respect to Riemannian volume is p(x) = exp(-1/2 v' P v) / C with v = Log_mu(x)
+(Arvanitidis, Hansen and Hauberg, *A locally adaptive normal distribution*, NIPS 2016). Tangent
+vectors v and precisions P are in the coordinates of the space, at the mean.
+
+The constant C is integrated over the space, not over the tangent space: then neither the
+distortion of the exponential map nor its cut locus matters. The points to integrate with are
+drawn once (common random numbers), so that for given curves everything below is a smooth
+function of the parameters. Between two steps of the mean the curves are carried along.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+from . import maps
+from .energy import discrete_energy
+from .graph import starting_curves
+from .proposal import N_REPLICATES
+from .relax import relax, relax_best
+
+# Segments and chords per segment of the curves that a fit works with.
+LEVEL = (16, 2)
+RTOL = 1e-3
+MAX_ITER = 30
+N_HALVINGS = 4
+# A component with less than this many points has nothing to be estimated from.
+LOST = 1e-3
+# Where points lie as evenly as the space allows there is no largest likelihood: a component's
+# standard deviations are kept within this factor of its points' own.
+MAX_STRETCH = 30.0
+
+
+class Mixture(NamedTuple):
+    """Parameters of k components."""
+
+    weights: torch.Tensor  # (k,)
+    means: torch.Tensor  # (k, d)
+    precisions: torch.Tensor  # (k, d, d)
+
+
+class Stars(NamedTuple):
+    """Curves from every component's mean to its points: the data, then its reference points."""
+
+    nodes: torch.Tensor  # (k, n + s, T+1, d)
+    logs: torch.Tensor  # (k, n + s, d)
+
+
+class Reference(NamedTuple):
+    """Points for every component to integrate with."""
+
+    points: torch.Tensor  # (k, s, d)
+    log_mass: torch.Tensor  # (k, s): log of the volume that each stands for
+
+
+class Fit(NamedTuple):
+    """Where a run of expectation maximisation ended."""
+
+    mixture: Mixture
+    members: torch.Tensor  # (n, k): probabilities of the components given each point
+    history: list  # mean log-likelihood after every iteration, by Riemannian volume
+    converged: bool
+
+
+def squared_norms(logs, precision):
+    """v' P v for tangent vectors (..., n, d) and precisions (..., d, d), (..., n)."""
+    return ((logs @ precision) * logs).sum(-1)
+
+
+def log_normalizers(logs, precisions, log_mass):
+    """Logarithms of the constants C, (k,), and their relative standard errors, (k,)."""
+    exponents = log_mass - 0.5 * squared_norms(logs, precisions)
+    total = torch.logsumexp(exponents, dim=-1)
+    parts = torch.logsumexp(exponents.unflatten(-1, (N_REPLICATES, -1)), dim=-1)
+    shares = torch.exp(parts - total[:, None]) * N_REPLICATES
+    return total, shares.std(-1) / N_REPLICATES**0.5
+
+
+def log_components(logs, mixture, normalizers):
+    """Log of weight times density, for every point and component, (n, k)."""
+    exponents = -0.5 * squared_norms(logs, mixture.precisions)
+    return (mixture.weights.log() - normalizers)[None, :] + exponents.mT
+
+
+# Curves ----------------------------------------------------------------------------------
+
+
+def connect(metric, means, ends):
+    """Shortest curves from every mean to its points (k, b, d), found afresh."""
+    starts, ends, shape = _flat(means, ends)
+    nodes = ends.new_empty(len(ends), LEVEL[0] + 1, ends.shape[1])
+    for rows, space in metric.spaces_for(ends):
+        found = starting_curves(space, metric.graph, starts[rows], ends[rows], LEVEL[0])
+        nodes[rows] = relax_best(space, found, LEVEL[1], RTOL, MAX_ITER).nodes
+    return _stars(metric, nodes.unflatten(0, shape))
+
+
+def carry(metric, stars, means):
+    """The same curves after the means have moved."""
+    t = torch.linspace(1.0, 0.0, LEVEL[0] + 1, dtype=means.dtype, device=means.device)
+    shift = means[:, None] - stars.nodes[:, :, 0]
+    nodes = stars.nodes + t[:, None] * shift[:, :, None]
+    shape, nodes = nodes.shape[:2], nodes.flatten(0, 1)
+    for rows, space in metric.spaces_for(nodes[:, -1]):
+        nodes[rows] = relax(space, nodes[rows], LEVEL[1], RTOL, MAX_ITER).nodes
+    return _stars(metric, nodes.unflatten(0, shape))
+
+
+def _flat(means, ends):
+    starts = means[:, None].expand_as(ends)
+    return starts.flatten(0, 1), ends.flatten(0, 1), ends.shape[:2]
+
+
+def _stars(metric, nodes):
+    """Curves with their logarithms; zero length where the two ends are the same."""
+    flat = nodes.flatten(0, 1)
+    logs = flat.new_empty(len(flat), flat.shape[-1])
+    for rows, space in metric.spaces_for(flat[:, -1]):
+        length = discrete_energy(space, flat[rows], LEVEL[1]).sqrt()
+        logs[rows] = maps.initial_velocity(space, flat[rows], LEVEL[1], length)
+    return Stars(nodes, logs.unflatten(0, nodes.shape[:2]))
+
+
+# Expectation maximisation ----------------------------------------------------------------
+
+
+def fit_mixture(
+    metric, z, start, members, reference, *, diagonal, reg_covar, tol, max_iter, report
+):
+    """Maximise the likelihood from a first guess.
+
+    Parameters
+    ----------
+    metric : Metric
+    z : Tensor of shape (n, d)
+    start : Mixture
+        Only its means matter if there are `members`.
+    members : Tensor of shape (n, k) or None
+        First probabilities of the components given each point.
+    reference : Reference
+    diagonal : bool
+        Whether precisions are diagonal.
+    reg_covar : float
+        Added to the diagonal of the covariances of the logarithms.
+    tol : float
+        The run ends when an iteration gains less mean log-likelihood.
+    max_iter : int
+    report : callable or None
+        Called as ``report(iteration, mean log-likelihood)``.
+
+    Returns
+    -------
+    Fit
+    """
+    n, means, precisions = len(z), start.means, start.precisions
+    ends = torch.cat([z.expand(len(means), -1, -1), reference.points], dim=1)
+    stars, reference = _checked(connect(metric, means, ends), reference)
+    if members is None:
+        members = _expectation(stars, start, reference)[0]
+    history, converged = [], False
+    while len(history) < max_iter:
+        shares = members / members.sum(0)
+        precisions = torch.stack([
+            fit_precision(
+                stars.logs[i, :n],
+                shares[:, i],
+                stars.logs[i, n:],
+                reference.log_mass[i],
+                None if precisions is None else precisions[i],
+                diagonal,
+                reg_covar,
+            )
+            for i in range(len(means))
+        ])  # fmt: skip
+        means, stars = _move_means(metric, means, precisions, stars, shares, reference)
+        mixture = Mixture(members.mean(0), means, precisions)
+        members, total = _expectation(stars, mixture, reference)
+        history.append(float(total.mean()))
+        if report is not None:
+            report(len(history), history[-1])
+        lost = torch.nonzero(members.sum(0) < LOST).squeeze(1)
+        if len(lost):
+            means, members = _reseed(z, lost, means, members, total)
+            stars, reference = _checked(connect(metric, means, ends), reference)
+            precisions = None
+        elif len(history) > 1 and abs(history[-1] - history[-2]) < tol:
+            converged = True
+            break
+    return Fit(mixture, members, history, converged)
+
+
+def _expectation(stars, mixture, reference):
+    """Probabilities of the components given each point, (n, k), and log densities, (n,)."""
+    n_reference = reference.log_mass.shape[1]
+    logs = stars.logs.split([stars.logs.shape[1] - n_reference, n_reference], dim=1)
+    normalizers, _ = log_normalizers(logs[1], mixture.precisions, reference.log_mass)
+    joint = log_components(logs[0], mixture, normalizers)
+    total = torch.logsumexp(joint, dim=1)
+    return torch.exp(joint - total[:, None]), total
+
+
+def _checked(stars, reference):
+    """Refuse unreachable data; leave out unreachable points to integrate with."""
+    n = stars.logs.shape[1] - reference.log_mass.shape[1]
+    reached = stars.logs.isfinite().all(-1)
+    n_lost = int((~reached[:, :n]).any(0).sum())
+    if n_lost:
+        raise ValueError(
+            f"{n_lost} of {n} points cannot be reached: the embedding returns NaN or infinity "
+            "there. Check the decoder, or leave these points out."
+        )
+    log_mass = torch.where(reached[:, n:], reference.log_mass, -torch.inf)
+    if not (log_mass > -torch.inf).any(1).all():
+        raise ValueError(
+            "The metric has no volume around the points: its determinant is zero. The embedding "
+            "must depend on all coordinates."
+        )
+    return stars._replace(logs=stars.logs.nan_to_num(nan=0.0)), reference._replace(
+        log_mass=log_mass
+    )
+
+
+def _reseed(z, lost, means, members, total):
+    """Give components that lost all their points those that are least explained, and the
+    points near them."""
+    worst = torch.argsort(total)[: len(lost)]
+    means, members = means.clone(), members.clone()
+    means[lost] = z[worst]
+    squared = (z[:, None] - z[worst]).square().sum(-1)
+    scale = squared.quantile(1.0 / len(means), dim=0)
+    members[:, lost] = torch.exp(-squared / scale.clamp(min=torch.finfo(z.dtype).tiny))
+    return means, members / members.sum(1, keepdim=True)
+
+
+def fit_precision(logs, shares, reference_logs, log_mass, start, diagonal, reg_covar):
+    """The precision of largest likelihood for a fixed mean, (d, d).
+
+    The mean log-likelihood, -1/2 tr(P S) - log C(P) with the scatter S of the logarithms, is
+    concave in P: log C is a logarithm of a sum of exponentials. It is maximised over Cholesky
+    factors, in units of the scatter.
+    """
+    d = logs.shape[1]
+    scatter = (logs * shares[:, None]).mT @ logs + reg_covar * torch.eye(d, dtype=logs.dtype)
+    if diagonal:
+        scatter = scatter.diagonal().diag()
+    unit = torch.linalg.cholesky(scatter)
+    whitened = torch.linalg.solve_triangular(unit, reference_logs.mT, upper=False).mT.numpy()
+    log_mass = log_mass.numpy()
+    where = np.diag_indices(d) if diagonal else np.tril_indices(d)
+    on_diagonal = where[0] == where[1]
+
+    def factor(x):
+        result = np.zeros((d, d))
+        result[where] = np.where(on_diagonal, np.exp(x), x)
+        return result
+
+    def loss(x):
+        lower = factor(x)
+        turned = whitened @ lower
+        exponents = log_mass - 0.5 * (turned**2).sum(1)
+        top = exponents.max()
+        weights = np.exp(exponents - top)
+        total = weights.sum()
+        weights /= total
+        gradient = lower - (whitened * weights[:, None]).T @ turned
+        gradient = gradient[where] * np.where(on_diagonal, lower[where], 1.0)
+        return 0.5 * (lower**2).sum() + top + np.log(total), gradient
+
+    first = np.eye(d)
+    if start is not None:
+        first = torch.linalg.cholesky(unit.mT @ start @ unit).numpy()
+    limit = np.log(MAX_STRETCH)
+    x = np.where(
+        on_diagonal, np.log(np.abs(first[where]) + 1e-300).clip(-limit, limit), first[where]
+    )
+    bounds = [(-limit, limit) if own else (None, None) for own in on_diagonal]
+    found = minimize(loss, x, jac=True, method="L-BFGS-B", bounds=bounds)
+    lower = torch.as_tensor(factor(found.x))
+    # P = U B B' U' with U the inverse transpose of the scatter's factor.
+    turned = torch.linalg.solve_triangular(unit.mT, lower, upper=True)
+    return turned @ turned.mT
+
+
+def _move_means(metric, means, precisions, stars, shares, reference):
+    """One step of every mean that raises its component's expected log-likelihood.
+
+    The direction is the difference between the logarithms' averages over the data and over the
+    distribution, which is the Newton step where the space is flat.
+    """
+    n = len(shares)
+
+    def objective(logs, rows):
+        data = (shares.mT[rows] * squared_norms(logs[:, :n], precisions[rows])).sum(1)
+        return (
+            -0.5 * data
+            - log_normalizers(logs[:, n:], precisions[rows], reference.log_mass[rows])[0]
+        )
+
+    everyone = torch.arange(len(means))
+    exponents = reference.log_mass - 0.5 * squared_norms(stars.logs[:, n:], precisions)
+    expected = (torch.softmax(exponents, dim=1)[..., None] * stars.logs[:, n:]).sum(1)
+    step = (shares.mT[..., None] * stars.logs[:, :n]).sum(1) - expected
+    before = objective(stars.logs, everyone)
+    means, nodes, logs = means.clone(), stars.nodes.clone(), stars.logs.clone()
+    rows = everyone
+    for halving in range(N_HALVINGS):
+        trial = maps.exp(metric.space_for(means[rows]), means[rows], 0.5**halving * step[rows])[0]
+        followed = trial.isfinite().all(1)
+        trial = torch.where(followed[:, None], trial, means[rows])
+        moved = carry(metric, Stars(nodes[rows], logs[rows]), trial)
+        better = followed & (objective(moved.logs, rows) > before[rows])
+        won = rows[better]
+        means[won], nodes[won], logs[won] = trial[better], moved.nodes[better], moved.logs[better]
+        rows = rows[~better]
+        if len(rows) == 0:
+            break
+    return means, Stars(nodes, logs)

@@ -1,0 +1,251 @@
+"""RiemannianNormal against Gaussians, quadrature, and the laws of densities."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+from sklearn.mixture import GaussianMixture
+from surfaces import stereographic
+
+from skriem import RiemannianNormal, VAETransformer
+from skriem.geometry import MetricField, PullbackMetric, proposal
+
+FLAT = PullbackMetric(lambda z: z, 2)
+
+
+def blobs(n, seed=0):
+    """Two Gaussian clusters of unequal weight and shape."""
+    rng = np.random.default_rng(seed)
+    first = rng.normal(size=(n, 2)) @ [[1.0, 0.6], [0.0, 0.5]]
+    second = [6.0, -2.0] + rng.normal(size=(n // 2, 2)) @ [[0.4, 0.0], [-0.5, 1.2]]
+    return np.concatenate([first, second])
+
+
+# Closed forms ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+@pytest.mark.parametrize("n_components", [1, 2])
+def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
+    X = blobs(300)
+    options = {"n_components": n_components, "covariance_type": covariance_type, "random_state": 0}
+    ours = RiemannianNormal(metric=FLAT, tol=1e-5, **options).fit(X)
+    theirs = GaussianMixture(tol=1e-5, **options).fit(X)
+    order = np.argsort(-theirs.weights_)
+    # The constants are known to half a per cent.
+    assert (ours.normalizer_stderr_ < 0.005).all()
+    np.testing.assert_allclose(ours.weights_, theirs.weights_[order], atol=0.01)
+    for k, i in enumerate(order):
+        wide = theirs.covariances_[i]
+        wide = np.diag(wide) if covariance_type == "diag" else wide
+        mine = ours.covariances_[k]
+        mine = np.diag(mine) if covariance_type == "diag" else mine
+        std = np.sqrt(np.diag(wide))
+        np.testing.assert_allclose(ours.means_[k] / std, theirs.means_[i] / std, atol=0.05)
+        np.testing.assert_allclose(mine / np.outer(std, std), wide / np.outer(std, std), atol=0.05)
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), atol=0.2)
+    assert ours.score(X) == pytest.approx(theirs.score(X), abs=0.015)
+    assert ours.bic(X) == pytest.approx(theirs.bic(X), abs=0.03 * len(X))
+    assert ours.aic(X) == pytest.approx(theirs.aic(X), abs=0.03 * len(X))
+
+
+def test_a_change_of_coordinates_changes_densities_by_its_volume():
+    X = blobs(200)
+    stretch = torch.tensor([[3.0, 0.0], [1.0, 0.5]], dtype=torch.float64)
+    metric = PullbackMetric(lambda z: z @ stretch, 2)
+    ours = RiemannianNormal(metric=metric, random_state=0).fit(X)
+    theirs = GaussianMixture(random_state=0).fit(X)
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), atol=0.2)
+    by_volume = ours.score_samples(X, measure="riemannian")
+    log_volume = np.log(abs(np.linalg.det(stretch)))
+    np.testing.assert_allclose(ours.score_samples(X) - by_volume, log_volume, atol=1e-9)
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.5])
+def test_normalizer_on_the_sphere(spread):
+    """Against quadrature in polar coordinates around the mean, up to the antipode."""
+    rng = np.random.default_rng(0)
+    X = spread * rng.normal(size=(300, 2)) * [1.0, 0.6] + [0.2, -0.1]
+    metric = PullbackMetric(stereographic, 2)
+    density = RiemannianNormal(metric=metric, random_state=0).fit(X)
+    frame = np.linalg.inv(np.linalg.cholesky(metric.tensor(density.means_))[0].T)
+    precision = frame.T @ np.linalg.inv(density.covariances_[0]) @ frame
+    radius, weights = np.polynomial.legendre.leggauss(200)
+    radius, weights = 0.5 * np.pi * (radius + 1.0), 0.5 * np.pi * weights
+    angle = np.linspace(0.0, 2.0 * np.pi, 400, endpoint=False)
+    direction = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    stiffness = np.einsum("ai,ij,aj->a", direction, precision, direction)
+    inside = np.exp(-0.5 * radius**2 * stiffness[:, None]).mean(0)
+    exact = 2.0 * np.pi * weights @ (inside * np.sin(radius))
+    assert density.log_normalizers_[0] == pytest.approx(np.log(exact), abs=0.01)
+    assert density.normalizer_stderr_[0] < 0.01
+
+
+# Laws --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def on_decoder(digits_vae):
+    """A mixture on the codes of a decoder, and the codes."""
+    codes = digits_vae[1]
+    return RiemannianNormal(3, random_state=0).fit(codes), codes
+
+
+def test_density_integrates_to_one(on_decoder):
+    density, codes = on_decoder
+    low, high = np.asarray(codes).min(0) - 1.0, np.asarray(codes).max(0) + 1.0
+    side = 90
+    axes = [a + (b - a) * (np.arange(side) + 0.5) / side for a, b in zip(low, high)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    total = logsumexp(density.score_samples(grid)) + np.log(np.prod((high - low) / side))
+    assert np.exp(total) == pytest.approx(1.0, abs=0.02)
+
+
+def test_probabilities(on_decoder):
+    density, codes = on_decoder
+    proba = density.predict_proba(codes)
+    np.testing.assert_allclose(proba.sum(1), 1.0)
+    np.testing.assert_array_equal(density.predict(codes), proba.argmax(1))
+    assert density.score(codes) == pytest.approx(density.lower_bound_)
+    alone = density.score_samples(codes[:1])
+    np.testing.assert_allclose(alone, density.score_samples(codes)[:1], rtol=1e-9)
+    np.testing.assert_allclose(density.weights_.sum(), 1.0)
+    assert (np.linalg.eigvalsh(density.covariances_) > 0).all()
+
+
+def test_likelihood_rises(on_decoder):
+    density, _ = on_decoder
+    rises = np.diff(density.lower_bounds_)
+    assert len(rises)
+    assert (rises > -0.01).all()
+    assert density.lower_bounds_[-1] == pytest.approx(
+        density.lower_bound_, abs=5 * density.normalizer_stderr_.max() + 0.02
+    )
+
+
+def test_samples_follow_the_density(on_decoder):
+    density, _ = on_decoder
+    X, y = density.sample(400, random_state=0)
+    assert X.shape == (400, 2)
+    assert (np.bincount(y, minlength=3) > 0).all()
+    # The mean log density of samples is minus the entropy, which quasi-random points also give.
+    log_density = density.score_samples(X)
+    kernel = proposal.kernel_density(torch.as_tensor(X), torch.ones(400), 1e-6)
+    rng = np.random.RandomState(0)
+    points = proposal.draw(kernel, proposal.even_uniforms(256, 3, rng))
+    log_q = proposal.log_density(kernel, points).numpy()
+    log_p = density.score_samples(points.numpy())
+    entropy = -np.mean(np.exp(log_p - log_q) * log_p)
+    stderr = log_density.std() / 20.0
+    assert -log_density.mean() == pytest.approx(entropy, abs=4 * stderr)
+    again, _ = density.sample(400, random_state=0)
+    np.testing.assert_array_equal(X, again)
+
+
+def test_samples_of_a_gaussian():
+    X = blobs(300)[:300]
+    density = RiemannianNormal(metric=FLAT, random_state=0).fit(X)
+    drawn, _ = density.sample(2000, random_state=1)
+    np.testing.assert_allclose(drawn.mean(0), density.means_[0], atol=0.12)
+    np.testing.assert_allclose(np.cov(drawn.T), density.covariances_[0], atol=0.15)
+
+
+def test_other_metrics():
+    X = blobs(60)
+    local = RiemannianNormal(metric="local", random_state=0).fit(X)
+    assert np.isfinite(local.score_samples(X)).all()
+
+    def half_plane(z):
+        return torch.diag_embed((1.0 / z[:, 1:].square()).expand(-1, 2))
+
+    Z = np.random.default_rng(0).normal(size=(80, 2)) * 0.3 + [0.0, 3.0]
+    hyperbolic = RiemannianNormal(metric=MetricField(half_plane, 2), random_state=0).fit(Z)
+    assert np.isfinite(hyperbolic.score_samples(Z)).all()
+
+
+# Parameters and hard cases -----------------------------------------------------------------
+
+
+def test_same_seed_same_result_and_inputs_untouched(global_state):
+    X = blobs(60)
+    before = X.copy()
+    X.flags.writeable = False
+    results = [RiemannianNormal(2, metric=FLAT, random_state=0).fit(X) for _ in range(2)]
+    np.testing.assert_array_equal(results[0].means_, results[1].means_)
+    np.testing.assert_array_equal(
+        results[0].sample(5, random_state=0)[0], results[1].sample(5, random_state=0)[0]
+    )
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
+def test_starts(init_params):
+    X = blobs(100)
+    density = RiemannianNormal(
+        2, metric=FLAT, init_params=init_params, n_init=2, random_state=0
+    ).fit(X)
+    reference = GaussianMixture(2, random_state=0).fit(X).score(X)
+    assert density.score(X) == pytest.approx(reference, abs=0.1)
+
+
+def test_many_points_start_from_a_sample():
+    X = blobs(1200)
+    density = RiemannianNormal(2, metric=FLAT, random_state=0).fit(X)
+    assert density.score(X) == pytest.approx(GaussianMixture(2).fit(X).score(X), abs=0.05)
+
+
+def test_duplicates_and_more_components_than_places():
+    X = np.repeat(blobs(2)[:3], 20, axis=0)
+    density = RiemannianNormal(3, metric=FLAT, random_state=0, reg_covar=1e-4).fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
+    assert np.isfinite(density.lower_bound_)
+
+
+def test_a_lost_component_is_seeded_again():
+    X = np.concatenate([blobs(100), [[40.0, 40.0]]])
+    density = RiemannianNormal(5, metric=FLAT, init_params="random_from_data", random_state=3)
+    density.fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
+    assert (density.weights_ > 0).all()
+
+
+def test_drop_in_on_plain_data():
+    X = blobs(40)
+    density = RiemannianNormal(2, metric=VAETransformer(max_iter=20), random_state=0).fit(X)
+    assert density.predict(X).shape == (60,)
+    assert density.encoder_.inverse_transform(density.sample(3)[0]).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"n_components": 0}, "n_components"),
+        ({"n_components": 100}, "n_samples"),
+        ({"covariance_type": "tied"}, "covariance_type"),
+        ({"init_params": "random"}, "init_params"),
+        ({"tol": -1.0}, "tol"),
+        ({"reg_covar": -1.0}, "reg_covar"),
+        ({"max_iter": 0}, "max_iter"),
+    ],
+)
+def test_bad_parameters(options, match):
+    with pytest.raises(ValueError, match=match):
+        RiemannianNormal(metric=FLAT, **options).fit(blobs(10))
+
+
+def test_bad_measure_and_degenerate_metric():
+    X = blobs(20)
+    density = RiemannianNormal(metric=FLAT, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="measure"):
+        density.score_samples(X, measure="counting")
+    flat_line = PullbackMetric(lambda z: z[:, :1], 2)
+    with pytest.raises(ValueError, match="no volume"):
+        RiemannianNormal(metric=flat_line, random_state=0).fit(X)
+
+
+def test_broken_embedding():
+    def broken(z):
+        return torch.where(z[:, :1] > 4.0, torch.nan, z)
+
+    with pytest.raises(ValueError, match="cannot be reached"):
+        RiemannianNormal(metric=PullbackMetric(broken, 2), random_state=0).fit(blobs(40))
