@@ -12,16 +12,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._metric import MetricConsumerMixin
 from .geometry import clustering, normal, proposal
-from .geometry.metric import warn_unconverged
 
-# Relative tolerance of the distances by which densities are reported.
-TOL = 1e-2
 # Points per component to integrate with: for a first fit, the fit, and the constants.
-N_ROUGH, N_FITTING, N_FINAL = 256, 1024, 2048
+N_FIRST, N_FITTING, N_FINAL = 256, 1024, 2048
 # Starting values come from a sample of this size.
-N_SAMPLE = 500
+N_SAMPLE = 300
 # A batch of candidates in rejection sampling.
 MIN_CANDIDATES = 64
+# Curves through walls far from all data converge slowly and matter little: this share of them
+# may run out of iterations before there is a warning.
+MAX_MISSED = 0.02
 
 
 class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
@@ -291,7 +291,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         if len(z) > 2 * N_SAMPLE:
             some = z[np.sort(rng.choice(len(z), max(N_SAMPLE, self.n_components), replace=False))]
         means, members = self._start(some, rng)
-        reference = self._reference(self._kernels(some, members), N_ROUGH, rng)
+        reference = self._reference(self._kernels(some, members), N_FIRST, rng)
         rough = normal.fit_mixture(self.metric_, some, means, members, reference, **options)
         reference = self._reference(self._kernels(some, rough.members), N_FITTING, rng)
         return normal.fit_mixture(self.metric_, z, rough.mixture, None, reference, **options)
@@ -332,9 +332,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             rows = np.sort(rng.choice(len(z), proposal.MAX_CENTERS, replace=False))
         kernels = self._kernels(z[rows], members[rows])
         reference = self._reference(kernels, N_FINAL, rng)
-        k, s, d = reference.points.shape
-        logs = self._logs(reference.points.reshape(-1, d), np.repeat(np.arange(k), s))
-        logs = torch.as_tensor(logs).reshape(k, s, d)
+        logs = self._logs(reference.points)
         lost = ~logs.isfinite().all(-1)
         reference = normal.Reference(
             reference.points, reference.log_mass.masked_fill(lost, -torch.inf)
@@ -345,23 +343,23 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         # What sampling needs: where candidates come from, and the largest ratio of densities.
         ratios = reference.log_mass - 0.5 * normal.squared_norms(logs, self._precisions())
         self._proposals = [tuple(part.numpy() for part in kernel) for kernel in kernels]
-        self._log_bounds = (ratios.max(1).values + np.log(s)).numpy()
+        self._log_bounds = (ratios.max(1).values + np.log(N_FINAL)).numpy()
 
     def _draw(self, k, count, rng):
         """Points of one component, by rejection."""
         kernel = proposal.Proposal(*map(torch.as_tensor, self._proposals[k]))
-        precision, bound = self._precisions()[k], self._log_bounds[k]
-        accepted, rate = [], np.exp(self.log_normalizers_[k] - bound)
+        mean, precision = torch.as_tensor(self.means_[[k]]), self._precisions()[k]
+        accepted, bound = [], self._log_bounds[k]
+        rate = np.exp(self.log_normalizers_[k] - bound)
         while (missing := count - sum(map(len, accepted))) > 0:
             n = max(MIN_CANDIDATES, int(1.2 * missing / rate))
             uniforms = torch.as_tensor(rng.uniform(size=(n, self.metric_.n_dims + 1)))
-            points = proposal.draw(kernel, uniforms).numpy()
-            logs = torch.as_tensor(self._logs(points, np.full(n, k)))
-            ratios = self.metric_.log_volume(points) - 0.5 * normal.squared_norms(logs, precision)
-            ratios = np.nan_to_num(ratios.numpy(), nan=-np.inf)
-            ratios -= proposal.log_density(kernel, torch.as_tensor(points)).numpy()
-            bound = max(bound, ratios.max())
-            accepted.append(points[rng.uniform(size=n) < np.exp(ratios - bound)])
+            points = proposal.draw(kernel, uniforms)
+            logs = normal.connect(self.metric_, mean, points[None], normal.N_FINE).logs[0]
+            ratios = self.metric_.log_volume(points) - proposal.log_density(kernel, points)
+            ratios = (ratios - 0.5 * normal.squared_norms(logs, precision)).nan_to_num(-torch.inf)
+            bound = max(bound, float(ratios.max()))
+            accepted.append(points.numpy()[rng.uniform(size=n) < np.exp(ratios.numpy() - bound)])
         return np.concatenate(accepted)[:count]
 
     # Densities ---------------------------------------------------------------------------
@@ -372,24 +370,32 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             covariances = torch.diag_embed(covariances)
         return torch.linalg.inv(covariances)
 
-    def _logs(self, points, components):
-        """Logarithms of the points at the means of their components, (n, d)."""
-        geodesics = self.metric_.geodesic(self.means_[components], points, tol=TOL)
-        warn_unconverged(geodesics, ConvergenceWarning)
-        return self.metric_.velocity(geodesics)
+    def _logs(self, points):
+        """Logarithms of every component's points (k, n, d) at its mean, (k, n, d)."""
+        stars = normal.connect(self.metric_, torch.as_tensor(self.means_), points, normal.N_FINE)
+        n_missed = int((~stars.converged & stars.logs.isfinite().all(-1)).sum())
+        if n_missed > MAX_MISSED * stars.converged.numel():
+            warnings.warn(
+                f"{n_missed} of {stars.converged.numel()} geodesics to the means were still "
+                "getting shorter when the iterations ran out: densities there are a little low.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return stars.logs
 
     def _log_joint(self, points):
         """Log of weight times density by Riemannian volume, (n, n_components)."""
-        n, k = len(points), self.n_components
-        logs = self._logs(np.tile(points, (k, 1)), np.repeat(np.arange(k), n))
-        if not np.isfinite(logs).all():
+        z = torch.as_tensor(points)
+        logs = self._logs(z.expand(self.n_components, -1, -1))
+        if not logs.isfinite().all():
             raise ValueError(
                 "Some points cannot be reached: the embedding returns NaN or infinity on the "
                 "way. Check the decoder there, or leave these points out."
             )
-        squared = normal.squared_norms(torch.as_tensor(logs).reshape(k, n, -1), self._precisions())
-        with np.errstate(divide="ignore"):
-            return np.log(self.weights_) - self.log_normalizers_ - 0.5 * squared.numpy().T
+        mixture = normal.Mixture(
+            torch.as_tensor(self.weights_), torch.as_tensor(self.means_), self._precisions()
+        )
+        return normal.log_components(logs, mixture, torch.as_tensor(self.log_normalizers_)).numpy()
 
     def _n_parameters(self):
         d = self.metric_.n_dims

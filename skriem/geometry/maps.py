@@ -15,12 +15,14 @@ MAX_SHOTS = 20
 N_HALVINGS = 6
 
 
-def exp(space, z, velocity):
+def exp(space, z, velocity, step_tol=None):
     """Follow geodesics for unit time.
 
     Parameters
     ----------
     z, velocity : Tensor of shape (n, d)
+    step_tol : float or None
+        Relative error of each step. None: as small as the dtype allows.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def exp(space, z, velocity):
         derivative,
         state[moving],
         speed[moving],
-        STEP_TOL[z.dtype],
+        step_tol or STEP_TOL[z.dtype],
         MAX_STEPS,
     )
     points, all_finished = z.clone(), ~moving

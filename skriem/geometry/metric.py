@@ -19,6 +19,8 @@ from .solution import Geodesics
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
+# Relative tolerance of the lengths that loops of many solves work with.
+LOOP_TOL = 1e-2
 # Found again when they are needed.
 CACHED = ("graph", "_table", "_thinned")
 # Curves are solved for in batches that hold about this many numbers.
@@ -291,19 +293,6 @@ class Metric(ABC):
         return answer(velocity)
 
     @torch.no_grad()
-    def velocity(self, geodesic):
-        """Velocities at the start of curves, (n, n_dims): logarithms as accurate as the curves.
-
-        Parameters
-        ----------
-        geodesic : Geodesics
-            n curves, from :meth:`geodesic`.
-        """
-        start, answer = self._enter(geodesic.points[:, 0])
-        curves = Geodesics(*(torch.as_tensor(field) for field in geodesic))
-        return answer(maps.velocities(self._space, start, curves))
-
-    @torch.no_grad()
     def transport(self, geodesic, V):
         """Parallel transport of tangent vectors from the start to the end of curves.
 
@@ -354,16 +343,16 @@ class Metric(ABC):
         return answer(self._space.lower_bounds(A, B))
 
     def space_for(self, *points):
-        """The cheapest space to solve in that covers all `points` and is accurate to 1e-3."""
+        """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
         table = self._table
         if table is None or not all(table.covers(part).all() for part in points):
             return self._space
-        return table.space if table.is_enough(1e-3) else self._space
+        return table.space if table.is_enough(LOOP_TOL) else self._space
 
     def spaces_for(self, points):
         """The cheapest such space for each row: pairs of rows and space, one or two."""
         table = self._table
-        if table is None or not table.is_enough(1e-3):
+        if table is None or not table.is_enough(LOOP_TOL):
             return [(torch.arange(len(points), device=points.device), self._space)]
         covered = table.covers(points)
         parts = [(covered, table.space), (~covered, self._space)]

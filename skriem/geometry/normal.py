@@ -17,16 +17,21 @@ import torch
 from scipy.optimize import minimize
 
 from . import maps
-from .energy import discrete_energy
 from .graph import starting_curves
 from .proposal import N_REPLICATES
 from .relax import relax, relax_best
 
-# Segments and chords per segment of the curves that a fit works with.
-LEVEL = (16, 2)
+# Segments of the curves that a fit works with and of those that densities are read from, and
+# chords per segment.
+N_ROUGH, N_FINE, N_SUB = 16, 32, 2
 RTOL = 1e-3
-MAX_ITER = 30
-N_HALVINGS = 4
+MAX_ITER = 20
+# Curves that are carried along are nearly right; the few that need longer get it step by step.
+CARRY_ITER = 3
+N_HALVINGS = 3
+# A mean stays where it is if moving it promises less than this share of the tolerance, and is
+# moved along a geodesic of this accuracy.
+WORTHWHILE, EXP_TOL = 0.1, 1e-4
 # A component with less than this many points has nothing to be estimated from.
 LOST = 1e-3
 # Where points lie as evenly as the space allows there is no largest likelihood: a component's
@@ -47,6 +52,7 @@ class Stars(NamedTuple):
 
     nodes: torch.Tensor  # (k, n + s, T+1, d)
     logs: torch.Tensor  # (k, n + s, d)
+    converged: torch.Tensor  # (k, n + s) bool
 
 
 class Reference(NamedTuple):
@@ -88,40 +94,39 @@ def log_components(logs, mixture, normalizers):
 # Curves ----------------------------------------------------------------------------------
 
 
-def connect(metric, means, ends):
-    """Shortest curves from every mean to its points (k, b, d), found afresh."""
-    starts, ends, shape = _flat(means, ends)
-    nodes = ends.new_empty(len(ends), LEVEL[0] + 1, ends.shape[1])
-    for rows, space in metric.spaces_for(ends):
-        found = starting_curves(space, metric.graph, starts[rows], ends[rows], LEVEL[0])
-        nodes[rows] = relax_best(space, found, LEVEL[1], RTOL, MAX_ITER).nodes
-    return _stars(metric, nodes.unflatten(0, shape))
+def connect(metric, means, ends, n_segments):
+    """Shortest curves from every mean (k, d) to its points (k, b, d), found afresh."""
+
+    def solve(space, rows):
+        found = starting_curves(space, metric.graph, starts[rows], flat[rows], n_segments)
+        return relax_best(space, found, N_SUB, RTOL, MAX_ITER)
+
+    starts, flat = means[:, None].expand_as(ends).flatten(0, 1), ends.flatten(0, 1)
+    return _stars(metric, flat, ends.shape, n_segments, solve)
 
 
 def carry(metric, stars, means):
     """The same curves after the means have moved."""
-    t = torch.linspace(1.0, 0.0, LEVEL[0] + 1, dtype=means.dtype, device=means.device)
+
+    def solve(space, rows):
+        return relax(space, nodes[rows], N_SUB, RTOL, CARRY_ITER)
+
+    n_nodes = stars.nodes.shape[2]
+    t = torch.linspace(1.0, 0.0, n_nodes, dtype=means.dtype, device=means.device)
     shift = means[:, None] - stars.nodes[:, :, 0]
-    nodes = stars.nodes + t[:, None] * shift[:, :, None]
-    shape, nodes = nodes.shape[:2], nodes.flatten(0, 1)
-    for rows, space in metric.spaces_for(nodes[:, -1]):
-        nodes[rows] = relax(space, nodes[rows], LEVEL[1], RTOL, MAX_ITER).nodes
-    return _stars(metric, nodes.unflatten(0, shape))
+    nodes = (stars.nodes + t[:, None] * shift[:, :, None]).flatten(0, 1)
+    return _stars(metric, nodes[:, -1], stars.logs.shape, n_nodes - 1, solve)
 
 
-def _flat(means, ends):
-    starts = means[:, None].expand_as(ends)
-    return starts.flatten(0, 1), ends.flatten(0, 1), ends.shape[:2]
-
-
-def _stars(metric, nodes):
-    """Curves with their logarithms; zero length where the two ends are the same."""
-    flat = nodes.flatten(0, 1)
-    logs = flat.new_empty(len(flat), flat.shape[-1])
-    for rows, space in metric.spaces_for(flat[:, -1]):
-        length = discrete_energy(space, flat[rows], LEVEL[1]).sqrt()
-        logs[rows] = maps.initial_velocity(space, flat[rows], LEVEL[1], length)
-    return Stars(nodes, logs.unflatten(0, nodes.shape[:2]))
+def _stars(metric, ends, shape, n_segments, solve):
+    """Solve for curves to `ends` where that is cheapest, and read off their logarithms."""
+    nodes = ends.new_empty(len(ends), n_segments + 1, ends.shape[1])
+    logs, converged = torch.empty_like(ends), torch.empty(len(ends), dtype=torch.bool)
+    for rows, space in metric.spaces_for(ends):
+        found = solve(space, rows)
+        nodes[rows], converged[rows] = found.nodes, found.converged
+        logs[rows] = maps.initial_velocity(space, found.nodes, N_SUB, found.energy.sqrt())
+    return Stars(*(part.unflatten(0, shape[:2]) for part in (nodes, logs, converged)))
 
 
 # Expectation maximisation ----------------------------------------------------------------
@@ -157,7 +162,7 @@ def fit_mixture(
     """
     n, means, precisions = len(z), start.means, start.precisions
     ends = torch.cat([z.expand(len(means), -1, -1), reference.points], dim=1)
-    stars, reference = _checked(connect(metric, means, ends), reference)
+    stars, reference = _checked(connect(metric, means, ends, N_ROUGH), reference)
     if members is None:
         members = _expectation(stars, start, reference)[0]
     history, converged = [], False
@@ -175,7 +180,7 @@ def fit_mixture(
             )
             for i in range(len(means))
         ])  # fmt: skip
-        means, stars = _move_means(metric, means, precisions, stars, shares, reference)
+        means, stars = _move_means(metric, means, precisions, stars, shares, reference, tol)
         mixture = Mixture(members.mean(0), means, precisions)
         members, total = _expectation(stars, mixture, reference)
         history.append(float(total.mean()))
@@ -184,7 +189,7 @@ def fit_mixture(
         lost = torch.nonzero(members.sum(0) < LOST).squeeze(1)
         if len(lost):
             means, members = _reseed(z, lost, means, members, total)
-            stars, reference = _checked(connect(metric, means, ends), reference)
+            stars, reference = _checked(connect(metric, means, ends, N_ROUGH), reference)
             precisions = None
         elif len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             converged = True
@@ -284,7 +289,7 @@ def fit_precision(logs, shares, reference_logs, log_mass, start, diagonal, reg_c
     return turned @ turned.mT
 
 
-def _move_means(metric, means, precisions, stars, shares, reference):
+def _move_means(metric, means, precisions, stars, shares, reference, tol):
     """One step of every mean that raises its component's expected log-likelihood.
 
     The direction is the difference between the logarithms' averages over the data and over the
@@ -304,17 +309,21 @@ def _move_means(metric, means, precisions, stars, shares, reference):
     expected = (torch.softmax(exponents, dim=1)[..., None] * stars.logs[:, n:]).sum(1)
     step = (shares.mT[..., None] * stars.logs[:, :n]).sum(1) - expected
     before = objective(stars.logs, everyone)
-    means, nodes, logs = means.clone(), stars.nodes.clone(), stars.logs.clone()
-    rows = everyone
+    means, arrived = means.clone(), [part.clone() for part in stars]
+    promised = 0.5 * squared_norms(step[:, None], precisions).squeeze(1)
+    rows = everyone[promised > WORTHWHILE * tol]
     for halving in range(N_HALVINGS):
-        trial = maps.exp(metric.space_for(means[rows]), means[rows], 0.5**halving * step[rows])[0]
-        followed = trial.isfinite().all(1)
-        trial = torch.where(followed[:, None], trial, means[rows])
-        moved = carry(metric, Stars(nodes[rows], logs[rows]), trial)
-        better = followed & (objective(moved.logs, rows) > before[rows])
-        won = rows[better]
-        means[won], nodes[won], logs[won] = trial[better], moved.nodes[better], moved.logs[better]
-        rows = rows[~better]
         if len(rows) == 0:
             break
-    return means, Stars(nodes, logs)
+        space, move = metric.space_for(means[rows]), 0.5**halving * step[rows]
+        trial = maps.exp(space, means[rows], move, EXP_TOL)[0]
+        followed = trial.isfinite().all(1)
+        trial = torch.where(followed[:, None], trial, means[rows])
+        moved = carry(metric, Stars(*(part[rows] for part in stars)), trial)
+        better = followed & (objective(moved.logs, rows) > before[rows])
+        won = rows[better]
+        means[won] = trial[better]
+        for part, new in zip(arrived, moved):
+            part[won] = new[better]
+        rows = rows[~better]
+    return means, Stars(*arrived)

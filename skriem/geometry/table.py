@@ -19,7 +19,7 @@ MAX_DIMS = 3
 MAX_POINTS = 400_000
 FIRST_CELLS = {1: 256, 2: 128, 3: 24}
 # Room around the points, as a share of the longest side.
-MARGIN = 0.1
+MARGIN = 0.25
 # Cells beyond that, where the spline still feels the end of the grid.
 PADDING = 6
 N_PROBES = 2000

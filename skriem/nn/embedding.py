@@ -51,7 +51,6 @@ class DecoderEmbedding:
         self._precision = precision and {
             name: np.array(value, dtype=np.float64) for name, value in precision.items()
         }
-        self._is_rbf = precision is not None and "centers" in precision
         self._tensors = {}
 
     def __call__(self, z):
@@ -148,6 +147,10 @@ class DecoderEmbedding:
         return DecoderEmbedding(
             self._layers, self._activation, self._center, self._scale, self._noise, precision
         )
+
+    @property
+    def _is_rbf(self):
+        return self._precision is not None and "centers" in self._precision
 
     @property
     def fingerprint(self):
