@@ -1,10 +1,14 @@
 """GeodesicDistance: geodesic distances as an input for any estimator."""
 
+import numbers
+
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
 
+from ._latent import LatentArray
 from ._metric import MetricConsumerMixin
 from .geometry.metric import warn_unconverged
 
@@ -120,6 +124,28 @@ class GeodesicDistance(
     def __call__(self, a, b):
         """Geodesic distance between two samples, given as vectors."""
         return float(self._distances(*(self._points(np.reshape(x, (1, -1))) for x in (a, b)))[0, 0])
+
+    def path(self, a, b, n=20):
+        """Points at constant speed along the geodesic between two samples.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,)
+            Of the same kind as in ``fit``.
+        n : int, default=20
+            Number of points, both ends included.
+
+        Returns
+        -------
+        ndarray of shape (n, n_dims)
+            In the coordinates of `metric_`, which they carry. The ``inverse_transform`` of the
+            encoder that made the codes decodes them to a sequence.
+        """
+        check_scalar(n, "n", numbers.Integral, min_val=2)
+        ends = [self._points(np.reshape(x, (1, -1))) for x in (a, b)]
+        geodesic = self.metric_.geodesic(*ends, tol=TOL)
+        warn_unconverged(geodesic, ConvergenceWarning)
+        return LatentArray(geodesic.curve(np.linspace(0.0, 1.0, n))[0], self.metric_)
 
     def _distances(self, A, B):
         if np.array_equal(A, B):
