@@ -27,9 +27,7 @@ SIDE = 150
 
 X, y = load_digits((0, 1), 1000, seed=0)
 figure, panels = plt.subplots(2, 2, figsize=(10, 8.4), layout="constrained")
-print(
-    f"{'variance network':18} {'noise on data':>14} {'off data':>9} {'volume on data':>15} {'off':>9}"
-)
+print(f"{'median of':18} {'noise on data':>14} {'off':>9} {'volume on data':>15} {'off':>9}")
 for row, (precision, name) in zip(panels, (("mlp", "standard"), ("rbf", "radial basis"))):
     vae = VAETransformer(precision=precision, n_centers=64, random_state=0).fit(X)
     codes = np.asarray(vae.transform(X))

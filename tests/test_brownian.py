@@ -19,18 +19,16 @@ def test_on_the_plane_variance_grows_with_time():
     np.testing.assert_allclose(variance.mean(0), 0.1, atol=4 * 0.1 * np.sqrt(2 / 4000))
 
 
-@pytest.mark.parametrize("time", [0.25, 0.5])
+@pytest.mark.parametrize("time", [0.15, 0.3])
 def test_on_the_sphere_the_cosine_to_the_start_decays(time):
-    metric = PullbackMetric(stereographic, 2)
-    n_steps, n_chains = int(time / 0.0025), 4000
+    # Bent coordinates: in conformal ones the drift of a surface is nothing.
+    metric = PullbackMetric(lambda z: stereographic(bend(z)), 2)
+    n_chains = 6000
     start = np.tile([0.5, -0.3], (n_chains, 1))
-    walks = brownian_motion(metric, start, n_steps, 0.05, random_state=0)
+    walks = brownian_motion(metric, start, int(time / 0.0025), 0.05, random_state=0)
     cosine = (metric.embed(walks[:, 0]) * metric.embed(walks[:, -1])).sum(1)
     stderr = cosine.std() / np.sqrt(n_chains)
     assert abs(cosine.mean() - np.exp(-time)) < 3 * stderr
-    without = brownian_motion(metric, start, n_steps, 0.05, drift=False, random_state=0)
-    plain = (metric.embed(without[:, 0]) * metric.embed(without[:, -1])).sum(1)
-    assert abs(plain.mean() - np.exp(-time)) > 3 * stderr
 
 
 def test_drift_makes_the_law_independent_of_coordinates():
@@ -43,6 +41,9 @@ def test_drift_makes_the_law_independent_of_coordinates():
     arrived = bend(torch.as_tensor(along)).numpy()
     stderr = direct.std(0) * np.sqrt(2 / len(start))
     assert (np.abs(arrived.mean(0) - direct.mean(0)) < 4 * stderr).all()
+    without = brownian_motion(bent, start, 20, 0.1, drift=False, random_state=0)[:, -1]
+    drifted = bend(torch.as_tensor(without)).numpy()
+    assert (np.abs(drifted.mean(0) - direct.mean(0)) > 4 * stderr).any()
     np.testing.assert_allclose(np.cov(arrived.T), np.cov(direct.T), atol=0.01)
 
 

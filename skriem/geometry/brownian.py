@@ -87,7 +87,7 @@ def step(metric, z, noise, step_size, drift):
         return step_size * _whiten(factor, noise)
     tensors, slopes = _with_slopes(metric, z)
     factor = torch.linalg.cholesky_ex(tensors)[0]
-    inverse = torch.cholesky_inverse(factor)
+    inverse = torch.linalg.inv_ex(tensors)[0]
     # b^k = 1/2 (d_l M^kl + M^kl d_l log sqrt det M), derivatives of the inverse and the
     # determinant by those of M, slopes[n, l] = d_l M.
     of_inverse = -(inverse[:, None] @ slopes @ inverse[:, None])

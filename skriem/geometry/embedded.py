@@ -44,7 +44,9 @@ class Embedded:
         def volumes(part):
             # The triangular factor has the tensor's determinant without squaring its condition.
             factor = torch.linalg.qr(linearise(self.embed, part)[1].mT, mode="r").R
-            return (factor.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1),)
+            logs = factor.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
+            # Fewer outputs than coordinates span no volume.
+            return (logs if factor.shape[1] == z.shape[1] else torch.full_like(logs, -torch.inf),)
 
         return in_chunks(volumes, z, 3 * z.shape[1] * self._n_outputs(z))[0]
 

@@ -25,7 +25,7 @@ from .relax import relax, relax_best
 # chords per segment.
 N_ROUGH, N_FINE, N_SUB = 16, 32, 2
 RTOL = 1e-3
-MAX_ITER = 20
+MAX_ITER, FINE_ITER = 20, 60
 # Curves that are carried along are nearly right; the few that need longer get it step by step.
 CARRY_ITER = 3
 N_HALVINGS = 3
@@ -94,12 +94,12 @@ def log_components(logs, mixture, normalizers):
 # Curves ----------------------------------------------------------------------------------
 
 
-def connect(metric, means, ends, n_segments):
+def connect(metric, means, ends, n_segments, max_iter):
     """Shortest curves from every mean (k, d) to its points (k, b, d), found afresh."""
 
     def solve(space, rows):
         found = starting_curves(space, metric.graph, starts[rows], flat[rows], n_segments)
-        return relax_best(space, found, N_SUB, RTOL, MAX_ITER)
+        return relax_best(space, found, N_SUB, RTOL, max_iter)
 
     starts, flat = means[:, None].expand_as(ends).flatten(0, 1), ends.flatten(0, 1)
     return _stars(metric, flat, ends.shape, n_segments, solve)
@@ -162,7 +162,7 @@ def fit_mixture(
     """
     n, means, precisions = len(z), start.means, start.precisions
     ends = torch.cat([z.expand(len(means), -1, -1), reference.points], dim=1)
-    stars, reference = _checked(connect(metric, means, ends, N_ROUGH), reference)
+    stars, reference = _checked(connect(metric, means, ends, N_ROUGH, MAX_ITER), reference)
     if members is None:
         members = _expectation(stars, start, reference)[0]
     history, converged = [], False
@@ -189,7 +189,7 @@ def fit_mixture(
         lost = torch.nonzero(members.sum(0) < LOST).squeeze(1)
         if len(lost):
             means, members = _reseed(z, lost, means, members, total)
-            stars, reference = _checked(connect(metric, means, ends, N_ROUGH), reference)
+            stars, reference = _checked(connect(metric, means, ends, N_ROUGH, MAX_ITER), reference)
             precisions = None
         elif len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             converged = True
@@ -259,7 +259,8 @@ def fit_precision(logs, shares, reference_logs, log_mass, start, diagonal, reg_c
 
     def factor(x):
         result = np.zeros((d, d))
-        result[where] = np.where(on_diagonal, np.exp(x), x)
+        result[where] = x
+        np.fill_diagonal(result, np.exp(result.diagonal()))
         return result
 
     def loss(x):
@@ -281,7 +282,8 @@ def fit_precision(logs, shares, reference_logs, log_mass, start, diagonal, reg_c
     x = np.where(
         on_diagonal, np.log(np.abs(first[where]) + 1e-300).clip(-limit, limit), first[where]
     )
-    bounds = [(-limit, limit) if own else (None, None) for own in on_diagonal]
+    bounds = np.where(on_diagonal, limit, MAX_STRETCH)[:, None] * [-1.0, 1.0]
+    x = x.clip(*bounds.T)
     found = minimize(loss, x, jac=True, method="L-BFGS-B", bounds=bounds)
     lower = torch.as_tensor(factor(found.x))
     # P = U B B' U' with U the inverse transpose of the scatter's factor.

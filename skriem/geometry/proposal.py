@@ -24,7 +24,7 @@ class Proposal(NamedTuple):
     factor: torch.Tensor  # (d, d) Cholesky factor of the covariance at scale one
 
 
-def kernel_density(z, weights, reg_covar):
+def kernel_density(z, weights, reg_covar, diagonal=False):
     """Kernel density of weighted points, of Scott's bandwidth and their own shape, and a wide
     Gaussian.
 
@@ -34,6 +34,8 @@ def kernel_density(z, weights, reg_covar):
     weights : Tensor of shape (n,)
     reg_covar : float
         Added to the diagonal of the covariance.
+    diagonal : bool
+        Whether only the diagonal of the covariance is used.
 
     Returns
     -------
@@ -44,6 +46,8 @@ def kernel_density(z, weights, reg_covar):
     mean = weights @ z
     covariance = ((z - mean) * weights[:, None]).mT @ (z - mean)
     covariance += reg_covar * torch.eye(d, dtype=z.dtype, device=z.device)
+    if diagonal:
+        covariance = covariance.diagonal().diag()
     bandwidth = weights.square().sum() ** (1.0 / (d + 4.0))
     return Proposal(
         torch.cat([z, mean[None]]),
