@@ -289,11 +289,23 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         some = z
         if len(z) > 2 * N_SAMPLE:
             some = z[np.sort(rng.choice(len(z), max(N_SAMPLE, self.n_components), replace=False))]
-        means, members = self._start(some, rng)
-        reference = self._reference(self._kernels(some, members), N_FIRST, rng)
-        rough = normal.fit_mixture(self.metric_, some, means, members, reference, **options)
-        reference = self._reference(self._kernels(some, rough.members), N_FITTING, rng)
-        return normal.fit_mixture(self.metric_, z, rough.mixture, None, reference, **options)
+        start, members = self._start(some, rng)
+
+        def refer(members, z=some, n=N_FIRST):
+            return self._reference(self._kernels(z, members), n, rng)
+
+        rough = normal.fit_mixture(
+            self.metric_, some, start, members, refer(members), refer, **options
+        )
+        return normal.fit_mixture(
+            self.metric_,
+            z,
+            rough.mixture,
+            None,
+            refer(rough.members, n=N_FITTING),
+            lambda members: refer(members, z, N_FITTING),
+            **options,
+        )
 
     def _start(self, z, rng):
         """Components without precisions, and every point a member of the nearest."""

@@ -23,7 +23,7 @@ from ._vae_parts import (
 )
 from .geometry import PullbackMetric
 from .nn.embedding import DecoderEmbedding
-from .nn.likelihood import importance_log_likelihood
+from .nn.likelihood import log_weights
 from .nn.mlp import mlp
 from .nn.train import NOISE_FLOOR, encode, train
 
@@ -217,16 +217,29 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             In nats, with respect to Lebesgue measure in the units of the data.
         """
+        found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
+        return (found - math.log(n_samples)).numpy()
+
+    def evidence_lower_bound(self, X, n_samples=100):
+        """Evidence lower bound of every row's log-likelihood, (n_samples,), in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_samples : int, default=100
+            Draws per row; the same as in :meth:`score_samples`, which is never below.
+        """
+        return self._log_weights(X, n_samples).mean(1).numpy()
+
+    def _log_weights(self, X, n_samples):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
-        mean, log_variance = encode(
+        posterior = encode(
             torch.as_tensor(self._scaled(X)), tensors(self._encoder), self.activation
         )
-        return importance_log_likelihood(
-            torch.as_tensor(X), mean, log_variance, self._embedding, n_samples, generator
-        ).numpy()
+        return log_weights(torch.as_tensor(X), *posterior, self._embedding, n_samples, generator)
 
     def score(self, X, y=None):
         """Mean log-likelihood of the rows; see :meth:`score_samples`."""

@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
+from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
 
 # The checks use data without structure, single points that come many times, and arrays where
 # there were frames before; that some of it deserves a warning is as it should be.
@@ -20,10 +20,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning"),
 ]
 
-ESTIMATORS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance()]
+TRANSFORMERS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance()]
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks([*TRANSFORMERS, RiemannianNormal()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -40,6 +40,6 @@ def test_scikit_learn_checks(estimator, check):
     ],
     ids=lambda check: check.__name__,
 )
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
 def test_output_checks(estimator, check):
     check(type(estimator).__name__, estimator)

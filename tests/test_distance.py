@@ -110,3 +110,18 @@ def test_own_encoder_and_foreign_codes(digits, digits_vae):
 def test_bad_method():
     with pytest.raises(ValueError, match="method must be"):
         GeodesicDistance(FLAT, method="fast").fit(points(5))
+
+
+def test_path(digits_vae):
+    codes = digits_vae[1]
+    distance = GeodesicDistance().fit(codes[:20])
+    path = distance.path(codes[0], codes[5], n=15)
+    assert path.shape == (15, 2)
+    assert path.metric == digits_vae[0].metric_
+    np.testing.assert_array_equal(path[0], codes[0])
+    np.testing.assert_array_equal(path[-1], codes[5])
+    steps = path.metric.distance(path[:-1], path[1:], tol=1e-3)
+    assert steps.std() < 0.1 * steps.mean()
+    assert digits_vae[0].inverse_transform(path).shape == (15, 64)
+    with pytest.raises(ValueError, match="n == 1"):
+        distance.path(codes[0], codes[5], n=1)

@@ -17,6 +17,7 @@ from skriem.nn.precision import (
     rbf_precision,
 )
 from skriem.nn.train import train
+from skriem.nn.variance import fit_variance, mlp_std
 
 
 def normal(*shape, seed=0):
@@ -74,14 +75,27 @@ def test_rbf_derivatives():
     )
 
 
-@pytest.mark.parametrize("with_precision", [True, False])
-def test_embedding_derivatives_and_fingerprint(with_precision):
+def random_noise(kind, m):
+    """What a DecoderEmbedding of two dimensions takes as its precision."""
+    if kind is None:
+        return None
+    if kind == "rbf":
+        return {k: v.numpy() for k, v in random_precision(7, 2, m).items()}
+    parts = [0.1 * normal(m, seed=3).exp(), *sum(random_layers([2, 4, m], seed=20), ())]
+    return {str(i): part.numpy() for i, part in enumerate(parts)}
+
+
+@pytest.mark.parametrize("noise", ["rbf", "mlp", None])
+def test_embedding_derivatives_and_fingerprint(noise):
     layers = [tuple(part.numpy() for part in pair) for pair in random_layers([2, 5, 3])]
-    precision = {k: v.numpy() for k, v in random_precision(7, 2, 3).items()}
-    arguments = [layers, "tanh", np.arange(3.0), 2.5, 0.7, precision if with_precision else None]
+    arguments = [layers, "tanh", np.arange(3.0), 2.5, 0.7, random_noise(noise, 3)]
     embedding, z = DecoderEmbedding(*arguments), normal(6, 2, seed=8)
-    weights = normal(6, 6 if with_precision else 3, seed=5)
-    check_linearised(embedding, z, embedding.linearise(z), weights)
+    weights = normal(6, 6 if noise else 3, seed=5)
+    value, jacobian, curvature = embedding.linearise(z)
+    check_linearised(embedding, z, (value, jacobian, curvature), weights)
+    direction = normal(6, 2, seed=4)
+    along = (direction[:, None] @ curvature(weights) @ direction[..., None]).flatten()
+    torch.testing.assert_close((embedding.bend(z, direction) * weights).sum(1), along)
     assert embedding(z.float()).dtype == torch.float32
 
     for twin in (pickle.loads(pickle.dumps(embedding)), copy.deepcopy(embedding)):
@@ -91,13 +105,10 @@ def test_embedding_derivatives_and_fingerprint(with_precision):
     assert DecoderEmbedding(*arguments).fingerprint != embedding.fingerprint
 
 
-@pytest.mark.parametrize("with_precision", [True, False])
-def test_compact_embedding_has_the_same_geometry(with_precision):
+@pytest.mark.parametrize("noise", ["rbf", "mlp", None])
+def test_compact_embedding_has_the_same_geometry(noise):
     layers = [tuple(part.numpy() for part in pair) for pair in random_layers([2, 5, 40])]
-    precision = {k: v.numpy() for k, v in random_precision(7, 2, 40).items()}
-    full = DecoderEmbedding(
-        layers, "tanh", np.arange(40.0), 2.5, 0.7, precision if with_precision else None
-    )
+    full = DecoderEmbedding(layers, "tanh", np.arange(40.0), 2.5, 0.7, random_noise(noise, 40))
     compact, z = full.compact(), normal(9, 2, seed=8)
     assert compact(z).shape[1] == full(z).shape[1] - 33
     torch.testing.assert_close(torch.cdist(compact(z), compact(z)), torch.cdist(full(z), full(z)))
@@ -194,3 +205,14 @@ def test_training_stops_when_nothing_improves():
     assert len(history.loss) == 5 + 1 + 3
     held_out, _ = small_training(x, held_out=(x[:16], torch.ones(16)))
     assert len(held_out.validation_loss) == len(held_out.loss)
+
+
+def test_fitting_the_variance_network_finds_the_noise():
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(4000, 1, generator=generator, dtype=torch.float64)
+    std = 0.5 + torch.sigmoid(2.0 * z)
+    noise = (std * torch.randn(4000, 1, generator=generator, dtype=torch.float64)).square()
+    parts = fit_variance(z, noise, torch.ones(4000, dtype=torch.float64), [16], generator)
+    at = torch.linspace(-1.5, 1.5, 7, dtype=torch.float64)[:, None]
+    expected = 0.5 + torch.sigmoid(2.0 * at)
+    torch.testing.assert_close(mlp_std(at, *parts), expected, atol=0.1, rtol=0.0)

@@ -115,6 +115,22 @@ def test_more_importance_samples_do_not_lower_the_likelihood(digits_vae, digits)
     assert many > few
 
 
+def test_evidence_bound_is_below_the_likelihood(digits_vae, digits):
+    vae = digits_vae[0]
+    bound, likelihood = vae.evidence_lower_bound(digits[0]), vae.score_samples(digits[0])
+    assert (bound <= likelihood + 1e-9).all()
+    one = vae.evidence_lower_bound(digits[0], n_samples=1)
+    np.testing.assert_allclose(one, vae.score_samples(digits[0], n_samples=1))
+
+
+def test_a_standard_variance_network_is_a_metric_too(digits):
+    vae = small(precision="mlp").fit(digits[0])
+    codes = vae.transform(digits[0][:6])
+    assert vae.metric_.embed(codes).shape == (6, 128)
+    assert (vae.metric_.distance(codes[:3], codes[3:], tol=1e-2) > 0).all()
+    assert np.isfinite(vae.score(digits[0]))
+
+
 def test_sampling(digits, global_state):
     vae = small(max_iter=60).fit(digits[0])
     noisy = vae.sample(500, random_state=0)

@@ -15,7 +15,7 @@ MAX_SHOTS = 20
 N_HALVINGS = 6
 
 
-def exp(space, z, velocity, step_tol=None):
+def exp(space, z, velocity, step_tol=None, max_steps=MAX_STEPS):
     """Follow geodesics for unit time.
 
     Parameters
@@ -23,6 +23,8 @@ def exp(space, z, velocity, step_tol=None):
     z, velocity : Tensor of shape (n, d)
     step_tol : float or None
         Relative error of each step. None: as small as the dtype allows.
+    max_steps : int
+        Trajectories that need more are not finished.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def exp(space, z, velocity, step_tol=None):
         state[moving],
         speed[moving],
         step_tol or STEP_TOL[z.dtype],
-        MAX_STEPS,
+        max_steps,
     )
     points, all_finished = z.clone(), ~moving
     points[moving] = torch.where(finished[:, None], end[:, :d], torch.nan)

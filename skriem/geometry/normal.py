@@ -30,10 +30,12 @@ MAX_ITER, FINE_ITER = 20, 60
 CARRY_ITER = 3
 N_HALVINGS = 3
 # A mean stays where it is if moving it promises less than this share of the tolerance, and is
-# moved along a geodesic of this accuracy.
-WORTHWHILE, EXP_TOL = 0.1, 1e-4
+# moved along a geodesic of this accuracy in at most so many steps.
+WORTHWHILE, EXP_TOL, EXP_STEPS = 0.1, 1e-4, 100
 # A component with less than this many points has nothing to be estimated from.
 LOST = 1e-3
+# Constants that rest on fewer points than this are not believed.
+MIN_EFFECTIVE = 24
 # Where points lie as evenly as the space allows there is no largest likelihood: a component's
 # standard deviations are kept within this factor of its points' own.
 MAX_STRETCH = 30.0
@@ -133,7 +135,7 @@ def _stars(metric, ends, shape, n_segments, solve):
 
 
 def fit_mixture(
-    metric, z, start, members, reference, *, diagonal, reg_covar, tol, max_iter, report
+    metric, z, start, members, reference, refer, *, diagonal, reg_covar, tol, max_iter, report
 ):
     """Maximise the likelihood from a first guess.
 
@@ -146,6 +148,8 @@ def fit_mixture(
     members : Tensor of shape (n, k) or None
         First probabilities of the components given each point.
     reference : Reference
+    refer : callable
+        Makes a new reference for given `members`, for when the components have left theirs.
     diagonal : bool
         Whether precisions are diagonal.
     reg_covar : float
@@ -161,8 +165,7 @@ def fit_mixture(
     Fit
     """
     n, means, precisions = len(z), start.means, start.precisions
-    ends = torch.cat([z.expand(len(means), -1, -1), reference.points], dim=1)
-    stars, reference = _checked(connect(metric, means, ends, N_ROUGH, MAX_ITER), reference)
+    stars, reference = _connected(metric, z, means, reference)
     if members is None:
         members = _expectation(stars, start, reference)[0]
     history, converged = [], False
@@ -182,6 +185,8 @@ def fit_mixture(
         ])  # fmt: skip
         means, stars = _move_means(metric, means, precisions, stars, shares, reference, tol)
         mixture = Mixture(members.mean(0), means, precisions)
+        if (_effective(stars, mixture, reference) < MIN_EFFECTIVE).any():
+            stars, reference = _connected(metric, z, means, refer(members))
         members, total = _expectation(stars, mixture, reference)
         history.append(float(total.mean()))
         if report is not None:
@@ -189,7 +194,7 @@ def fit_mixture(
         lost = torch.nonzero(members.sum(0) < LOST).squeeze(1)
         if len(lost):
             means, members = _reseed(z, lost, means, members, total)
-            stars, reference = _checked(connect(metric, means, ends, N_ROUGH, MAX_ITER), reference)
+            stars, reference = _connected(metric, z, means, refer(members))
             precisions = None
         elif len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             converged = True
@@ -207,9 +212,20 @@ def _expectation(stars, mixture, reference):
     return torch.exp(joint - total[:, None]), total
 
 
-def _checked(stars, reference):
-    """Refuse unreachable data; leave out unreachable points to integrate with."""
-    n = stars.logs.shape[1] - reference.log_mass.shape[1]
+def _effective(stars, mixture, reference):
+    """How many of its reference points each component rests on, (k,)."""
+    logs = stars.logs[:, -reference.log_mass.shape[1] :]
+    exponents = reference.log_mass - 0.5 * squared_norms(logs, mixture.precisions)
+    return 1.0 / torch.softmax(exponents, dim=1).square().sum(1)
+
+
+def _connected(metric, z, means, reference):
+    """Curves to data and reference points.
+
+    Unreachable data are refused, unreachable points to integrate with left out.
+    """
+    n, ends = len(z), torch.cat([z.expand(len(means), -1, -1), reference.points], dim=1)
+    stars = connect(metric, means, ends, N_ROUGH, MAX_ITER)
     reached = stars.logs.isfinite().all(-1)
     n_lost = int((~reached[:, :n]).any(0).sum())
     if n_lost:
@@ -318,7 +334,7 @@ def _move_means(metric, means, precisions, stars, shares, reference, tol):
         if len(rows) == 0:
             break
         space, move = metric.space_for(means[rows]), 0.5**halving * step[rows]
-        trial = maps.exp(space, means[rows], move, EXP_TOL)[0]
+        trial = maps.exp(space, means[rows], move, EXP_TOL, EXP_STEPS)[0]
         followed = trial.isfinite().all(1)
         trial = torch.where(followed[:, None], trial, means[rows])
         moved = carry(metric, Stars(*(part[rows] for part in stars)), trial)

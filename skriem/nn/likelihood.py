@@ -1,4 +1,4 @@
-"""Log-likelihood of data under the decoder, by importance sampling over codes."""
+"""Weights of codes in the likelihood of data under the decoder."""
 
 import math
 
@@ -8,8 +8,12 @@ import torch
 BUDGET = 2**24
 
 
-def importance_log_likelihood(x, mean, log_variance, embedding, n_samples, generator):
-    """Estimate log p(x_i) = log E_q [p(x_i | z) p(z) / q(z)] with codes from q.
+def log_weights(x, mean, log_variance, embedding, n_samples, generator):
+    """Draw log [p(x_i | z) p(z) / q_i(z)] for codes z from every row's proposal q_i.
+
+    The log of their exponentials' mean estimates log p(x_i) from below (Burda, Grosse and
+    Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016), their mean the evidence lower
+    bound.
 
     All rows share the same standard normal draws, so that a row's value does not depend on
     which other rows it is asked with.
@@ -26,7 +30,7 @@ def importance_log_likelihood(x, mean, log_variance, embedding, n_samples, gener
 
     Returns
     -------
-    Tensor of shape (n,)
+    Tensor of shape (n, n_samples)
     """
     size = max(1, BUDGET // (n_samples * x.shape[1]))
     results = []
@@ -39,6 +43,5 @@ def importance_log_likelihood(x, mean, log_variance, embedding, n_samples, gener
         std = embedding.std(flat).unflatten(0, z.shape[:2])
         error = (x[rows, None] - embedding.mean(flat).unflatten(0, z.shape[:2])) / std
         log_data = -(0.5 * error.square() + std.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
-        log_weights = log_data + log_prior - log_proposal
-        results.append(torch.logsumexp(log_weights, dim=1) - math.log(n_samples))
+        results.append(log_data + log_prior - log_proposal)
     return torch.cat(results)
