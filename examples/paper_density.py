@@ -26,14 +26,14 @@ from sklearn.model_selection import train_test_split
 
 from skriem import RiemannianNormal, VAETransformer
 
-DIGITS, N_INIT = (0, 1, 2), 3
+DIGITS, N_INIT = (0, 1, 2), 1
 SIDE, N_SHOWN = 120, 8
 
 
 def fit(seed):
     """Autoencoder, codes for training and testing with their digits, and both mixtures."""
     X, y = load_digits(DIGITS, 500, seed)
-    vae = VAETransformer(n_centers=64, random_state=seed).fit(X)
+    vae = VAETransformer(activation="softplus", n_centers=64, random_state=seed).fit(X)
     split = train_test_split(vae.transform(X), y, test_size=1 / 3, random_state=seed)
     options = {"n_components": len(DIGITS), "n_init": N_INIT, "random_state": seed}
     mixtures = {

@@ -31,7 +31,7 @@ def correlations(images):
     return (centred[1:] * centred[:-1]).sum(axis=1)
 
 
-def interpolate(name, X, shape, pairs, path):
+def interpolate(name, X, shape, pairs, path, cmap="gray_r"):
     """Fit, compare both ways of interpolation over pairs of rows, and draw the first pair."""
     vae = VAETransformer(n_centers=64, random_state=0).fit(X)
     codes = vae.transform(X)
@@ -50,7 +50,7 @@ def interpolate(name, X, shape, pairs, path):
         steps = np.array([correlations(one) for one in images])
         print(f"{name:14} {way:9} {steps.mean():8.5f} {steps.min(axis=1).mean():14.5f}")
         shown = images[0][np.linspace(0, N_STEPS - 1, N_SHOWN).astype(int)]
-        ax.imshow(np.hstack([one.reshape(shape) for one in shown]), cmap="gray_r")
+        ax.imshow(np.hstack([one.reshape(shape) for one in shown]), cmap=cmap)
         ax.set(title=f"{way} interpolation", xticks=[], yticks=[])
         axes[2].plot(np.linspace(0, 1, N_STEPS - 1), steps[0], label=way)
     axes[2].set(xlabel="share of the way", ylabel="correlation with\nthe image before")
@@ -74,7 +74,7 @@ def main():
     if options.faces:
         X = load_faces(options.faces)
         pairs = rng.choice(len(X), (options.n_pairs, 2))
-        interpolate("Frey faces", X, (28, 20), pairs, "paper_interpolation_faces.png")
+        interpolate("Frey faces", X, (28, 20), pairs, "paper_interpolation_faces.png", cmap="gray")
 
 
 if __name__ == "__main__":
