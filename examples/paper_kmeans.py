@@ -23,7 +23,7 @@ from skriem import RiemannianKMeans, VAETransformer
 
 SETS = ((0, 1, 2), (3, 4, 7), (5, 6, 9))
 PUBLISHED = {"geodesic": (94.28, 89.54, 81.13), "straight": (77.57, 77.80, 64.93)}
-N_PER_DIGIT, N_SUBSETS, N_INIT = 1000, 10, 4
+N_PER_DIGIT, N_SUBSETS, N_INIT = 1000, 10, 10
 
 
 def scores(digits, seed):
