@@ -7,7 +7,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ._latent import find_metric
-from ._vae import MAX_GRAPH_POINTS, VAETransformer
+from ._vae import VAETransformer
+from ._vae_base import MAX_GRAPH_POINTS
 from .geometry import Metric, local_metric
 
 

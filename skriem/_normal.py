@@ -15,8 +15,8 @@ from .geometry import clustering, normal, proposal
 
 # Points per component to integrate with: for a first fit, the fit, and the constants.
 N_FIRST, N_FITTING, N_FINAL = 256, 1024, 2048
-# Starting values come from a sample of this size.
-N_SAMPLE = 300
+# Starting values come from a sample of this size, and from the best of so many runs of k-means.
+N_SAMPLE, N_KMEANS = 300, 3
 # A batch of candidates in rejection sampling.
 MIN_CANDIDATES = 64
 # This share of the curves may run out of iterations before there is a warning.
@@ -314,9 +314,18 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             means = z[np.sort(rng.choice(len(z), k, replace=False))]
         else:
             weights = torch.ones(len(z), dtype=z.dtype)
-            means = z[clustering.seed(self.metric_, z, k, weights, rng)]
-            if self.init_params == "kmeans":
-                means = clustering.lloyd(self.metric_, z, means, weights, 100, 1e-3).centers
+
+            def seeds():
+                return z[clustering.seed(self.metric_, z, k, weights, rng)]
+
+            if self.init_params == "k-means++":
+                means = seeds()
+            else:
+                runs = [
+                    clustering.lloyd(self.metric_, z, seeds(), weights, 100, 1e-3)
+                    for _ in range(N_KMEANS if k > 1 else 1)
+                ]
+                means = min(runs, key=lambda run: run.inertia[-1]).centers
         labels = clustering.assign(self.metric_, z, means).labels
         return normal.Mixture(None, means, None), torch.nn.functional.one_hot(labels, k).to(z)
 
