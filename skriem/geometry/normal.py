@@ -28,6 +28,8 @@ RTOL = 1e-3
 MAX_ITER, FINE_ITER = 20, 60
 # Curves that are carried along are nearly right; the few that need longer get it step by step.
 CARRY_ITER = 3
+# Curves solved for at once, which bounds the memory.
+MAX_CURVES = 20_000
 N_HALVINGS = 3
 # A mean stays where it is if moving it promises less than this share of the tolerance, and is
 # moved along a geodesic of this accuracy in at most so many steps.
@@ -124,10 +126,11 @@ def _stars(metric, ends, shape, n_segments, solve):
     """Solve for curves to `ends` where that is cheapest, and read off their logarithms."""
     nodes = ends.new_empty(len(ends), n_segments + 1, ends.shape[1])
     logs, converged = torch.empty_like(ends), torch.empty(len(ends), dtype=torch.bool)
-    for rows, space in metric.spaces_for(ends):
-        found = solve(space, rows)
-        nodes[rows], converged[rows] = found.nodes, found.converged
-        logs[rows] = maps.initial_velocity(space, found.nodes, N_SUB, found.energy.sqrt())
+    for everyone, space in metric.spaces_for(ends):
+        for rows in everyone.split(MAX_CURVES):
+            found = solve(space, rows)
+            nodes[rows], converged[rows] = found.nodes, found.converged
+            logs[rows] = maps.initial_velocity(space, found.nodes, N_SUB, found.energy.sqrt())
     return Stars(*(part.unflatten(0, shape[:2]) for part in (nodes, logs, converged)))
 
 
