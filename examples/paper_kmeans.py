@@ -9,7 +9,7 @@ weighted by size, in per cent: mean and standard deviation over subsets, for sev
 images and training.
 
 The images come from the file that the environment variable ``SKRIEM_MNIST`` names, or from
-OpenML. Takes about a minute per set and seed.
+OpenML. Takes two to three minutes per set and seed.
 """
 
 import argparse
