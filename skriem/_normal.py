@@ -17,6 +17,8 @@ from .geometry import clustering, normal, proposal
 N_FIRST, N_FITTING, N_FINAL = 256, 1024, 2048
 # Starting values come from a sample of this size, and from the best of so many runs of k-means.
 N_SAMPLE, N_KMEANS = 300, 3
+# Share of every point that the first assignment leaves open.
+UNDECIDED = 1e-2
 # A batch of candidates in rejection sampling.
 MIN_CANDIDATES = 64
 # This share of the curves may run out of iterations before there is a warning.
@@ -327,7 +329,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
                 ]
                 means = min(runs, key=lambda run: run.inertia[-1]).centers
         labels = clustering.assign(self.metric_, z, means).labels
-        return normal.Mixture(None, means, None), torch.nn.functional.one_hot(labels, k).to(z)
+        # Not quite, so that no component is without points where means coincide.
+        members = (1.0 - UNDECIDED) * torch.nn.functional.one_hot(labels, k).to(z) + UNDECIDED / k
+        return normal.Mixture(None, means, None), members
 
     def _kernels(self, z, members):
         """Kernel density of each component's share of the points."""
