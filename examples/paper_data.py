@@ -1,12 +1,9 @@
-"""What the paper's experiments share: data, grids, colours."""
+"""What the paper's experiments share: data and grids."""
 
 import os
 
 import numpy as np
 from sklearn.datasets import fetch_openml
-
-# Colours that stay apart for colour-blind readers (Petroff, arXiv 2107.02270).
-COLORS = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"]
 
 
 def load_digits(digits, n_per_digit, seed):

@@ -19,7 +19,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from paper_data import COLORS, grid_around, load_digits, noise_level
+from clustering_report import COLORS
+from paper_data import grid_around, load_digits, noise_level
 
 from skriem import VAETransformer
 

@@ -364,7 +364,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         found = normal.log_normalizers(logs, self._precisions(), log_mass)
         self.log_normalizers_, self.normalizer_stderr_ = (part.numpy() for part in found)
         # What sampling needs: where candidates come from, and the largest ratio of densities.
-        ratios = log_mass - 0.5 * normal.squared_norms(logs, self._precisions())
+        ratios = normal.log_terms(logs, self._precisions(), log_mass)
         self._proposals = [tuple(part.numpy() for part in kernel) for kernel in kernels]
         self._log_bounds = (ratios.max(1).values + np.log(N_FINAL)).numpy()
 
@@ -402,11 +402,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         """Log of weight times density by Riemannian volume, (n, n_components)."""
         z = torch.as_tensor(points)
         stars = self._connect(z.expand(self.n_components, -1, -1))
-        if not stars.logs.isfinite().all():
-            raise ValueError(
-                "Some points cannot be reached: the embedding returns NaN or infinity on the "
-                "way. Check the decoder there, or leave these points out."
-            )
+        clustering.check_reached(stars.logs.isfinite().all(-1).all(0))
         mixture = normal.Mixture(
             torch.as_tensor(self.weights_), torch.as_tensor(self.means_), self._precisions()
         )

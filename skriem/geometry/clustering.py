@@ -68,7 +68,7 @@ def seed(metric, z, n_clusters, weights, rng):
 
     chosen = [rng.choice(len(z), p=weights / weights.sum())]
     closest = squared_distances(chosen)[0]
-    _check_reached(np.isfinite(closest))
+    check_reached(np.isfinite(closest))
     for _ in range(1, n_clusters):
         mass = weights * closest
         if not mass.sum() > 0:
@@ -147,7 +147,7 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
     """
     n_clusters = len(centers)
     current = assign(metric, z, centers)
-    _check_reached(current.energy.isfinite())
+    check_reached(current.energy.isfinite())
     history, converged = [], False
     while len(history) < max_iter:
         centers, current = reseed_empty(centers, current, z, weights)
@@ -198,7 +198,7 @@ def reseed_empty(centers, current, z, weights):
     return centers, Curves(labels, nodes, energy, bounds, between)
 
 
-def _check_reached(reached):
+def check_reached(reached):
     """Refuse points to which every curve passes through NaN or infinity."""
     if not reached.all():
         raise ValueError(

@@ -17,6 +17,7 @@ import torch
 from scipy.optimize import minimize
 
 from . import maps
+from .clustering import check_reached
 from .graph import starting_curves
 from .proposal import N_REPLICATES
 from .relax import relax, relax_best
@@ -80,9 +81,14 @@ def squared_norms(logs, precision):
     return ((logs @ precision) * logs).sum(-1)
 
 
+def log_terms(logs, precisions, log_mass):
+    """Logarithms of what every reference point adds to its constant C, (k, s)."""
+    return log_mass - 0.5 * squared_norms(logs, precisions)
+
+
 def log_normalizers(logs, precisions, log_mass):
     """Logarithms of the constants C, (k,), and their relative standard errors, (k,)."""
-    exponents = log_mass - 0.5 * squared_norms(logs, precisions)
+    exponents = log_terms(logs, precisions, log_mass)
     total = torch.logsumexp(exponents, dim=-1)
     parts = torch.logsumexp(exponents.unflatten(-1, (N_REPLICATES, -1)), dim=-1)
     shares = torch.exp(parts - total[:, None]) * N_REPLICATES
@@ -218,7 +224,7 @@ def _expectation(stars, mixture, reference):
 def _effective(stars, mixture, reference):
     """How many of its reference points each component rests on, (k,)."""
     logs = stars.logs[:, -reference.log_mass.shape[1] :]
-    exponents = reference.log_mass - 0.5 * squared_norms(logs, mixture.precisions)
+    exponents = log_terms(logs, mixture.precisions, reference.log_mass)
     return 1.0 / torch.softmax(exponents, dim=1).square().sum(1)
 
 
@@ -230,12 +236,7 @@ def _connected(metric, z, means, reference):
     n, ends = len(z), torch.cat([z.expand(len(means), -1, -1), reference.points], dim=1)
     stars = connect(metric, means, ends, N_ROUGH, MAX_ITER)
     reached = stars.logs.isfinite().all(-1)
-    n_lost = int((~reached[:, :n]).any(0).sum())
-    if n_lost:
-        raise ValueError(
-            f"{n_lost} of {n} points cannot be reached: the embedding returns NaN or infinity "
-            "there. Check the decoder, or leave these points out."
-        )
+    check_reached(reached[:, :n].all(0))
     log_mass = torch.where(reached[:, n:], reference.log_mass, -torch.inf)
     if not (log_mass > -torch.inf).any(1).all():
         raise ValueError(
@@ -326,7 +327,7 @@ def _move_means(metric, means, precisions, stars, shares, reference, tol):
         )
 
     everyone = torch.arange(len(means))
-    exponents = reference.log_mass - 0.5 * squared_norms(stars.logs[:, n:], precisions)
+    exponents = log_terms(stars.logs[:, n:], precisions, reference.log_mass)
     expected = (torch.softmax(exponents, dim=1)[..., None] * stars.logs[:, n:]).sum(1)
     step = (shares.mT[..., None] * stars.logs[:, :n]).sum(1) - expected
     before = objective(stars.logs, everyone)
