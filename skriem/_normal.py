@@ -365,12 +365,14 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self.log_normalizers_, self.normalizer_stderr_ = (part.numpy() for part in found)
         # What sampling needs: where candidates come from, and the largest ratio of densities.
         ratios = normal.log_terms(logs, self._precisions(), log_mass)
-        self._proposals = [tuple(part.numpy() for part in kernel) for kernel in kernels]
+        self._proposals = [
+            [tuple(field.numpy() for field in part) for part in kernel] for kernel in kernels
+        ]
         self._log_bounds = (ratios.max(1).values + np.log(N_FINAL)).numpy()
 
     def _draw(self, k, count, rng):
         """Points of one component, by rejection."""
-        kernel = proposal.Proposal(*map(torch.as_tensor, self._proposals[k]))
+        kernel = [proposal.Gaussians(*map(torch.as_tensor, part)) for part in self._proposals[k]]
         precision = self._precisions()[k]
         accepted, bound = [], self._log_bounds[k]
         rate = np.exp(self.log_normalizers_[k] - bound)

@@ -43,6 +43,11 @@ class VAETransformer(_VAE):
         Larger values make it costlier to leave the data.
     alpha : float, default=1e-5
         L2 penalty on the weights.
+    flatness : float, default=0.0
+        Weight, in nats per sample, of a penalty on how much the decoder's mean stretches some
+        places and directions more than others. With 10 to 100 codes are arranged so that
+        straight lines say more, at little cost in likelihood; geodesics then mostly avoid the
+        places without data.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
     learning_rate_init : float, default=3e-3

@@ -52,6 +52,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         bandwidth=1.0,
         contrast=30.0,
         alpha=1e-5,
+        flatness=0.0,
         batch_size="auto",
         learning_rate_init=3e-3,
         max_iter=200,
@@ -73,6 +74,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.bandwidth = bandwidth
         self.contrast = contrast
         self.alpha = alpha
+        self.flatness = flatness
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
@@ -321,6 +323,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             batch_size=batch_size,
             learning_rate=self.learning_rate_init,
             weight_decay=self.alpha,
+            flatness=self.flatness,
             max_iter=max_iter,
             warm_up=warm_up,
             tol=self.tol,

@@ -38,7 +38,7 @@ def check_parameters(vae):
         check_scalar(
             getattr(vae, name), name, numbers.Real, min_val=low, include_boundaries="neither"
         )
-    for name in ("alpha", "tol"):
+    for name in ("alpha", "flatness", "tol"):
         check_scalar(getattr(vae, name), name, numbers.Real, min_val=0)
     for name in ("max_iter", "n_iter_no_change"):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)

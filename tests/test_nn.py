@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from skriem.nn.embedding import DecoderEmbedding
+from skriem.nn.flatness import distortion
 from skriem.nn.mlp import ACTIVATIONS, init_mlp, linearise_mlp, mlp
 from skriem.nn.precision import (
     bandwidth_rates,
@@ -180,6 +181,7 @@ def small_training(x, **options):
         batch_size=16,
         learning_rate=1e-2,
         weight_decay=0.0,
+        flatness=0.0,
         max_iter=40,
         warm_up=5,
         tol=0.0,
@@ -187,23 +189,53 @@ def small_training(x, **options):
         generator=generator,
     )
     history = train(x, torch.ones(len(x)), encoder, decoder, "tanh", **{**settings, **options})
-    return history, encoder
+    return history, encoder, decoder
 
 
 def test_training_lowers_the_loss_and_repeats_bit_for_bit():
     x = (normal(64, 2) @ normal(2, 6, seed=1)).float()
-    (first, weights), (second, again) = small_training(x), small_training(x)
+    (first, weights, _), (second, again, _) = small_training(x), small_training(x)
     assert first.loss[-1] < first.loss[0] - 1.0
     assert first.loss == second.loss
     assert all((a[0] == b[0]).all() for a, b in zip(weights, again))
 
 
+def linear_decoder(*stretches):
+    """A decoder that stretches orthogonal directions, with outputs mixed by a rotation."""
+    rotation = torch.linalg.qr(normal(5, 5))[0]
+    skip = rotation[:, : len(stretches)] * torch.tensor(stretches, dtype=torch.float64), normal(5)
+    return init_mlp([len(stretches), 4, 5], skip, torch.Generator(), torch.float64)
+
+
+def test_distortion_of_linear_decoders():
+    def of(*stretches):
+        z = normal(7, len(stretches))
+        return distortion(z, linear_decoder(*stretches), "tanh", torch.Generator()).item()
+
+    assert of(3.0, 3.0) == pytest.approx(0.0, abs=1e-12)
+    # The metric diag(1, 9) over its mean eigenvalue 5, less the identity.
+    assert of(1.0, 3.0) == pytest.approx(2 * 0.8**2)
+    assert of(1e-3, 3e-3) == pytest.approx(2 * 0.8**2)
+    assert of(0.0, 0.0) == pytest.approx(2.0)
+
+
+def test_flatness_evens_the_decoder_out():
+    x = (normal(300, 2) @ normal(2, 6, seed=1)).tanh().float()
+
+    def spread(flatness):
+        decoder = small_training(x, flatness=flatness)[2]
+        z = normal(200, 2, seed=3).float()
+        return distortion(z, decoder, "tanh", torch.Generator()).item()
+
+    assert spread(10.0) < 0.3 * spread(0.0)
+
+
 def test_training_stops_when_nothing_improves():
     x = normal(64, 6).float()
-    history, _ = small_training(x, tol=1e6, n_iter_no_change=3)
+    history, *_ = small_training(x, tol=1e6, n_iter_no_change=3)
     assert history.converged
     assert len(history.loss) == 5 + 1 + 3
-    held_out, _ = small_training(x, held_out=(x[:16], torch.ones(16)))
+    held_out, *_ = small_training(x, held_out=(x[:16], torch.ones(16)))
     assert len(held_out.validation_loss) == len(held_out.loss)
 
 

@@ -210,6 +210,7 @@ def test_trained_on_cuda_used_without(digits):
         {"bandwidth": 0.0},
         {"contrast": 1.0},
         {"alpha": -1.0},
+        {"flatness": -1.0},
         {"batch_size": 0},
         {"learning_rate_init": 0.0},
         {"max_iter": 0},

@@ -9,24 +9,25 @@ from scipy.stats.qmc import Sobol
 
 # Independently shifted copies of one low-discrepancy sequence; their spread is the error.
 N_REPLICATES = 8
-# A distribution lies anywhere between its points' kernel density and one Gaussian: this share is
-# drawn from a Gaussian of this many times the points' standard deviations.
-WIDE_SHARE, WIDE_SCALE = 0.5, 1.25
+# A distribution lies anywhere between its points' kernel density and one Gaussian, and while it
+# is fitted it may grow over points that were not its own: these shares are drawn from Gaussians
+# of WIDE_SCALE times the standard deviations of its points, and of all points.
+WIDE_SHARE, WHOLE_SHARE, WIDE_SCALE = 0.4, 0.2, 1.0
 MAX_CENTERS = 1000
 
 
-class Proposal(NamedTuple):
-    """A density: Gaussians of one shape and several sizes around weighted centres."""
+class Gaussians(NamedTuple):
+    """Weighted Gaussians of one shape and several sizes. A density is a list of these."""
 
     centers: torch.Tensor  # (m, d)
-    weights: torch.Tensor  # (m,), summing to one
+    weights: torch.Tensor  # (m,), summing to one over the list
     scales: torch.Tensor  # (m,)
     factor: torch.Tensor  # (d, d) Cholesky factor of the covariance at scale one
 
 
 def kernel_density(z, weights, reg_covar, diagonal=False):
-    """Kernel density of weighted points, of Scott's bandwidth and their own shape, and a wide
-    Gaussian.
+    """Kernel density of weighted points, of Scott's bandwidth and their own shape, and two wide
+    Gaussians, around them and around all points alike.
 
     Parameters
     ----------
@@ -39,43 +40,61 @@ def kernel_density(z, weights, reg_covar, diagonal=False):
 
     Returns
     -------
-    Proposal
+    list of Gaussians
     """
-    d = z.shape[1]
     weights = weights / weights.sum()
+    mean, factor = _moments(z, weights, reg_covar, diagonal)
+    bandwidth = weights.square().sum() ** (1.0 / (z.shape[1] + 4.0))
+    wide = z.new_tensor([WIDE_SHARE, WHOLE_SHARE])
+    own = Gaussians(
+        torch.cat([z, mean[None]]),
+        torch.cat([(1.0 - wide.sum()) * weights, wide[:1]]),
+        torch.cat([bandwidth.expand(len(z)), bandwidth.new_tensor([WIDE_SCALE])]),
+        factor,
+    )
+    mean, factor = _moments(z, torch.full_like(weights, 1.0 / len(z)), reg_covar, diagonal)
+    return [own, Gaussians(mean[None], wide[1:], wide.new_tensor([WIDE_SCALE]), factor)]
+
+
+def _moments(z, weights, reg_covar, diagonal):
+    """Mean (d,) and Cholesky factor of the covariance (d, d)."""
     mean = weights @ z
     covariance = ((z - mean) * weights[:, None]).mT @ (z - mean)
-    covariance += reg_covar * torch.eye(d, dtype=z.dtype, device=z.device)
+    covariance += reg_covar * torch.eye(len(mean), dtype=z.dtype, device=z.device)
     if diagonal:
         covariance = covariance.diagonal().diag()
-    bandwidth = weights.square().sum() ** (1.0 / (d + 4.0))
-    return Proposal(
-        torch.cat([z, mean[None]]),
-        torch.cat([(1.0 - WIDE_SHARE) * weights, weights.new_tensor([WIDE_SHARE])]),
-        torch.cat([bandwidth.expand(len(z)), bandwidth.new_tensor([WIDE_SCALE])]),
-        torch.linalg.cholesky(covariance),
-    )
+    return mean, torch.linalg.cholesky(covariance)
 
 
-def log_density(proposal, points):
+def log_density(density, points):
     """Log density with respect to Lebesgue measure, (n,)."""
+    return torch.logsumexp(torch.stack([_log_density(part, points) for part in density]), dim=0)
+
+
+def _log_density(part, points):
     d = points.shape[1]
     whitened = [
-        torch.linalg.solve_triangular(proposal.factor, x.mT, upper=False).mT
-        for x in (points, proposal.centers)
+        torch.linalg.solve_triangular(part.factor, x.mT, upper=False).mT
+        for x in (points, part.centers)
     ]
-    distances = torch.cdist(*whitened) / proposal.scales
-    kernels = proposal.weights.log() - d * proposal.scales.log() - 0.5 * distances.square()
-    log_det = proposal.factor.diagonal().log().sum()
+    distances = torch.cdist(*whitened) / part.scales
+    kernels = part.weights.log() - d * part.scales.log() - 0.5 * distances.square()
+    log_det = part.factor.diagonal().log().sum()
     return torch.logsumexp(kernels, dim=1) - log_det - 0.5 * d * np.log(2.0 * np.pi)
 
 
-def draw(proposal, uniforms):
+def draw(density, uniforms):
     """Points of the density from uniform numbers (n, d + 1): one chooses the centre."""
-    edges = proposal.weights.cumsum(0)
+    edges = torch.cat([part.weights for part in density]).cumsum(0)
     chosen = torch.searchsorted(edges, uniforms[:, 0].contiguous()).clamp(max=len(edges) - 1)
     normal = torch.as_tensor(ndtri(uniforms[:, 1:].numpy()))
-    return proposal.centers[chosen] + proposal.scales[chosen, None] * (normal @ proposal.factor.mT)
+    points, first = torch.empty_like(normal), 0
+    for part in density:
+        rows = (chosen >= first) & (chosen < first + len(part.centers))
+        k = chosen[rows] - first
+        points[rows] = part.centers[k] + part.scales[k, None] * (normal[rows] @ part.factor.mT)
+        first += len(part.centers)
+    return points
 
 
 def even_uniforms(n, d, rng):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from .flatness import distortion
 from .mlp import mlp
 
 # The decoder is never trained to be surer than this (standard deviation, on data of unit
@@ -27,8 +28,9 @@ def encode(x, encoder, activation):
     return mean, log_variance.clamp(-14.0, 4.0)
 
 
-def negative_elbo(x, weights, encoder, decoder, activation, n_outputs, kl_weight, generator):
-    """Weighted mean of the negative evidence lower bound per sample, up to a constant.
+def objective(x, weights, encoder, decoder, activation, n_outputs, kl_weight, flatness, generator):
+    """Weighted mean of the negative evidence lower bound per sample, up to a constant, plus
+    `flatness` times the decoder's distortion.
 
     The noise level is constant over the data and set to its maximum likelihood value, which
     turns the reconstruction term into the logarithm of the mean squared error (Rybkin,
@@ -42,7 +44,10 @@ def negative_elbo(x, weights, encoder, decoder, activation, n_outputs, kl_weight
     errors = (x - mlp(z, decoder, activation)).square().sum(-1)
     mse = weights @ errors / n_outputs + NOISE_FLOOR**2
     kl = 0.5 * weights @ (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(-1)
-    return 0.5 * n_outputs * mse.log() + kl_weight * kl
+    loss = 0.5 * n_outputs * mse.log() + kl_weight * kl
+    if flatness > 0.0:
+        loss = loss + flatness * distortion(z, decoder, activation, generator)
+    return loss
 
 
 def train(
@@ -56,6 +61,7 @@ def train(
     batch_size,
     learning_rate,
     weight_decay,
+    flatness,
     max_iter,
     warm_up,
     tol,
@@ -71,6 +77,8 @@ def train(
     x : Tensor of shape (n, m)
         Scaled data, on the device that does the work; batches are cut from it there.
     weights : Tensor of shape (n,)
+    flatness : float
+        Weight of the decoder's distortion, in nats per sample; see :mod:`.flatness`.
     n_outputs : int
         Number of features that vary; the others carry no information on the noise level.
     warm_up : int
@@ -105,7 +113,7 @@ def train(
         total = torch.zeros((), dtype=x.dtype, device=x.device)
         for rows in order.tensor_split(n_batches):
             optimizer.zero_grad(set_to_none=True)
-            loss = negative_elbo(
+            loss = objective(
                 x[rows],
                 weights[rows],
                 encoder,
@@ -113,6 +121,7 @@ def train(
                 activation,
                 n_outputs,
                 kl_weight,
+                flatness,
                 generator,
             )
             loss.backward()
@@ -122,8 +131,8 @@ def train(
         watched = losses[-1]
         if held_out is not None:
             with torch.no_grad():
-                watched = negative_elbo(
-                    *held_out, encoder, decoder, activation, n_outputs, 1.0, generator
+                watched = objective(
+                    *held_out, encoder, decoder, activation, n_outputs, 1.0, flatness, generator
                 ).item()
             validation_losses.append(watched)
         if on_epoch is not None:
