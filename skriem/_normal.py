@@ -79,10 +79,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     n_iter_ : int
         Iterations of the best run.
     lower_bound_ : float
-        Mean log-likelihood of the samples, with respect to Lebesgue measure.
+        Mean log-likelihood of the samples, with respect to Lebesgue measure, with the
+        constants and curves that the fit worked with.
     lower_bounds_ : list of float
-        The same after every iteration of the best run, with the constants as the fit
-        estimated them: they never fall by more than these are uncertain.
+        The same after every iteration of the best run: they never fall by more than the
+        constants are uncertain.
     metric_ : PullbackMetric
         The geometry that was used.
     encoder_ : estimator or None
@@ -272,11 +273,10 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             covariances = covariances.diagonal(dim1=1, dim2=2)
         self.covariances_ = covariances.numpy()
         self.converged_, self.n_iter_ = best.converged, len(best.history)
-        self._settle(z, best.members[:, order], rng)
-        log_volume = self.metric_.log_volume(points)
-        self.lower_bounds_ = [value + log_volume.mean() for value in best.history]
-        joint = self._log_joint(points)
-        self.lower_bound_ = float((np.logaddexp.reduce(joint, axis=1) + log_volume).mean())
+        self._settle(best.points[order], best.shares[order], rng)
+        log_volume = self.metric_.log_volume(points).mean()
+        self.lower_bounds_ = [value + log_volume for value in best.history]
+        self.lower_bound_ = self.lower_bounds_[-1]
         return points
 
     def _run(self, z, rng):
@@ -293,19 +293,25 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             some = z[np.sort(rng.choice(len(z), max(N_SAMPLE, self.n_components), replace=False))]
         start, members = self._start(some, rng)
 
-        def refer(members, z=some, n=N_FIRST):
-            return self._reference(self._kernels(z, members), n, rng)
+        def refer(z, members, n):
+            return self._reference(z.expand(members.shape[1], -1, -1), members.mT, n, rng)
 
         rough = normal.fit_mixture(
-            self.metric_, some, start, members, refer(members), refer, **options
+            self.metric_,
+            some,
+            start,
+            members,
+            refer(some, members, N_FIRST),
+            lambda members: refer(some, members, N_FIRST),
+            **options,
         )
         return normal.fit_mixture(
             self.metric_,
             z,
             rough.mixture,
             None,
-            refer(rough.members, n=N_FITTING),
-            lambda members: refer(members, z, N_FITTING),
+            self._reference(rough.points, rough.shares, N_FITTING, rng),
+            lambda members: refer(z, members, N_FITTING),
             **options,
         )
 
@@ -333,13 +339,16 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         members = (1.0 - UNDECIDED) * torch.nn.functional.one_hot(labels, k).to(z) + UNDECIDED / k
         return normal.Mixture(None, means, None), members
 
-    def _kernels(self, z, members):
-        """Kernel density of each component's share of the points."""
-        diagonal = self.covariance_type == "diag"
-        return [proposal.kernel_density(z, one, self.reg_covar, diagonal) for one in members.mT]
+    def _kernels(self, places, shares):
+        """A density for each component, around places (k, m, d) by their shares (k, m)."""
+        return [proposal.kernel_density(*one, self.reg_covar) for one in zip(places, shares)]
 
-    def _reference(self, kernels, n, rng):
-        """Points for every component to integrate with, around its share of the samples."""
+    def _reference(self, places, shares, n, rng):
+        """Points to integrate every component with, drawn around places by their shares."""
+        return self._drawn(self._kernels(places, shares), n, rng)
+
+    def _drawn(self, kernels, n, rng):
+        """Points to integrate every component with, drawn from a density for each."""
         points, log_mass = [], []
         for kernel in kernels:
             uniforms = proposal.even_uniforms(
@@ -350,13 +359,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             log_mass.append(log_volume - proposal.log_density(kernel, points[-1]) - np.log(n))
         return normal.Reference(torch.stack(points), torch.stack(log_mass))
 
-    def _settle(self, z, members, rng):
-        """The constants, by points that the fit has not seen."""
-        rows = np.arange(len(z))
-        if len(z) > proposal.MAX_CENTERS:
-            rows = np.sort(rng.choice(len(z), proposal.MAX_CENTERS, replace=False))
-        kernels = self._kernels(z[rows], members[rows])
-        reference = self._reference(kernels, N_FINAL, rng)
+    def _settle(self, points, shares, rng):
+        """The constants, by points that the fit has not seen, drawn from about the components
+        themselves: around those that the fit integrated with, each by what it added."""
+        kernels = self._kernels(points, shares)
+        reference = self._drawn(kernels, N_FINAL, rng)
         stars = self._connect(reference.points)
         lost = ~stars.logs.isfinite().all(-1)
         logs = stars.logs.masked_fill(lost[..., None], 0.0)

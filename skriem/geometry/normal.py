@@ -37,6 +37,8 @@ N_HALVINGS = 3
 WORTHWHILE, EXP_TOL, EXP_STEPS = 0.1, 1e-4, 100
 # A component with less than this many points has nothing to be estimated from.
 LOST = 1e-3
+# Iterations with the means held still, at most and until the probabilities change by less.
+N_STILL, STILL = 5, 1e-3
 # Constants that rest on fewer points than this are not believed.
 MIN_EFFECTIVE = 24
 # Where points lie as evenly as the space allows there is no largest likelihood: a component's
@@ -74,6 +76,8 @@ class Fit(NamedTuple):
     members: torch.Tensor  # (n, k): probabilities of the components given each point
     history: list  # mean log-likelihood after every iteration, by Riemannian volume
     converged: bool
+    points: torch.Tensor  # (k, s, d): where each component was integrated at last
+    shares: torch.Tensor  # (k, s): what each of these adds to its constant
 
 
 def squared_norms(logs, precision):
@@ -179,19 +183,16 @@ def fit_mixture(
         members = _expectation(stars, start, reference)[0]
     history, converged = [], False
     while len(history) < max_iter:
-        shares = members / members.sum(0)
-        precisions = torch.stack([
-            fit_precision(
-                stars.logs[i, :n],
-                shares[:, i],
-                stars.logs[i, n:],
-                reference.log_mass[i],
-                None if precisions is None else precisions[i],
-                diagonal,
-                reg_covar,
-            )
-            for i in range(len(means))
-        ])  # fmt: skip
+        # As long as the means stay no curve has to move: these steps cost next to nothing.
+        for _ in range(N_STILL):
+            before = members
+            shares = members / members.sum(0)
+            precisions = _precisions(stars, shares, reference, precisions, diagonal, reg_covar)
+            mixture = Mixture(members.mean(0), means, precisions)
+            members, total = _expectation(stars, mixture, reference)
+            if (members - before).abs().mean() < STILL or (members.sum(0) < LOST).any():
+                break
+        shares = members / members.sum(0).clamp(min=torch.finfo(z.dtype).tiny)
         means, stars = _move_means(metric, means, precisions, stars, shares, reference, tol)
         mixture = Mixture(members.mean(0), means, precisions)
         if (_effective(stars, mixture, reference) < MIN_EFFECTIVE).any():
@@ -208,7 +209,27 @@ def fit_mixture(
         elif len(history) > 1 and abs(history[-1] - history[-2]) < tol:
             converged = True
             break
-    return Fit(mixture, members, history, converged)
+    exponents = log_terms(stars.logs[:, n:], mixture.precisions, reference.log_mass)
+    shares = torch.softmax(exponents, dim=1)
+    return Fit(mixture, members, history, converged, reference.points, shares)
+
+
+def _precisions(stars, shares, reference, precisions, diagonal, reg_covar):
+    """Precisions of largest likelihood for fixed means, (k, d, d)."""
+    n, k = shares.shape
+    starts = [None] * k if precisions is None else precisions
+    return torch.stack([
+        fit_precision(
+            stars.logs[i, :n],
+            shares[:, i],
+            stars.logs[i, n:],
+            reference.log_mass[i],
+            starts[i],
+            diagonal,
+            reg_covar,
+        )
+        for i in range(k)
+    ])  # fmt: skip
 
 
 def _expectation(stars, mixture, reference):
