@@ -203,9 +203,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def score_samples(self, X, n_samples=100):
         """Log-likelihood of every row, estimated by importance sampling.
 
-        Codes are drawn from the encoder's posterior (Burda, Grosse and Salakhutdinov,
-        *Importance weighted autoencoders*, ICLR 2016); the estimate is a lower bound in
-        expectation and rises to the true value with `n_samples`.
+        Codes are drawn from the encoder's posterior and from wider ones around it (Burda,
+        Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016); the estimate
+        is a lower bound in expectation and rises to the true value with `n_samples`.
 
         Parameters
         ----------
@@ -228,11 +228,11 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         n_samples : int, default=100
-            Draws per row; the same as in :meth:`score_samples`, which is never below.
+            Draws per row from the encoder's posterior.
         """
-        return self._log_weights(X, n_samples).mean(1).numpy()
+        return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
 
-    def _log_weights(self, X, n_samples):
+    def _log_weights(self, X, n_samples, **options):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
@@ -240,7 +240,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         posterior = encode(
             torch.as_tensor(self._scaled(X)), tensors(self._encoder), self.activation
         )
-        return log_weights(torch.as_tensor(X), *posterior, self._embedding, n_samples, generator)
+        return log_weights(
+            torch.as_tensor(X), *posterior, self._embedding, n_samples, generator, **options
+        )
 
     def score(self, X, y=None):
         """Mean log-likelihood of the rows; see :meth:`score_samples`."""
