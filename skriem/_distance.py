@@ -3,19 +3,28 @@
 import numbers
 
 import numpy as np
+import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
 from ._latent import LatentArray
+from ._memory import check_memory
 from ._metric import MetricConsumerMixin
+from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
 
-# With method="auto", the distances to more samples than this are measured through the graph.
-MAX_EXACT_SAMPLES = 100
+METHODS = ("auto", "exact", "grid", "graph", "landmarks")
+# With method="auto", the distances to more samples than this are approximate, and those to more
+# than the second go by way of a part of them.
+MAX_EXACT_SAMPLES, MAX_GRAPH_SAMPLES = 100, 2000
+# Samples that a grid is put around, or that paths go through.
+N_LANDMARKS = 1000
 # Tolerance of exact lengths.
 TOL = 1e-2
+# Rows of a matrix of distances that are a task of their own.
+BLOCK = 256
 
 
 class GeodesicDistance(
@@ -35,21 +44,27 @@ class GeodesicDistance(
     ----------
     metric : "auto", "local", metric or estimator, default="auto"
         Where the geometry comes from; see :class:`RiemannianKMeans`.
-    method : {"auto", "exact", "graph"}, default="auto"
-        "exact" solves for every geodesic. "graph" takes shortest paths through the fitted
-        samples, typically some percent longer, and much cheaper for many pairs. "auto" is
-        exact for up to 100 samples in ``fit``.
+    method : {"auto", "exact", "grid", "graph", "landmarks"}, default="auto"
+        "exact" solves for every geodesic, to one per cent. The others are for many pairs. They
+        take the length of a path and correct it by what exact geodesics between a sample of
+        pairs are shorter. "grid": along a grid of the space, which must have at most 3
+        dimensions. "graph": through the fitted samples, or straight if that is shorter.
+        "landmarks": the same through at most 1000 of them. "auto": exact for up to 100 samples
+        in ``fit``, then a grid where there can be one, else a graph for up to 2000.
     random_state : int, RandomState instance or None, default=None
-        Used by the encoder if one is fitted and has none of its own.
+        Draws landmarks; used by the encoder if one is fitted and has none of its own.
     n_jobs : int or None, default=None
-        Processes for exact geodesics, as in joblib.
+        Processes, as in joblib. The result does not depend on it.
 
     Attributes
     ----------
     X_fit_ : ndarray of shape (n_samples, n_dims)
         Samples of ``fit`` in the coordinates of `metric_`.
-    method_ : {"exact", "graph"}
+    method_ : {"exact", "grid", "graph", "landmarks"}
         How distances are found.
+    error_estimate_ : dict
+        Relative errors to expect, ``"median"`` and ``"quantile_99"``: from exact geodesics
+        between a sample of the fitted samples, or the tolerance if all are exact.
     metric_ : PullbackMetric
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
@@ -86,15 +101,35 @@ class GeodesicDistance(
         -------
         self
         """
-        if self.method not in ("auto", "exact", "graph"):
-            raise ValueError(f"method must be 'auto', 'exact' or 'graph', got {self.method!r}.")
-        values, _ = self._fit_metric(X)
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
+        values, rng = self._fit_metric(X)
         self.X_fit_ = self._embed_values(values)
+        n, d = self.X_fit_.shape
         self.method_ = self.method
-        if self.method == "auto":
-            self.method_ = "exact" if len(values) <= MAX_EXACT_SAMPLES else "graph"
-        self._graph_metric = self.metric_.with_points(self.X_fit_)
-        self._n_features_out = len(self.X_fit_)
+        if self.method == "auto" and n <= MAX_EXACT_SAMPLES:
+            self.method_ = "exact"
+        elif self.method == "auto":
+            big = "graph" if n <= MAX_GRAPH_SAMPLES else "landmarks"
+            self.method_ = "grid" if d <= MAX_DIMS else big
+        if self.method_ == "grid" and d > MAX_DIMS:
+            raise ValueError(
+                f"method='grid' is for up to {MAX_DIMS} dimensions; this metric has {d}. Use "
+                "'graph' or 'landmarks'."
+            )
+        self._shortcuts = None
+        self.error_estimate_ = {"median": TOL, "quantile_99": TOL}
+        if self.method_ != "exact":
+            points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
+            self._shortcuts = self.metric_.with_points(points).shortcuts_along(
+                "grid" if self.method_ == "grid" else "graph"
+            )
+            errors = self._shortcuts.errors
+            self.error_estimate_ = {
+                "median": float(np.median(errors)),
+                "quantile_99": float(np.quantile(errors, 0.99)),
+            }
+        self._n_features_out = n
         return self
 
     def transform(self, X):
@@ -147,19 +182,45 @@ class GeodesicDistance(
         warn_unconverged(geodesic, ConvergenceWarning)
         return LatentArray(geodesic.curve(np.linspace(0.0, 1.0, n))[0], self.metric_)
 
-    def _distances(self, A, B):
-        if np.array_equal(A, B):
-            i, j = np.triu_indices(len(A), k=1)
-            result = np.zeros((len(A), len(A)))
-            result[i, j] = result[j, i] = self._between(A, B, i, j)
-            return result
-        i, j = np.indices((len(A), len(B))).reshape(2, -1)
-        return self._between(A, B, i, j).reshape(len(A), len(B))
+    def _landmarks(self, rng):
+        """Some of the samples, the outermost among them."""
+        X = self.X_fit_
+        if len(X) <= N_LANDMARKS:
+            return X
+        drawn = rng.choice(len(X), N_LANDMARKS, replace=False)
+        return X[np.unique(np.concatenate([drawn, X.argmin(0), X.argmax(0)]))]
 
-    def _between(self, A, B, i, j):
+    def _distances(self, A, B):
+        n, m = len(A), len(B)
+        check_memory(
+            2 * 8 * n * m,
+            f"A matrix of {n} by {m} distances",
+            "Ask for it in parts: transform takes some rows at a time.",
+        )
+        if self.method_ != "exact":
+            return self._approximate(A, B)
+        if np.array_equal(A, B):
+            i, j = np.triu_indices(n, k=1)
+            result = np.zeros((n, n))
+            result[i, j] = result[j, i] = self._exact(A, B, i, j)
+            return result
+        i, j = np.indices((n, m)).reshape(2, -1)
+        return self._exact(A, B, i, j).reshape(n, m)
+
+    def _approximate(self, A, B):
+        """All distances, in blocks of rows."""
+        blocks = Parallel(n_jobs=self.n_jobs)(
+            delayed(_block)(self._shortcuts, A[first : first + BLOCK], B)
+            for first in range(0, len(A), BLOCK)
+        )
+        result = np.concatenate(blocks)
+        if np.array_equal(A, B):
+            np.minimum(result, result.T.copy(), out=result)
+            np.fill_diagonal(result, 0.0)
+        return result
+
+    def _exact(self, A, B, i, j):
         """Distances between the rows `i` of `A` and the rows `j` of `B`."""
-        if self.method_ == "graph":
-            return self._graph_metric.path_lengths(A, B)[i, j]
         n_jobs = effective_n_jobs(self.n_jobs)
         parts = Parallel(n_jobs=n_jobs)(
             delayed(self.metric_.geodesic)(A[rows], B[columns], tol=TOL)
@@ -168,3 +229,7 @@ class GeodesicDistance(
         for part in parts:
             warn_unconverged(part, ConvergenceWarning)
         return np.concatenate([part.length for part in parts])
+
+
+def _block(shortcuts, A, B):
+    return shortcuts.distances(torch.tensor(A), torch.tensor(B)).numpy()

@@ -35,7 +35,7 @@ def test_flat_space(method):
     assert found.method_ == "exact"
 
 
-@pytest.mark.parametrize("method", ["exact", "graph"])
+@pytest.mark.parametrize("method", ["exact", "grid", "graph", "landmarks"])
 def test_matrices_are_symmetric_with_zero_diagonal(digits_vae, method):
     codes = digits_vae[1][:25]
     D = GeodesicDistance(method=method).fit_transform(codes)
@@ -44,23 +44,46 @@ def test_matrices_are_symmetric_with_zero_diagonal(digits_vae, method):
     assert (D[~np.eye(25, dtype=bool)] > 0).all()
 
 
-def test_graph_distances_are_upper_bounds(digits_vae):
-    codes = digits_vae[1][:30]
-    exact, graph = (GeodesicDistance(method=m).fit_transform(codes) for m in ("exact", "graph"))
-    off = ~np.eye(30, dtype=bool)
-    ratio = graph[off] / exact[off]
-    assert ratio.min() > 0.97
-    assert np.median(ratio) < 1.3
+@pytest.mark.parametrize(("method", "bound"), [("grid", 0.01), ("graph", 0.05)])
+def test_approximate_distances_are_as_good_as_they_say(digits_vae, method, bound):
+    codes = digits_vae[1][:120]
+    some = GeodesicDistance(method=method).fit(codes)
+    exact = GeodesicDistance(method="exact").fit(codes)
+    D, E = some.transform(codes[:15]), exact.transform(codes[:15])
+    errors = np.abs(D / np.where(E > 0, E, 1.0) - 1.0)[E > 0]
+    assert np.median(errors) < bound
+    assert np.median(errors) < 3 * some.error_estimate_["median"] + 1e-3
+    assert some.error_estimate_["median"] <= some.error_estimate_["quantile_99"]
 
 
-def test_many_samples_go_through_the_graph(digits_vae):
-    assert GeodesicDistance().fit(digits_vae[1]).method_ == "graph"
+def test_the_method_follows_from_size_and_dimension(digits_vae):
+    assert GeodesicDistance().fit(digits_vae[1]).method_ == "grid"
+    space = PullbackMetric(lambda z: z, 5)
+    X = np.random.default_rng(0).normal(size=(2100, 5))
+    assert GeodesicDistance(space).fit(X[:50]).method_ == "exact"
+    assert GeodesicDistance(space).fit(X[:200]).method_ == "graph"
+    landmarks = GeodesicDistance(space, random_state=0).fit(X)
+    assert landmarks.method_ == "landmarks"
+    expected = np.linalg.norm(X[:20, None] - X[:7], axis=2)
+    np.testing.assert_allclose(landmarks.pairwise(X[:20], X[:7]), expected, rtol=1e-6, atol=1e-9)
+    with pytest.raises(ValueError, match="dimensions"):
+        GeodesicDistance(space, method="grid").fit(X[:50])
+
+
+def test_a_job_larger_than_memory_is_refused(digits_vae):
+    distance = GeodesicDistance().fit(digits_vae[1])
+    X = np.broadcast_to(np.zeros((1, 2)), (10**8, 2))
+    with pytest.raises(MemoryError, match="GiB"):
+        distance._distances(X, X[: 10**7])
 
 
 def test_processes_do_not_matter(digits_vae):
     codes = digits_vae[1][:15]
     one, two = (GeodesicDistance(n_jobs=n).fit_transform(codes) for n in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-12)
+    codes = digits_vae[1]
+    one, two = (GeodesicDistance(n_jobs=n).fit_transform(codes) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_dbscan_in_a_pipeline():

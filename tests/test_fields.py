@@ -128,7 +128,7 @@ def test_table_has_the_tensor_and_its_derivatives(embed, d):
     exact = Field(tensor_of(embed))
     rng = np.random.default_rng(0)
     box = rng.uniform(-1, 1, (60, d))
-    table, error = tabulate(exact.tensor, box, 1e-4)
+    table, error = tabulate(exact, box, 1e-4)
     assert error <= 1e-4
     z, v = (torch.as_tensor(rng.uniform(-0.9, 0.9, (50, d))) for _ in range(2))
     z = z.clamp(torch.as_tensor(box.min(0)), torch.as_tensor(box.max(0)))
@@ -142,8 +142,8 @@ def test_table_has_the_tensor_and_its_derivatives(embed, d):
 
 def test_table_is_refused_where_the_metric_is_degenerate():
     box = np.random.default_rng(0).uniform(-1, 1, (60, 2))
-    assert tabulate(Field(lambda z: z.new_zeros(len(z), 2, 2)).tensor, box, 1e-3)[0] is None
-    assert tabulate(Field(lambda z: z.new_full((len(z), 2, 2), np.nan)).tensor, box, 1)[0] is None
+    assert tabulate(Field(lambda z: z.new_zeros(len(z), 2, 2)), box, 1e-3)[0] is None
+    assert tabulate(Field(lambda z: z.new_full((len(z), 2, 2), np.nan)), box, 1)[0] is None
 
 
 @pytest.mark.parametrize(("tol", "bound"), [(1e-3, 1e-3), (1e-5, 1e-5)])
@@ -151,19 +151,19 @@ def test_table_and_polish_meet_the_tolerance(tol, bound):
     box = np.random.default_rng(0).uniform(0.3, np.pi - 0.3, (300, 2))
     metric = PullbackMetric(sphere, 2, points=box)
     a, b = sphere_pairs(40, seed=3)
-    assert metric._table is not None
+    assert metric._spaces.table is not None
     assert np.abs(metric.distance(a, b, tol=tol) / great_circle(a, b) - 1.0).max() < bound
     # Outside the table the embedding itself is solved.
     a, b = np.array([[1.5, -2.0]]), np.array([[1.0, -1.0]])
-    assert not metric._table.covers(torch.as_tensor(a)).any()
+    assert not metric._spaces.table.covers(torch.as_tensor(a)).any()
     np.testing.assert_allclose(metric.distance(a, b), great_circle(a, b), rtol=1e-3)
-    assert "_table" not in pickle.loads(pickle.dumps(metric)).__dict__
+    assert "_spaces" not in pickle.loads(pickle.dumps(metric)).__dict__
 
 
 def test_tabulated_thinned_and_exact_agree_on_a_decoder(digits_vae):
     metric, z = digits_vae[0].metric_, np.asarray(digits_vae[1][:12])
     without = PullbackMetric(metric._map, 2, metric.points, tabulate=False)
-    assert without._table is None
+    assert without._spaces.table is None
     table, exact = (m.distance(z[:-1], z[1:], tol=5e-3) for m in (metric, without))
     # Both are local searches: a few pairs may end on different sides of a hill.
     assert np.median(np.abs(table / exact - 1.0)) < 2e-3

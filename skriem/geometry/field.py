@@ -43,6 +43,10 @@ class Field:
         """Metric tensors, (n, d, d)."""
         return in_chunks(lambda part: (self.tensor_fn(part).detach(),), z, self._numbers)[0]
 
+    def rough_tensor(self, z):
+        """No cheaper way is known; see :meth:`.embedded.Embedded.rough_tensor`."""
+        return self.tensor(z)
+
     def log_volume(self, z):
         """log sqrt(det M), (n,)."""
         return 0.5 * torch.linalg.slogdet(self.tensor(z))[1]

@@ -52,9 +52,9 @@ class Attached(NamedTuple):
         return Attached(*(field[index] for field in self))
 
 
-def segment_lengths(space, a, b):
+def segment_lengths(space, a, b, n_chords=N_CHORDS):
     """Lengths of the straight segments from the rows of `a` to those of `b`, (n,) array."""
-    return space.measure(curves.straight(a, b, N_CHORDS))[0].cpu().double().numpy()
+    return space.measure(curves.straight(a, b, n_chords))[0].cpu().double().numpy()
 
 
 def build_graph(space, points):
@@ -96,13 +96,13 @@ def _filling(points):
     return low - margin + Halton(d, scramble=False).random(n // 2) * (high - low + 2.0 * margin)
 
 
-def attach(space, graph, z):
-    """Tie the rows of a tensor to the nodes nearest to them."""
+def attach(space, graph, z, k=N_ATTACHED, n_chords=N_CHORDS):
+    """Tie the rows of a tensor to the k nodes nearest to them."""
     points = z.cpu().double().numpy()
-    k = min(N_ATTACHED, len(graph.points))
+    k = min(k, len(graph.points))
     nodes = graph.tree.query(points, k=k)[1].reshape(len(points), k)
     ends = torch.as_tensor(graph.points[nodes.ravel()]).to(z)
-    lengths = segment_lengths(space, z.repeat_interleave(k, dim=0), ends)
+    lengths = segment_lengths(space, z.repeat_interleave(k, dim=0), ends, n_chords)
     return Attached(points, nodes, lengths.reshape(nodes.shape))
 
 

@@ -12,6 +12,8 @@ from .metric import Metric
 class FrozenModule:
     """A copy of a torch module, in evaluation mode, for inputs of any dtype on any device."""
 
+    follows_dtype = True
+
     def __init__(self, module):
         self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
         self._copies = {}

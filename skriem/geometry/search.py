@@ -23,6 +23,8 @@ TABLE_TOL = 5e-4
 TABLE_SHARE = 2.0
 # A table this much off still says which way round to go.
 TABLE_USABLE = 0.05
+# Relative tolerance of the lengths that loops of many solves work with.
+LOOP_TOL = 1e-2
 
 
 class Tabulated(NamedTuple):
@@ -50,10 +52,17 @@ class Spaces(NamedTuple):
     table: Tabulated | None
     thinned: Embedded | None
 
+    def for_loops(self, *points):
+        """The cheapest space that covers all `points` and is accurate to ``LOOP_TOL``."""
+        table = self.table
+        if table is None or not all(table.covers(part).all() for part in points):
+            return self.exact
+        return table.space if table.is_enough(LOOP_TOL) else self.exact
+
 
 def tabulated(space, points):
     """The table of a space around points, or None where there cannot be one."""
-    table, error = tabulate(space.tensor, points, TABLE_TOL)
+    table, error = tabulate(space, points, TABLE_TOL)
     if table is None or error > TABLE_USABLE:
         return None
     return Tabulated(Field(TabulatedTensor(table)), error, table.low, table.high)

@@ -126,6 +126,9 @@ class TabulatedTensor:
         found = found.reshape(n, n_orders**d, len(self._pairs))
         return torch.where(inside[:, None, None], found, torch.nan)
 
+    def __getstate__(self):
+        return {**self.__dict__, "_tensors": {}}
+
     def _on(self, z):
         """The table for points of this dtype on this device.
 
@@ -151,13 +154,12 @@ class TabulatedTensor:
         return self._tensors[key]
 
 
-def tabulate(tensor, points, tol):
+def tabulate(space, points, tol):
     """Tabulate a metric around points.
 
     Parameters
     ----------
-    tensor : callable
-        Metric tensors (n, d, d) at points (n, d).
+    space : Embedded or Field
     points : ndarray of shape (n_points, d)
     tol : float
         Relative error of lengths to stay below.
@@ -177,7 +179,7 @@ def tabulate(tensor, points, tol):
         return None, np.inf
     low, high = low - MARGIN * side, high + MARGIN * side
     probes = _probes(points)
-    exact = tensor(torch.as_tensor(probes)).numpy()
+    exact = space.tensor(torch.as_tensor(probes)).numpy()
     if not np.isfinite(exact).all():
         return None, np.inf
     try:
@@ -187,7 +189,7 @@ def tabulate(tensor, points, tol):
     table, error = None, np.inf
     n_cells = FIRST_CELLS[d]
     while True:
-        finer = _grid(tensor, low, high, (high - low).max() / n_cells)
+        finer = _grid(space, low, high, (high - low).max() / n_cells)
         if finer is None:
             return table, error
         table = finer
@@ -198,10 +200,10 @@ def tabulate(tensor, points, tol):
         if error <= tol:
             return table, error
         # Errors of cubic splines fall with the fourth power of the spacing.
-        n_cells *= np.clip(1.05 * (error / tol) ** 0.25, 1.2, 2.0)
+        n_cells *= np.clip(1.05 * (error / tol) ** 0.25, 1.2, 3.0)
 
 
-def _grid(tensor, low, high, spacing):
+def _grid(space, low, high, spacing):
     """A table of given spacing, or None if it would be too large or is not finite."""
     n_cells = np.ceil((high - low) / spacing - 1e-9)
     high = low + n_cells * spacing
@@ -211,7 +213,7 @@ def _grid(tensor, low, high, spacing):
     axes = [corner + spacing * (np.arange(n) - PADDING) for corner, n in zip(low, sides)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     d = len(low)
-    tensors = tensor(torch.as_tensor(grid.reshape(-1, d))).numpy()
+    tensors = space.rough_tensor(torch.as_tensor(grid.reshape(-1, d))).numpy()
     i, j = zip(*itertools.combinations_with_replacement(range(d), 2))
     entries = tensors[:, i, j].reshape(*sides, -1)
     if not np.isfinite(entries).all():

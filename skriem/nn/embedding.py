@@ -42,6 +42,8 @@ class DecoderEmbedding:
         constant noise, and the metric is the mean's alone.
     """
 
+    follows_dtype = True
+
     def __init__(self, layers, activation, center, scale, noise, precision=None):
         self._layers = [tuple(np.array(part, dtype=np.float64) for part in pair) for pair in layers]
         self._activation = activation

@@ -1,0 +1,151 @@
+"""Shortest paths on a regular grid: distances between many pairs at once, for up to 3 dimensions.
+
+Every node is joined to the nodes around it in many directions, so that paths can go nearly
+straight; edges are measured through the metric, and Dijkstra's algorithm finds all paths from
+one point in a few milliseconds. Each is the length of an actual curve, hence never too short.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
+
+from .graph import attach, segment_lengths
+
+MAX_DIMS = 3
+# Cells along the longest side, by dimension; how many cells an edge reaches; and to how many
+# nodes other points are tied.
+CELLS, REACH, N_TIED = {1: 1000, 2: 80, 3: 20}, {1: 1, 2: 4, 3: 2}, {1: 4, 2: 24, 3: 40}
+# Room around the points, as a share of the longest side.
+MARGIN = 0.05
+# Points closer than this many cells are joined directly.
+NEAR = 3.0
+# Edges and their parts are short: few chords will do.
+N_CHORDS = 8
+# Sources at once, which bounds the memory.
+CHUNK = 256
+
+
+class Grid(NamedTuple):
+    """Nodes of a grid and the lengths of its edges."""
+
+    points: np.ndarray  # (N, d)
+    tree: cKDTree
+    weights: csr_matrix  # (N, N), symmetric
+    spacing: float
+
+
+def build_grid(space, points):
+    """Grid over the box of some points.
+
+    Parameters
+    ----------
+    space : Embedded or Field
+    points : ndarray of shape (n, d)
+        With d at most 3.
+
+    Returns
+    -------
+    Grid or None
+        None where the box is a single point.
+    """
+    d = points.shape[1]
+    low, high = points.min(0), points.max(0)
+    side = (high - low).max()
+    if not side > 0.0:
+        return None
+    low, high = low - MARGIN * side, high + MARGIN * side
+    spacing = (high - low).max() / CELLS[d]
+    counts = np.ceil((high - low) / spacing).astype(int) + 1
+    nodes = np.indices(counts).reshape(d, -1).T * spacing + low
+    index = np.arange(len(nodes)).reshape(counts)
+    pairs = np.concatenate([_pairs(index, step) for step in _directions(d, REACH[d])])
+    lengths = segment_lengths(space, *torch.tensor(nodes)[pairs.T], N_CHORDS)
+    pairs, lengths = pairs[np.isfinite(lengths)], lengths[np.isfinite(lengths)]
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    # A stored zero is no edge for Dijkstra's algorithm.
+    lengths = np.tile(np.maximum(lengths, np.finfo(float).tiny), 2)
+    weights = coo_matrix((lengths, both.T), shape=(len(nodes), len(nodes))).tocsr()
+    return Grid(nodes, cKDTree(nodes), weights, spacing)
+
+
+def _directions(d, reach):
+    """Steps to the nodes around, one of every two opposite ones, none twice as long as another
+    in the same direction."""
+    steps = itertools.product(range(-reach, reach + 1), repeat=d)
+    return [step for step in steps if step > (0,) * d and np.gcd.reduce(step) == 1]
+
+
+def _pairs(index, step):
+    """Nodes and those one step from them, (n, 2)."""
+    first = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, index.shape))
+    second = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, index.shape))
+    return np.stack([index[first].ravel(), index[second].ravel()], axis=1)
+
+
+def tie(space, grid, z):
+    """Tie the rows of a tensor to the nodes around them."""
+    return attach(space, grid, z, N_TIED[z.shape[1]], N_CHORDS)
+
+
+def grid_distances(space, grid, a, b):
+    """Lengths of the shortest paths along the grid between all of `a` and all of `b`.
+
+    Parameters
+    ----------
+    space : Embedded or Field
+    grid : Grid
+    a, b : Attached
+        Points tied to the grid, see :func:`tie`.
+
+    Returns
+    -------
+    ndarray of shape (n, m)
+    """
+    if len(a.points) > len(b.points):
+        return grid_distances(space, grid, b, a).T
+    result = np.empty((len(a.points), len(b.points)))
+    tree = cKDTree(b.points)
+    for first in range(0, len(a.points), CHUNK):
+        part = a.rows(slice(first, first + CHUNK))
+        block = result[first : first + CHUNK]
+        block[:] = through_nodes(from_sources(grid, part), b)
+        near = tree.query_ball_point(part.points, NEAR * grid.spacing)
+        i = np.repeat(np.arange(len(near)), list(map(len, near)))
+        if len(i):
+            j = np.concatenate(near).astype(int)
+            ends = torch.as_tensor(part.points[i]), torch.as_tensor(b.points[j])
+            direct = np.nan_to_num(segment_lengths(space, *ends, N_CHORDS), nan=np.inf)
+            block[i, j] = np.minimum(block[i, j], direct)
+    return result
+
+
+def from_sources(grid, sources):
+    """Distances from some points to all nodes, (n, N).
+
+    Paths lead out of a source and never through another, so that none depends on which are
+    asked together.
+    """
+    n_nodes, (n, k) = len(grid.points), sources.nodes.shape
+    lengths = np.maximum(sources.distances.ravel(), np.finfo(float).tiny)
+    weights = csr_matrix(
+        (
+            np.concatenate([grid.weights.data, np.nan_to_num(lengths, nan=np.inf)]),
+            np.concatenate([grid.weights.indices, sources.nodes.ravel()]),
+            np.concatenate([grid.weights.indptr, grid.weights.nnz + k * np.arange(1, n + 1)]),
+        ),
+        shape=(n_nodes + n, n_nodes + n),
+    )
+    return dijkstra(weights, indices=np.arange(n_nodes, n_nodes + n))[:, :n_nodes]
+
+
+def through_nodes(distances, targets):
+    """Distances to points by way of the nodes that they are tied to, (n, m)."""
+    result = np.full((len(distances), len(targets.points)), np.inf)
+    for nodes, lengths in zip(targets.nodes.T, np.nan_to_num(targets.distances.T, nan=np.inf)):
+        np.minimum(result, distances[:, nodes] + lengths, out=result)
+    return result

@@ -1,0 +1,134 @@
+"""Distances between many pairs at once, approximately.
+
+A curve at hand, a path along a grid or through a graph or a straight line, is too long by some
+per cent, and by about as many everywhere. Compared with the exact geodesics of a sample of
+pairs, that much can be taken off.
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from .graph import attach, graph_distances, segment_lengths
+from .grid import MAX_DIMS, build_grid, grid_distances, tie
+from .search import find_geodesics
+
+# Pairs that are solved for to learn the correction, and how accurately.
+N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
+# Chords of the straight lines, and lines measured at once.
+N_CHORDS, CHUNK = 16, 2**14
+
+
+class Correction(NamedTuple):
+    """log(distance / curve) is offset + slope * log(curve / chord)."""
+
+    offset: float
+    slope: float
+
+
+class Shortcuts:
+    """Approximate distances in one space; made once for a metric and the points it is used at.
+
+    Parameters
+    ----------
+    spaces : Spaces
+    graph : Graph
+        Where curves start that are solved for; in more than 3 dimensions, also where paths go.
+    points : ndarray of shape (n, d)
+    use_grid : bool
+        Whether paths go along a grid in up to 3 dimensions.
+    """
+
+    def __init__(self, spaces, graph, points, use_grid=True):
+        self._spaces, self._graph, self._points = spaces, graph, points
+        self._use_grid = use_grid and points.shape[1] <= MAX_DIMS
+
+    def __sizeof__(self):
+        # Asked by schedulers that send large arguments to every worker once.
+        return object.__sizeof__(self) + self._graph.distances.nbytes
+
+    def distances(self, a, b):
+        """Distances between all rows of two tensors, (n, m)."""
+        upper, lower = self._upper(a, b), self._lower(a, b)
+        return torch.as_tensor(corrected(upper, lower, self.correction))
+
+    @property
+    def correction(self):
+        return self._learned[0]
+
+    @property
+    def errors(self):
+        """Relative errors of the distances between the pairs of the sample, (n,) array."""
+        return self._learned[1]
+
+    @cached_property
+    def grid(self):
+        """Grid over the box of the points, or None where paths go through the graph."""
+        if not self._use_grid:
+            return None
+        return build_grid(self._spaces.for_loops(torch.tensor(self._points)), self._points)
+
+    @cached_property
+    def _learned(self):
+        """What to take off, from geodesics between a sample of the points, and what is left."""
+        i, j = random_pairs(len(self._points), N_SAMPLE, np.random.default_rng(0))
+        at = torch.tensor(self._points)
+        exact = find_geodesics(self._spaces, self._graph, at[i], at[j], TOL, MAX_ITER)
+        exact = exact.length.numpy()
+        # Every point of the sample once, on either side.
+        (rows, i), (columns, j) = (np.unique(ends, return_inverse=True) for ends in (i, j))
+        upper = self._upper(at[rows], at[columns])[i, j]
+        lower = self._lower(at[rows], at[columns])[i, j]
+        good = np.isfinite(exact) & (exact > 0) & np.isfinite(upper)
+        upper, lower, exact = upper[good], lower[good], exact[good]
+        correction = fit_correction(upper, lower, exact)
+        return correction, np.abs(corrected(upper, lower, correction) / exact - 1.0)
+
+    def _upper(self, a, b):
+        """Lengths of curves between all rows, (n, m) array."""
+        space, grid = self._spaces.for_loops(a, b), self.grid
+        if grid is not None:
+            return grid_distances(space, grid, tie(space, grid, a), tie(space, grid, b))
+        found = graph_distances(self._graph, *(attach(space, self._graph, z) for z in (a, b)))
+        return np.minimum(found, self._lines(a, b))
+
+    def _lines(self, a, b):
+        """Lengths of straight lines between all rows, (n, m) array."""
+        space = self._spaces.thinned or self._spaces.for_loops(a, b)
+        rows = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b)))
+        lengths = [
+            segment_lengths(space, a[part[:, 0]], b[part[:, 1]], N_CHORDS)
+            for part in rows.split(CHUNK)
+        ]
+        return np.nan_to_num(np.concatenate(lengths), nan=np.inf).reshape(len(a), len(b))
+
+    def _lower(self, a, b):
+        return self._spaces.exact.lower_bounds(a, b).numpy()
+
+
+def corrected(upper, lower, correction):
+    """Distances from lengths of curves and of chords, between the two."""
+    shortened = upper * np.exp(correction.offset + correction.slope * _detour(upper, lower))
+    return np.clip(shortened, lower, upper)
+
+
+def fit_correction(upper, lower, exact):
+    """Least squares on logarithms; see :class:`Correction`."""
+    detour = _detour(upper, lower)
+    design = np.stack([np.ones_like(detour), detour], axis=1)
+    found = np.linalg.lstsq(design, np.log(exact / upper), rcond=None)[0]
+    return Correction(*found.tolist())
+
+
+def _detour(upper, lower):
+    """log(curve / chord), zero where there is no chord."""
+    some = (lower > 0) & (upper > lower)
+    return np.log(np.divide(upper, lower, out=np.ones_like(upper), where=some))
+
+
+def random_pairs(n, size, rng):
+    """Pairs of different rows of n, two (size,) arrays."""
+    i = rng.integers(n, size=size)
+    return i, (i + rng.integers(1, max(2, n), size=size)) % n
