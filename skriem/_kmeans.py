@@ -12,7 +12,9 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_scalar
 
 from ._metric import MetricConsumerMixin
@@ -22,6 +24,8 @@ from .geometry.metric import warn_unconverged
 
 # Larger data sets settle on a sample of this size before the loop sees all of them.
 N_SAMPLE = 500
+# Steps of the k-means that finds representatives of larger ones.
+N_CELL_ITER = 5
 # Relative tolerance of the distances that are reported.
 TOL = 1e-2
 
@@ -83,7 +87,7 @@ class RiemannianKMeans(
     inertia_ : float
         Weighted sum of the samples' squared geodesic distances to their centres.
     n_iter_ : int
-        Iterations of the best run, on all samples.
+        Iterations of the best run.
     metric_ : PullbackMetric
         The geometry that was used.
     encoder_ : estimator or None
@@ -102,6 +106,11 @@ class RiemannianKMeans(
     The loop works on curves of fixed resolution, for which the inertia never rises.
     ``labels_`` and ``inertia_`` are computed at the end as in ``predict`` and ``transform``,
     whose distances are within one per cent.
+
+    Of more than 2000 distinct points the loop sees 2000, spread over the others and weighted
+    with them. ``predict`` then solves for geodesics only where two centres are about equally
+    far by approximate distances (:meth:`skriem.geometry.Metric.approximate_pairwise`), from
+    which ``inertia_`` is computed as well.
     Most distances are never computed: chords in the embedding space and the triangle
     inequality (Elkan, ICML 2003) exclude most centres.
 
@@ -176,7 +185,7 @@ class RiemannianKMeans(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        z, w = torch.as_tensor(points), torch.as_tensor(point_weights)
+        z, w = self._representatives(points, point_weights, rng)
         starts = [self._initial_centers(z, w, rng) for _ in range(self._n_runs())]
         runs = Parallel(n_jobs=self.n_jobs)(
             delayed(_run)(self.metric_, z, w, *start, self.max_iter, self.tol, self.verbose)
@@ -193,11 +202,16 @@ class RiemannianKMeans(
         self.n_iter_ = len(best.inertia)
         self._n_features_out = self.n_clusters
         z = torch.as_tensor(self._embed_values(values))
-        nearest = clustering.assign(self.metric_, z, best.centers)
+        if len(z) > clustering.MANY:
+            nearest = clustering.nearest(self.metric_, z, best.centers)
+            distance = nearest.distance
+        else:
+            nearest = clustering.assign(self.metric_, z, best.centers)
+            geodesics = clustering.refine(self.metric_, z, best.centers, nearest, TOL)
+            warn_unconverged(geodesics, ConvergenceWarning)
+            distance = geodesics.length
         self.labels_ = nearest.labels.numpy()
-        geodesics = clustering.refine(self.metric_, z, best.centers, nearest, TOL)
-        warn_unconverged(geodesics, ConvergenceWarning)
-        self.inertia_ = float(weights @ geodesics.length.numpy() ** 2)
+        self.inertia_ = float(weights @ distance.numpy() ** 2)
         return self
 
     def predict(self, X):
@@ -265,6 +279,21 @@ class RiemannianKMeans(
             return 10 if self.init == "random" else 1
         return self.n_init
 
+    def _representatives(self, points, weights, rng):
+        """The points, or as many of them as a run can take, with the weights of those around."""
+        if len(points) > clustering.MANY:
+            cells = KMeans(
+                clustering.MANY,
+                init="random",
+                n_init=1,
+                max_iter=N_CELL_ITER,
+                random_state=rng.randint(2**31 - 1),
+            ).fit(points, sample_weight=weights)
+            weights = np.bincount(cells.labels_, weights, minlength=clustering.MANY)
+            points = points[pairwise_distances_argmin(cells.cluster_centers_, points)]
+            points, weights = distinct_rows(points, weights)
+        return torch.as_tensor(points), torch.as_tensor(weights)
+
     def _initial_centers(self, z, weights, rng):
         """Centres of one run, and rows of the sample it settles on first."""
         if not isinstance(self.init, str):
@@ -297,7 +326,8 @@ class RiemannianKMeans(
 
     def _nearest(self, points):
         z, centers = torch.as_tensor(points), torch.as_tensor(self.cluster_centers_)
-        return clustering.assign(self.metric_, z, centers).labels.numpy()
+        find = clustering.nearest if len(z) > clustering.MANY else clustering.assign
+        return find(self.metric_, z, centers).labels.numpy()
 
 
 def _run(metric, z, weights, centers, sample, max_iter, tol, verbose):

@@ -26,6 +26,10 @@ RTOL = 1e-3
 MAX_ITER = 30
 # Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
 MARGIN = 0.03
+# Of more points than this, only those that nearly tie between centres get curves of their own.
+MANY = 2000
+# How far approximate distances are trusted: this quantile of their errors, twice.
+TRUSTED = 0.9
 
 
 class Curves(NamedTuple):
@@ -36,6 +40,13 @@ class Curves(NamedTuple):
     energy: torch.Tensor  # (n,)
     bounds: torch.Tensor  # (n, k): no curve to that centre is shorter
     between: torch.Tensor  # (k, k): no curve between these centres is shorter
+
+
+class Nearest(NamedTuple):
+    """The nearest centre of every point."""
+
+    labels: torch.Tensor  # (n,) int
+    distance: torch.Tensor  # (n,), approximate where it was not in doubt
 
 
 class Clustering(NamedTuple):
@@ -89,6 +100,33 @@ def assign(metric, z, centers):
     nodes, energy = _connect(space, metric.graph, z, centers[labels])
     bounds, between = metric.lower_bounds(z, centers), metric.lower_bounds(centers, centers)
     return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds, between))
+
+
+def nearest(metric, z, centers):
+    """The nearest centre of each of many points.
+
+    Approximate distances settle most. Where the next centre is hardly further than the first,
+    curves to all that come into question decide.
+
+    Returns
+    -------
+    Nearest
+    """
+    distance = metric.shortcuts.distances(z, centers)
+    check_reached(distance.isfinite().any(1))
+    closest = distance.min(1)
+    margin = 2.0 * float(np.quantile(metric.shortcuts.errors, TRUSTED))
+    doubtful = distance <= (1.0 + margin) * closest.values[:, None]
+    doubtful &= (doubtful.sum(1) > 1)[:, None]
+    rows, columns = torch.nonzero(doubtful, as_tuple=True)
+    for some, space in metric.spaces_for(z[rows]):
+        energy = _connect(space, metric.graph, z[rows[some]], centers[columns[some]])[1]
+        distance[rows[some], columns[some]] = energy.sqrt()
+    undecided = torch.unique(rows)
+    among = torch.where(doubtful[undecided], distance[undecided], torch.inf).min(1)
+    labels, values = closest.indices, closest.values
+    labels[undecided], values[undecided] = among.indices, among.values
+    return Nearest(labels, values)
 
 
 def refine(metric, z, centers, current, tol):

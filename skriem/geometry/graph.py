@@ -20,6 +20,8 @@ from . import curves
 N_NEIGHBORS = 40
 N_ATTACHED = 8
 N_CHORDS = 16
+# Segments measured at once, which bounds the memory.
+MAX_SEGMENTS = 2**14
 # A second route may be this many times as long as the first, and must be further from it
 # than this share of its length.
 DETOUR = 1.05
@@ -54,7 +56,11 @@ class Attached(NamedTuple):
 
 def segment_lengths(space, a, b, n_chords=N_CHORDS):
     """Lengths of the straight segments from the rows of `a` to those of `b`, (n,) array."""
-    return space.measure(curves.straight(a, b, n_chords))[0].cpu().double().numpy()
+    lengths = [
+        space.measure(curves.straight(*ends, n_chords))[0]
+        for ends in zip(a.split(MAX_SEGMENTS), b.split(MAX_SEGMENTS))
+    ]
+    return torch.cat(lengths).cpu().double().numpy()
 
 
 def build_graph(space, points):

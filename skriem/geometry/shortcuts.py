@@ -17,8 +17,10 @@ from .search import find_geodesics
 
 # Pairs that are solved for to learn the correction, and how accurately.
 N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
-# Chords of the straight lines, and lines measured at once.
-N_CHORDS, CHUNK = 16, 2**14
+# Chords of straight lines.
+N_CHORDS = 16
+# Pairs at once, which bounds the memory.
+CHUNK = 2**18
 
 
 class Correction(NamedTuple):
@@ -51,8 +53,11 @@ class Shortcuts:
 
     def distances(self, a, b):
         """Distances between all rows of two tensors, (n, m)."""
-        upper, lower = self._upper(a, b), self._lower(a, b)
-        return torch.as_tensor(corrected(upper, lower, self.correction))
+        parts = [
+            corrected(self._upper(part, b), self._lower(part, b), self.correction)
+            for part in a.split(max(1, CHUNK // len(b)))
+        ]
+        return torch.as_tensor(np.concatenate(parts))
 
     @property
     def correction(self):
@@ -98,11 +103,8 @@ class Shortcuts:
         """Lengths of straight lines between all rows, (n, m) array."""
         space = self._spaces.thinned or self._spaces.for_loops(a, b)
         rows = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b)))
-        lengths = [
-            segment_lengths(space, a[part[:, 0]], b[part[:, 1]], N_CHORDS)
-            for part in rows.split(CHUNK)
-        ]
-        return np.nan_to_num(np.concatenate(lengths), nan=np.inf).reshape(len(a), len(b))
+        lengths = segment_lengths(space, a[rows[:, 0]], b[rows[:, 1]], N_CHORDS)
+        return np.nan_to_num(lengths, nan=np.inf).reshape(len(a), len(b))
 
     def _lower(self, a, b):
         return self._spaces.exact.lower_bounds(a, b).numpy()
