@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 from ._latent import LatentArray
 from ._memory import check_memory
 from ._metric import MetricConsumerMixin
+from ._progress import Progress
 from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
 
@@ -55,6 +56,8 @@ class GeodesicDistance(
         Draws landmarks; used by the encoder if one is fitted and has none of its own.
     n_jobs : int or None, default=None
         Processes, as in joblib. The result does not depend on it.
+    verbose : int, default=0
+        Whether to show a bar (tqdm, if installed) or lines with rate and time left.
 
     Attributes
     ----------
@@ -82,11 +85,12 @@ class GeodesicDistance(
     (30, 30)
     """
 
-    def __init__(self, metric="auto", *, method="auto", random_state=None, n_jobs=None):
+    def __init__(self, metric="auto", *, method="auto", random_state=None, n_jobs=None, verbose=0):
         self.metric = metric
         self.method = method
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X, y=None):
         """Remember the samples and settle the metric.
@@ -209,10 +213,13 @@ class GeodesicDistance(
 
     def _approximate(self, A, B):
         """All distances, in blocks of rows."""
-        blocks = Parallel(n_jobs=self.n_jobs)(
-            delayed(_block)(self._shortcuts, A[first : first + BLOCK], B)
-            for first in range(0, len(A), BLOCK)
-        )
+        firsts = range(0, len(A), BLOCK)
+        tasks = (delayed(_block)(self._shortcuts, A[first : first + BLOCK], B) for first in firsts)
+        blocks = []
+        with Progress("GeodesicDistance", "block", len(firsts), self.verbose) as progress:
+            for block in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
+                blocks.append(block)
+                progress.step()
         result = np.concatenate(blocks)
         if np.array_equal(A, B):
             np.minimum(result, result.T.copy(), out=result)

@@ -18,6 +18,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_scalar
 
 from ._metric import MetricConsumerMixin
+from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from .geometry import clustering
 from .geometry.metric import warn_unconverged
@@ -74,7 +75,7 @@ class RiemannianKMeans(
     random_state : int, RandomState instance or None, default=None
         Determines seeding, and the encoder if one is fitted and has none of its own.
     verbose : int, default=0
-        Whether to print the inertia of every iteration.
+        Whether to show a bar (tqdm, if installed) or lines with rate and inertia.
     n_jobs : int or None, default=None
         Processes for the restarts, as in joblib. The result does not depend on it.
 
@@ -332,13 +333,17 @@ class RiemannianKMeans(
 
 def _run(metric, z, weights, centers, sample, max_iter, tol, verbose):
     """One run of the loop, on a sample first where there is one."""
-    report = _report if verbose else None
     if sample is not None:
         centers = clustering.lloyd(
             metric, z[sample], centers, weights[sample], max_iter, tol
         ).centers
-    return clustering.lloyd(metric, z, centers, weights, max_iter, tol, report)
-
-
-def _report(iteration, inertia):
-    print(f"[RiemannianKMeans] iteration {iteration}, inertia {inertia:.6g}")
+    with Progress("RiemannianKMeans", "iteration", None, verbose) as progress:
+        return clustering.lloyd(
+            metric,
+            z,
+            centers,
+            weights,
+            max_iter,
+            tol,
+            lambda inertia: progress.step(f"inertia {inertia:.6g}"),
+        )

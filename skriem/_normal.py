@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._metric import MetricConsumerMixin
+from ._progress import Progress
 from .geometry import clustering, normal, proposal
 
 # Points per component to integrate with: for a first fit, the fit, and the constants.
@@ -60,7 +61,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Determines the starting values, the points that are integrated with, and the encoder
         if one is fitted and has no seed of its own.
     verbose : int, default=0
-        Whether to print the likelihood of every iteration.
+        Whether to show a bar (tqdm, if installed) or lines with rate and likelihood.
 
     Attributes
     ----------
@@ -255,7 +256,8 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             )
         points = self._embed_values(values)
         z = torch.as_tensor(points)
-        runs = [self._run(z, rng) for _ in range(self.n_init)]
+        with Progress("RiemannianNormal", "iteration", None, self.verbose) as progress:
+            runs = [self._run(z, rng, progress) for _ in range(self.n_init)]
         best = max(runs, key=lambda run: run.history[-1])
         if not best.converged:
             warnings.warn(
@@ -279,14 +281,14 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self.lower_bound_ = self.lower_bounds_[-1]
         return points
 
-    def _run(self, z, rng):
+    def _run(self, z, rng, progress):
         """One run: roughly, on a sample if there are many points, then on all of them."""
         options = {
             "diagonal": self.covariance_type == "diag",
             "reg_covar": self.reg_covar,
             "tol": self.tol,
             "max_iter": self.max_iter,
-            "report": _report if self.verbose else None,
+            "report": lambda value: progress.step(f"log-likelihood {value:.6g}"),
         }
         some = z
         if len(z) > 2 * N_SAMPLE:
@@ -443,7 +445,3 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
-
-
-def _report(iteration, log_likelihood):
-    print(f"[RiemannianNormal] iteration {iteration}, log-likelihood {log_likelihood:.6g}")

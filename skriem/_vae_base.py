@@ -2,13 +2,16 @@
 
 import math
 import numbers
+import warnings
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from ._vae_parts import (
     arrays,
@@ -62,6 +65,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         validation_fraction=0.1,
         warm_start=False,
         device="auto",
+        mixed_precision=False,
         random_state=None,
         verbose=0,
     ):
@@ -84,6 +88,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.device = device
+        self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -91,7 +96,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Train the autoencoder, then the precision network on its codes.
 
         The result depends on the weighted set of distinct rows only: neither their order nor
-        whether a row is repeated or has a larger weight matters.
+        whether a row is repeated or has a larger weight matters. An interrupt from the keyboard
+        during training ends it there, with a warning and a model that can be used.
 
         Parameters
         ----------
@@ -315,25 +321,34 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             batch_size = min(200, max(16, len(x) // 10))
         encoder = tensors(self._encoder, torch.float32, device)
         decoder = tensors(self._decoder, torch.float32, device)
-        history = train(
-            x,
-            w,
-            encoder,
-            decoder,
-            self.activation,
-            n_outputs=self._n_varying,
-            batch_size=batch_size,
-            learning_rate=self.learning_rate_init,
-            weight_decay=self.alpha,
-            flatness=self.flatness,
-            max_iter=max_iter,
-            warm_up=warm_up,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            generator=torch_generator(rng, device),
-            held_out=held_out,
-            on_epoch=self._report if self.verbose else None,
-        )
+        with Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress:
+            history = train(
+                x,
+                w,
+                encoder,
+                decoder,
+                self.activation,
+                n_outputs=self._n_varying,
+                batch_size=batch_size,
+                learning_rate=self.learning_rate_init,
+                weight_decay=self.alpha,
+                flatness=self.flatness,
+                max_iter=max_iter,
+                warm_up=warm_up,
+                tol=self.tol,
+                n_iter_no_change=self.n_iter_no_change,
+                generator=torch_generator(rng, device),
+                mixed_precision=self.mixed_precision,
+                held_out=held_out,
+                on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
+            )
+        if history.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
+                "model is complete and as good as it was then.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         if not math.isfinite(history.loss[-1]):
             raise ValueError(
                 "Training diverged: the loss is no longer finite. Lower learning_rate_init "
@@ -341,9 +356,6 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
         self._encoder, self._decoder = arrays(encoder), arrays(decoder)
         return history
-
-    def _report(self, epoch, loss):
-        print(f"[VAETransformer] epoch {epoch + 1}, loss {loss:.6g}")
 
     # Geometry ----------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ def check_parameters(vae):
         )
     for name in ("alpha", "flatness", "tol"):
         check_scalar(getattr(vae, name), name, numbers.Real, min_val=0)
+    check_scalar(vae.mixed_precision, "mixed_precision", (bool, np.bool_))
     for name in ("max_iter", "n_iter_no_change"):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
     check_scalar(

@@ -345,8 +345,3 @@ def test_points_that_cannot_be_reached_are_refused(init):
     metric = PullbackMetric(broken, 2)
     with pytest.raises(ValueError, match="cannot be reached"):
         RiemannianKMeans(2, metric=metric, init=init, random_state=0).fit(blobs(40)[0])
-
-
-def test_verbose_reports(capsys):
-    RiemannianKMeans(2, metric=FLAT, random_state=0, verbose=1).fit(blobs(30)[0])
-    assert "iteration 1, inertia" in capsys.readouterr().out

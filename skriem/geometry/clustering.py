@@ -211,7 +211,7 @@ def lloyd(metric, z, centers, weights, max_iter, tol, on_iteration=None):
         )
         history.append(float((weights * current.energy).sum()))
         if on_iteration is not None:
-            on_iteration(len(history), history[-1])
+            on_iteration(history[-1])
         if len(history) > 1 and history[-2] - history[-1] <= tol * history[-1]:
             converged = True
             break

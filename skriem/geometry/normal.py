@@ -170,8 +170,8 @@ def fit_mixture(
     tol : float
         The run ends when an iteration gains less mean log-likelihood.
     max_iter : int
-    report : callable or None
-        Called as ``report(iteration, mean log-likelihood)``.
+    report : callable
+        Called as ``report(mean log-likelihood)`` after every iteration.
 
     Returns
     -------
@@ -199,8 +199,7 @@ def fit_mixture(
             stars, reference = _connected(metric, z, means, refer(members))
         members, total = _expectation(stars, mixture, reference)
         history.append(float(total.mean()))
-        if report is not None:
-            report(len(history), history[-1])
+        report(history[-1])
         lost = torch.nonzero(members.sum(0) < LOST).squeeze(1)
         if len(lost):
             means, members = _reseed(z, lost, means, members, total)
