@@ -4,14 +4,16 @@ import numbers
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
+from ._blocks import by_blocks
 from ._latent import LatentArray
 from ._memory import check_memory
 from ._metric import MetricConsumerMixin
+from ._parallel import results
 from ._progress import Progress
 from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
@@ -136,6 +138,7 @@ class GeodesicDistance(
         self._n_features_out = n
         return self
 
+    @by_blocks
     def transform(self, X):
         """Geodesic distances from the samples of `X` to those of ``fit``.
 
@@ -213,11 +216,13 @@ class GeodesicDistance(
 
     def _approximate(self, A, B):
         """All distances, in blocks of rows."""
-        firsts = range(0, len(A), BLOCK)
-        tasks = (delayed(_block)(self._shortcuts, A[first : first + BLOCK], B) for first in firsts)
+        firsts, ends = range(0, len(A), BLOCK), self._shortcuts.tie(torch.tensor(B))
+        tasks = (
+            delayed(_block)(self._shortcuts, A[first : first + BLOCK], ends) for first in firsts
+        )
         blocks = []
         with Progress("GeodesicDistance", "block", len(firsts), self.verbose) as progress:
-            for block in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
+            for block in results(tasks, self.n_jobs):
                 blocks.append(block)
                 progress.step()
         result = np.concatenate(blocks)
@@ -229,14 +234,15 @@ class GeodesicDistance(
     def _exact(self, A, B, i, j):
         """Distances between the rows `i` of `A` and the rows `j` of `B`."""
         n_jobs = effective_n_jobs(self.n_jobs)
-        parts = Parallel(n_jobs=n_jobs)(
+        tasks = (
             delayed(self.metric_.geodesic)(A[rows], B[columns], tol=TOL)
             for rows, columns in zip(np.array_split(i, n_jobs), np.array_split(j, n_jobs))
         )
+        parts = list(results(tasks, self.n_jobs))
         for part in parts:
             warn_unconverged(part, ConvergenceWarning)
         return np.concatenate([part.length for part in parts])
 
 
-def _block(shortcuts, A, B):
-    return shortcuts.distances(torch.tensor(A), torch.tensor(B)).numpy()
+def _block(shortcuts, A, ends):
+    return shortcuts.between(torch.tensor(A), ends).numpy()

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -17,7 +17,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_scalar
 
+from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
+from ._parallel import results
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from .geometry import clustering
@@ -188,11 +190,11 @@ class RiemannianKMeans(
             )
         z, w = self._representatives(points, point_weights, rng)
         starts = [self._initial_centers(z, w, rng) for _ in range(self._n_runs())]
-        runs = Parallel(n_jobs=self.n_jobs)(
+        tasks = (
             delayed(_run)(self.metric_, z, w, *start, self.max_iter, self.tol, self.verbose)
             for start in starts
         )
-        best = min(runs, key=lambda run: run.inertia[-1])
+        best = min(results(tasks, self.n_jobs), key=lambda run: run.inertia[-1])
         if not best.converged:
             warnings.warn(
                 f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
@@ -215,6 +217,7 @@ class RiemannianKMeans(
         self.inertia_ = float(weights @ distance.numpy() ** 2)
         return self
 
+    @by_blocks
     def predict(self, X):
         """Index of the nearest centre of each sample.
 
@@ -230,6 +233,7 @@ class RiemannianKMeans(
         """
         return self._nearest(self._points(X))
 
+    @by_blocks
     def transform(self, X):
         """Geodesic distances of the samples to the centres.
 

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
 from ._progress import Progress
 from .geometry import clustering, normal, proposal
@@ -171,6 +172,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         """Fit, and return the most probable component of every sample, (n_samples,)."""
         return self._log_joint(self._fit(X)).argmax(1)
 
+    @by_blocks
     def score_samples(self, X, *, measure="lebesgue"):
         """Log density of every sample.
 
@@ -199,10 +201,12 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         """Mean log density of the samples; see :meth:`score_samples`."""
         return float(self.score_samples(X).mean())
 
+    @by_blocks
     def predict(self, X):
         """Most probable component of every sample, (n_samples,)."""
         return self._log_joint(self._points(X)).argmax(1)
 
+    @by_blocks
     def predict_proba(self, X):
         """Probability of every component given the sample, (n_samples, n_components)."""
         joint = self._log_joint(self._points(X))

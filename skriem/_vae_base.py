@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._blocks import by_blocks
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from ._vae_parts import (
@@ -170,6 +171,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._fit_metric(rows, weights, rng)
         return self
 
+    @by_blocks
     def transform(self, X):
         """Encode data as latent codes.
 
@@ -206,6 +208,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
         return self._embedding.mean(torch.as_tensor(Z)).numpy()
 
+    @by_blocks
     def score_samples(self, X, n_samples=100):
         """Log-likelihood of every row, estimated by importance sampling.
 

@@ -10,7 +10,13 @@ from surfaces import bumps, sphere
 from skriem.geometry import PullbackMetric, curves
 from skriem.geometry.embedded import Embedded
 from skriem.geometry.energy import discrete_energy
-from skriem.geometry.graph import attach, build_graph, graph_distances, shortest_paths
+from skriem.geometry.graph import (
+    attach,
+    build_graph,
+    graph_distances,
+    measure_in,
+    shortest_paths,
+)
 from skriem.geometry.jacobian import linearise
 from skriem.geometry.mean import frechet_means
 from skriem.geometry.tridiagonal import eliminate, substitute
@@ -129,7 +135,9 @@ def test_graph_is_connected_and_bounds_distances_from_above():
     assert np.isfinite(graph.distances).all()
     n_parts, _ = connected_components(csr_matrix(graph.distances > 0))
     assert n_parts == 1
-    a, b = (attach(space, graph, torch.as_tensor(rng.normal(size=(5, 2)))) for _ in range(2))
+    a, b = (
+        attach(measure_in(space), graph, torch.as_tensor(rng.normal(size=(5, 2)))) for _ in range(2)
+    )
     straight = np.linalg.norm(a.points[:, None] - b.points, axis=2)
     found = graph_distances(graph, a, b)
     assert (found >= straight - 1e-12).all()
@@ -141,7 +149,8 @@ def test_shortest_paths_have_the_length_of_the_graph():
     space = Embedded(bumps)
     graph = build_graph(space, rng.uniform(-2, 2, size=(100, 2)))
     ends = [
-        attach(space, graph, torch.as_tensor(rng.uniform(-2, 2, size=(20, 2)))) for _ in range(2)
+        attach(measure_in(space), graph, torch.as_tensor(rng.uniform(-2, 2, size=(20, 2))))
+        for _ in range(2)
     ]
     paths, _ = shortest_paths(graph, *ends, 512)
     np.testing.assert_array_equal(paths[:, 0], ends[0].points)

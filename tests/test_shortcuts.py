@@ -9,6 +9,7 @@ from surfaces import stereographic
 
 from skriem.geometry import PullbackMetric
 from skriem.geometry.embedded import Embedded
+from skriem.geometry.graph import measure_in
 from skriem.geometry.grid import build_grid, grid_distances, tie
 from skriem.geometry.shortcuts import fit_correction
 
@@ -25,8 +26,9 @@ def flat(z):
 def test_grid_paths_are_hardly_longer_than_straight_lines(d, bound):
     X = points(60, d)
     grid = build_grid(Embedded(flat), X)
-    tied = tie(Embedded(flat), grid, torch.as_tensor(X))
-    found = grid_distances(Embedded(flat), grid, tied, tied)
+    measure = measure_in(Embedded(flat))
+    tied = tie(measure, grid, torch.as_tensor(X))
+    found = grid_distances(measure, grid, tied, tied)
     exact = np.linalg.norm(X[:, None] - X, axis=-1)
     assert (found >= exact - 1e-9).all()
     off_diagonal = exact > 0
@@ -34,7 +36,7 @@ def test_grid_paths_are_hardly_longer_than_straight_lines(d, bound):
     assert excess.max() < bound
     np.testing.assert_allclose(found, found.T, rtol=1e-12)
     # A path depends on its own ends only.
-    some = grid_distances(Embedded(flat), grid, tied.rows(slice(3, 5)), tied)
+    some = grid_distances(measure, grid, tied.rows(slice(3, 5)), tied)
     np.testing.assert_array_equal(some, found[3:5])
 
 

@@ -16,7 +16,7 @@ import torch
 
 from . import curves
 from .geodesics import LEVELS, solve_geodesics
-from .graph import attach, graph_distances, starting_curves
+from .graph import attach, graph_distances, measure_in, starting_curves
 from .mean import mean_step
 from .relax import relax_best
 
@@ -67,7 +67,7 @@ def seed(metric, z, n_clusters, weights, rng):
     -------
     ndarray of shape (n_clusters,) int
     """
-    tied = attach(metric.space_for(z), metric.graph, z)
+    tied = attach(measure_in(metric.space_for(z)), metric.graph, z)
     n_trials = 2 + int(np.log(n_clusters))
     weights = weights.numpy()
 

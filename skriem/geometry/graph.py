@@ -5,6 +5,7 @@ Dijkstra's algorithm on a graph whose edges are measured through the embedding (
 *Fast approximate geodesics for deep generative models*, ICANN 2019).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,11 @@ def segment_lengths(space, a, b, n_chords=N_CHORDS):
     return torch.cat(lengths).cpu().double().numpy()
 
 
+def measure_in(space):
+    """:func:`segment_lengths` in one space, as a function of the ends."""
+    return partial(segment_lengths, space)
+
+
 def build_graph(space, points):
     """Connect every point to its nearest ones and find all shortest paths.
 
@@ -102,13 +108,16 @@ def _filling(points):
     return low - margin + Halton(d, scramble=False).random(n // 2) * (high - low + 2.0 * margin)
 
 
-def attach(space, graph, z, k=N_ATTACHED, n_chords=N_CHORDS):
-    """Tie the rows of a tensor to the k nodes nearest to them."""
+def attach(measure, graph, z, k=N_ATTACHED):
+    """Tie the rows of a tensor to the k nodes nearest to them.
+
+    `measure` maps ends of segments to their lengths, see :func:`measure_in`.
+    """
     points = z.cpu().double().numpy()
     k = min(k, len(graph.points))
     nodes = graph.tree.query(points, k=k)[1].reshape(len(points), k)
     ends = torch.as_tensor(graph.points[nodes.ravel()]).to(z)
-    lengths = segment_lengths(space, z.repeat_interleave(k, dim=0), ends, n_chords)
+    lengths = measure(z.repeat_interleave(k, dim=0), ends)
     return Attached(points, nodes, lengths.reshape(nodes.shape))
 
 
@@ -175,7 +184,7 @@ def starting_curves(space, graph, a, b, n_segments):
     lines = curves.straight(a, b, n_segments)
     if graph is None or not len(a):
         return [(rows, lines)]
-    tied = [attach(space, graph, z) for z in (a, b)]
+    tied = [attach(measure_in(space), graph, z) for z in (a, b)]
     paths, length = (x.to(a) for x in shortest_paths(graph, *tied, n_segments))
     line_length = space.measure(curves.straight(a, b, 2 * N_CHORDS))[0]
     direct = line_length <= length

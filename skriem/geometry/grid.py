@@ -87,17 +87,18 @@ def _pairs(index, step):
     return np.stack([index[first].ravel(), index[second].ravel()], axis=1)
 
 
-def tie(space, grid, z):
-    """Tie the rows of a tensor to the nodes around them."""
-    return attach(space, grid, z, N_TIED[z.shape[1]], N_CHORDS)
+def tie(measure, grid, z):
+    """Tie the rows of a tensor to the nodes around them; see :func:`.graph.attach`."""
+    return attach(measure, grid, z, N_TIED[z.shape[1]])
 
 
-def grid_distances(space, grid, a, b):
+def grid_distances(measure, grid, a, b):
     """Lengths of the shortest paths along the grid between all of `a` and all of `b`.
 
     Parameters
     ----------
-    space : Embedded or Field
+    measure : callable
+        Lengths of segments from their ends, see :func:`.graph.measure_in`.
     grid : Grid
     a, b : Attached
         Points tied to the grid, see :func:`tie`.
@@ -107,7 +108,7 @@ def grid_distances(space, grid, a, b):
     ndarray of shape (n, m)
     """
     if len(a.points) > len(b.points):
-        return grid_distances(space, grid, b, a).T
+        return grid_distances(measure, grid, b, a).T
     result = np.empty((len(a.points), len(b.points)))
     tree = cKDTree(b.points)
     for first in range(0, len(a.points), CHUNK):
@@ -119,7 +120,7 @@ def grid_distances(space, grid, a, b):
         if len(i):
             j = np.concatenate(near).astype(int)
             ends = torch.as_tensor(part.points[i]), torch.as_tensor(b.points[j])
-            direct = np.nan_to_num(segment_lengths(space, *ends, N_CHORDS), nan=np.inf)
+            direct = np.nan_to_num(measure(*ends), nan=np.inf)
             block[i, j] = np.minimum(block[i, j], direct)
     return result
 

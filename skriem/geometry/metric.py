@@ -11,10 +11,10 @@ import torch
 from . import maps
 from .containers import checked_points, enter
 from .geodesics import LEVELS
-from .graph import attach, build_graph, graph_distances, starting_curves
+from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
 from .mean import frechet_means
 from .relax import relax_best
-from .search import LOOP_TOL, Spaces, find_geodesics, tabulated
+from .search import Spaces, find_geodesics, tabulated
 from .shortcuts import Shortcuts
 from .solution import Geodesics
 
@@ -22,6 +22,8 @@ from .solution import Geodesics
 MEAN_LEVEL = (16, 4)
 # Found again when they are needed.
 CACHED = ("graph", "shortcuts", "_spaces")
+# What a metric claims to be large at the least: a decoder and the tables made from it.
+MIN_SIZE = 2**20
 # Curves are solved for in batches that hold about this many numbers.
 CURVE_BUDGET = 2**25
 
@@ -77,6 +79,10 @@ class Metric(ABC):
 
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in CACHED}
+
+    def __sizeof__(self):
+        # Asked by schedulers, which send large arguments to every worker once.
+        return object.__sizeof__(self) + MIN_SIZE
 
     def __repr__(self):
         return f"{type(self).__name__}(n_dims={self.n_dims}, fingerprint={self.fingerprint[:8]})"
@@ -336,7 +342,7 @@ class Metric(ABC):
         (A, answer), (B, _) = self._enter(A), self._enter(B)
         if self.graph is None:
             raise ValueError("This metric has no points to build a graph on; see with_points.")
-        tied = (attach(self.space_for(Z), self.graph, Z) for Z in (A, B))
+        tied = (attach(measure_in(self.space_for(Z)), self.graph, Z) for Z in (A, B))
         return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(A))
 
     def lower_bounds(self, A, B):
@@ -379,12 +385,7 @@ class Metric(ABC):
 
     def spaces_for(self, points):
         """The cheapest such space for each row: pairs of rows and space, one or two."""
-        exact, table, _ = self._spaces
-        if table is None or not table.is_enough(LOOP_TOL):
-            return [(torch.arange(len(points), device=points.device), exact)]
-        covered = table.covers(points)
-        parts = [(covered, table.space), (~covered, exact)]
-        return [(torch.nonzero(part).squeeze(1), space) for part, space in parts if part.any()]
+        return self._spaces.split(points)
 
     @cached_property
     def _spaces(self):

@@ -59,6 +59,15 @@ class Spaces(NamedTuple):
             return self.exact
         return table.space if table.is_enough(LOOP_TOL) else self.exact
 
+    def split(self, *points):
+        """The cheapest such space for each row: pairs of rows and space, one or two."""
+        table, n = self.table, len(points[0])
+        if table is None or not table.is_enough(LOOP_TOL):
+            return [(torch.arange(n, device=points[0].device), self.exact)]
+        covered = torch.stack([table.covers(part) for part in points]).all(0)
+        parts = [(covered, table.space), (~covered, self.exact)]
+        return [(torch.nonzero(part).squeeze(1), space) for part, space in parts if part.any()]
+
 
 def tabulated(space, points):
     """The table of a space around points, or None where there cannot be one."""

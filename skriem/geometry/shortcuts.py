@@ -17,8 +17,8 @@ from .search import find_geodesics
 
 # Pairs that are solved for to learn the correction, and how accurately.
 N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
-# Chords of straight lines.
-N_CHORDS = 16
+# Chords of straight lines, and of the segments at the ends of paths.
+N_CHORDS, N_SHORT_CHORDS = 16, 8
 # Pairs at once, which bounds the memory.
 CHUNK = 2**18
 
@@ -28,6 +28,17 @@ class Correction(NamedTuple):
 
     offset: float
     slope: float
+
+
+class Ends:
+    """Points that many distances are asked to, tied to the nodes around them."""
+
+    def __init__(self, points, tied):
+        self.points, self.tied = points, tied
+
+    def __sizeof__(self):
+        # See Shortcuts.
+        return object.__sizeof__(self) + self.tied.distances.nbytes
 
 
 class Shortcuts:
@@ -53,9 +64,19 @@ class Shortcuts:
 
     def distances(self, a, b):
         """Distances between all rows of two tensors, (n, m)."""
+        return self.between(a, self.tie(b))
+
+    def tie(self, z):
+        """Some rows with what many distances to them have in common."""
+        if self.grid is not None:
+            return Ends(z, tie(self._measure, self.grid, z))
+        return Ends(z, attach(self._measure, self._graph, z))
+
+    def between(self, a, ends):
+        """Distances between all rows of a tensor and tied ones, (n, m)."""
         parts = [
-            corrected(self._upper(part, b), self._lower(part, b), self.correction)
-            for part in a.split(max(1, CHUNK // len(b)))
+            corrected(self._upper(part, ends), self._lower(part, ends.points), self.correction)
+            for part in a.split(max(1, CHUNK // len(ends.points)))
         ]
         return torch.as_tensor(np.concatenate(parts))
 
@@ -84,20 +105,28 @@ class Shortcuts:
         exact = exact.length.numpy()
         # Every point of the sample once, on either side.
         (rows, i), (columns, j) = (np.unique(ends, return_inverse=True) for ends in (i, j))
-        upper = self._upper(at[rows], at[columns])[i, j]
+        upper = self._upper(at[rows], self.tie(at[columns]))[i, j]
         lower = self._lower(at[rows], at[columns])[i, j]
         good = np.isfinite(exact) & (exact > 0) & np.isfinite(upper)
         upper, lower, exact = upper[good], lower[good], exact[good]
         correction = fit_correction(upper, lower, exact)
         return correction, np.abs(corrected(upper, lower, correction) / exact - 1.0)
 
-    def _upper(self, a, b):
+    def _measure(self, a, b):
+        """Lengths of segments, each in the cheapest space."""
+        lengths = np.empty(len(a))
+        for rows, space in self._spaces.split(a, b):
+            lengths[rows.numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
+        return lengths
+
+    def _upper(self, a, ends):
         """Lengths of curves between all rows, (n, m) array."""
-        space, grid = self._spaces.for_loops(a, b), self.grid
-        if grid is not None:
-            return grid_distances(space, grid, tie(space, grid, a), tie(space, grid, b))
-        found = graph_distances(self._graph, *(attach(space, self._graph, z) for z in (a, b)))
-        return np.minimum(found, self._lines(a, b))
+        tied = self.tie(a).tied
+        if self.grid is not None:
+            return grid_distances(self._measure, self.grid, tied, ends.tied)
+        return np.minimum(
+            graph_distances(self._graph, tied, ends.tied), self._lines(a, ends.points)
+        )
 
     def _lines(self, a, b):
         """Lengths of straight lines between all rows, (n, m) array."""
