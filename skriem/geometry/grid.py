@@ -26,8 +26,8 @@ MARGIN = 0.05
 NEAR = 3.0
 # Edges and their parts are short: few chords will do.
 N_CHORDS = 8
-# Sources at once, which bounds the memory.
-CHUNK = 256
+# Sources at once: few enough that their distances to all nodes stay in the processor's cache.
+CHUNK = 64
 
 
 class Grid(NamedTuple):
@@ -146,7 +146,10 @@ def from_sources(grid, sources):
 
 def through_nodes(distances, targets):
     """Distances to points by way of the nodes that they are tied to, (n, m)."""
-    result = np.full((len(distances), len(targets.points)), np.inf)
-    for nodes, lengths in zip(targets.nodes.T, np.nan_to_num(targets.distances.T, nan=np.inf)):
-        np.minimum(result, distances[:, nodes] + lengths, out=result)
-    return result
+    # One row a node: what is looked up lies together.
+    distances = np.ascontiguousarray(distances.T)
+    result = np.full((len(targets.points), distances.shape[1]), np.inf)
+    lengths = np.nan_to_num(targets.distances, nan=np.inf)
+    for k in range(lengths.shape[1]):
+        np.minimum(result, distances[targets.nodes[:, k]] + lengths[:, k, None], out=result)
+    return result.T
