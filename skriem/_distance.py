@@ -200,7 +200,7 @@ class GeodesicDistance(
     def _distances(self, A, B):
         n, m = len(A), len(B)
         check_memory(
-            2 * 8 * n * m,
+            8 * n * m,
             f"A matrix of {n} by {m} distances",
             "Ask for it in parts: transform takes some rows at a time.",
         )
@@ -215,19 +215,25 @@ class GeodesicDistance(
         return self._exact(A, B, i, j).reshape(n, m)
 
     def _approximate(self, A, B):
-        """All distances, in blocks of rows."""
-        firsts, ends = range(0, len(A), BLOCK), self._shortcuts.tie(torch.tensor(B))
+        """All distances, in blocks of rows; above the diagonal where it is one set."""
+        symmetric, ends = np.array_equal(A, B), self._shortcuts.tie(torch.tensor(B))
+        parts = [slice(first, first + BLOCK) for first in range(0, len(A), BLOCK)]
         tasks = (
-            delayed(_block)(self._shortcuts, A[first : first + BLOCK], ends) for first in firsts
+            delayed(_block)(self._shortcuts, A[rows], ends, rows.start if symmetric else 0)
+            for rows in parts
         )
-        blocks = []
-        with Progress("GeodesicDistance", "block", len(firsts), self.verbose) as progress:
-            for block in results(tasks, self.n_jobs):
-                blocks.append(block)
+        result = np.empty((len(A), len(B)))
+        with Progress("GeodesicDistance", "block", len(parts), self.verbose) as progress:
+            for rows, block in zip(parts, results(tasks, self.n_jobs)):
+                if symmetric:
+                    result[rows.start :, rows] = block.T
+                    square = block[:, : len(block)]
+                    block[:, : len(block)] = np.minimum(square, square.T)
+                    result[rows, rows.start :] = block
+                else:
+                    result[rows] = block
                 progress.step()
-        result = np.concatenate(blocks)
-        if np.array_equal(A, B):
-            np.minimum(result, result.T.copy(), out=result)
+        if symmetric:
             np.fill_diagonal(result, 0.0)
         return result
 
@@ -244,5 +250,6 @@ class GeodesicDistance(
         return np.concatenate([part.length for part in parts])
 
 
-def _block(shortcuts, A, ends):
-    return shortcuts.between(torch.tensor(A), ends).numpy()
+def _block(shortcuts, A, ends, first):
+    """Distances from some rows to the tied points from a first one on."""
+    return shortcuts.between(torch.tensor(A), ends).numpy()[:, first:]

@@ -56,8 +56,6 @@ def test_on_the_sphere():
     errors = np.abs(found[i, j] / exact[i, j] - 1.0)
     assert np.median(errors) < 0.005
     assert np.quantile(errors, 0.99) < 0.03
-    chords = np.linalg.norm(on_sphere[i] - on_sphere[j], axis=1)
-    assert (found[i, j] >= chords - 1e-6).all()
     np.testing.assert_allclose(metric.approximate_pairwise(X[:5], X), found[:5], rtol=1e-9)
 
 

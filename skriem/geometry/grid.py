@@ -149,7 +149,9 @@ def through_nodes(distances, targets):
     # One row a node: what is looked up lies together.
     distances = np.ascontiguousarray(distances.T)
     result = np.full((len(targets.points), distances.shape[1]), np.inf)
-    lengths = np.nan_to_num(targets.distances, nan=np.inf)
+    lengths, by_way = np.nan_to_num(targets.distances, nan=np.inf), np.empty_like(result)
     for k in range(lengths.shape[1]):
-        np.minimum(result, distances[targets.nodes[:, k]] + lengths[:, k, None], out=result)
+        np.take(distances, targets.nodes[:, k], axis=0, out=by_way, mode="clip")
+        by_way += lengths[:, k, None]
+        np.minimum(result, by_way, out=result)
     return result.T

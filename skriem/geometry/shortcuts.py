@@ -24,7 +24,7 @@ CHUNK = 2**18
 
 
 class Correction(NamedTuple):
-    """log(distance / curve) is offset + slope * log(curve / chord)."""
+    """log(distance / curve) is offset + slope * log(curve / chord), or offset without chords."""
 
     offset: float
     slope: float
@@ -136,6 +136,10 @@ class Shortcuts:
         return np.nan_to_num(lengths, nan=np.inf).reshape(len(a), len(b))
 
     def _lower(self, a, b):
+        """Lengths of chords between all rows, (n, m) array."""
+        if self.grid is not None:
+            # Paths along a grid are all about as much too long: chords would add nothing.
+            return np.zeros((len(a), len(b)))
         return self._spaces.exact.lower_bounds(a, b).numpy()
 
 
