@@ -89,6 +89,8 @@ class RiemannianKMeans(
         Cluster of each sample.
     inertia_ : float
         Weighted sum of the samples' squared geodesic distances to their centres.
+    counts_ : ndarray of shape (n_clusters,)
+        Weight of the samples of each cluster, of all batches of ``partial_fit`` together.
     n_iter_ : int
         Iterations of the best run.
     metric_ : PullbackMetric
@@ -215,6 +217,42 @@ class RiemannianKMeans(
             distance = geodesics.length
         self.labels_ = nearest.labels.numpy()
         self.inertia_ = float(weights @ distance.numpy() ** 2)
+        self.counts_ = np.bincount(self.labels_, weights, minlength=self.n_clusters)
+        return self
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Move the centres towards a further batch of samples, for data that come in parts.
+
+        The first batch is clustered as in :meth:`fit` and settles the metric, and the encoder
+        if there is one. Of every later one each sample goes to the nearest centre, and each
+        centre moves along the geodesic to the Fréchet mean of its new samples, by their share
+        of all that it has seen.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind in every call; at least `n_clusters` samples in the first.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self
+            ``labels_`` are those of this batch, for the centres before they moved.
+        """
+        if not hasattr(self, "cluster_centers_"):
+            return self.fit(X, sample_weight=sample_weight)
+        points = self._points(X)
+        weights = check_weights(sample_weight, points)
+        labels, centers = self._nearest(points), self.cluster_centers_.copy()
+        new = np.bincount(labels, weights, minlength=self.n_clusters)
+        counts = self.counts_ + new
+        for k in np.flatnonzero(new):
+            mean = self.metric_.frechet_mean(points[labels == k], weights[labels == k], tol=TOL)
+            way = self.metric_.geodesic(centers[k : k + 1], mean[None], tol=TOL)
+            warn_unconverged(way, ConvergenceWarning)
+            centers[k] = way.curve([new[k] / counts[k]])[0, 0]
+        self.cluster_centers_, self.counts_, self.labels_ = centers, counts, labels
         return self
 
     @by_blocks

@@ -345,3 +345,32 @@ def test_points_that_cannot_be_reached_are_refused(init):
     metric = PullbackMetric(broken, 2)
     with pytest.raises(ValueError, match="cannot be reached"):
         RiemannianKMeans(2, metric=metric, init=init, random_state=0).fit(blobs(40)[0])
+
+
+def test_batches_lead_to_the_same_clusters():
+    X, y = blobs(300)
+    order = np.random.default_rng(0).permutation(len(X))
+    whole = RiemannianKMeans(3, metric=FLAT, n_init=3, random_state=0).fit(X)
+    parts = RiemannianKMeans(3, metric=FLAT, n_init=3, random_state=0)
+    for rows in np.array_split(order, 5):
+        parts.partial_fit(X[rows])
+    assert parts.counts_.sum() == len(X)
+    assert adjusted_rand_score(whole.labels_, parts.predict(X)) > 0.95
+    # On flat space a centre is the running average of the samples it was given.
+    one = RiemannianKMeans(1, metric=FLAT, random_state=0)
+    for rows in np.array_split(order, 5):
+        one.partial_fit(X[rows])
+    np.testing.assert_allclose(one.cluster_centers_[0], X.mean(0), atol=1e-6)
+    with pytest.raises(ValueError, match="features"):
+        one.partial_fit(np.zeros((4, 3)))
+
+
+def test_many_points_get_the_labels_of_exact_distances(digits_vae):
+    vae = digits_vae[0]
+    codes = vae.transform(vae.sample(2600, random_state=0))
+    model = RiemannianKMeans(3, random_state=0).fit(codes)
+    some = codes[:150]
+    exact = model.transform(some)
+    chosen = exact[np.arange(len(some)), model.predict(codes)[:150]]
+    assert (chosen <= 1.01 * exact.min(1)).all()
+    assert (model.labels_[:150] == exact.argmin(1)).mean() > 0.97

@@ -19,6 +19,7 @@ from .geodesics import LEVELS, solve_geodesics
 from .graph import attach, graph_distances, measure_in, starting_curves
 from .mean import mean_step
 from .relax import relax_best
+from .search import LOOP_TOL
 
 # Segments and chords per segment of the curves it works with.
 LEVEL = (8, 4)
@@ -117,11 +118,13 @@ def nearest(metric, z, centers):
     closest = distance.min(1)
     margin = 2.0 * float(np.quantile(metric.shortcuts.errors, TRUSTED))
     doubtful = distance <= (1.0 + margin) * closest.values[:, None]
+    # Where no paths go, approximate distances say little.
+    doubtful |= ~metric.shortcuts.covers(z)[:, None]
     doubtful &= (doubtful.sum(1) > 1)[:, None]
     rows, columns = torch.nonzero(doubtful, as_tuple=True)
-    for some, space in metric.spaces_for(z[rows]):
-        energy = _connect(space, metric.graph, z[rows[some]], centers[columns[some]])[1]
-        distance[rows[some], columns[some]] = energy.sqrt()
+    if len(rows):
+        exact = metric.geodesic(z[rows], centers[columns], tol=LOOP_TOL, max_iter=MAX_ITER)
+        distance[rows, columns] = exact.length.nan_to_num(nan=torch.inf)
     undecided = torch.unique(rows)
     among = torch.where(doubtful[undecided], distance[undecided], torch.inf).min(1)
     labels, values = closest.indices, closest.values

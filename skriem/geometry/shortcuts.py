@@ -66,6 +66,13 @@ class Shortcuts:
         """Distances between all rows of two tensors, (n, m)."""
         return self.between(a, self.tie(b))
 
+    def covers(self, z):
+        """Whether each row of a tensor is where paths go, (n,) bool."""
+        if self.grid is None:
+            return torch.ones(len(z), dtype=torch.bool)
+        low, high = (torch.as_tensor(f(self.grid.points, axis=0)) for f in (np.min, np.max))
+        return ((z >= low) & (z <= high)).all(1)
+
     def tie(self, z):
         """Some rows with what many distances to them have in common."""
         if self.grid is not None:
@@ -123,7 +130,16 @@ class Shortcuts:
         """Lengths of curves between all rows, (n, m) array."""
         tied = self.tie(a).tied
         if self.grid is not None:
-            return grid_distances(self._measure, self.grid, tied, ends.tied)
+            found = grid_distances(self._measure, self.grid, tied, ends.tied)
+            # From outside, the way through the nearest nodes may be a long one.
+            rows = torch.nonzero(~self.covers(a)).squeeze(1)
+            if len(rows):
+                found[rows] = np.minimum(found[rows], self._lines(a[rows], ends.points))
+            columns = torch.nonzero(~self.covers(ends.points)).squeeze(1)
+            if len(columns):
+                lines = self._lines(a, ends.points[columns])
+                found[:, columns] = np.minimum(found[:, columns], lines)
+            return found
         return np.minimum(
             graph_distances(self._graph, tied, ends.tied), self._lines(a, ends.points)
         )
