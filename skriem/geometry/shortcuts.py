@@ -132,10 +132,10 @@ class Shortcuts:
         if self.grid is not None:
             found = grid_distances(self._measure, self.grid, tied, ends.tied)
             # From outside, the way through the nearest nodes may be a long one.
-            rows = torch.nonzero(~self.covers(a)).squeeze(1)
+            rows = np.flatnonzero(~self.covers(a).numpy())
             if len(rows):
                 found[rows] = np.minimum(found[rows], self._lines(a[rows], ends.points))
-            columns = torch.nonzero(~self.covers(ends.points)).squeeze(1)
+            columns = np.flatnonzero(~self.covers(ends.points).numpy())
             if len(columns):
                 lines = self._lines(a, ends.points[columns])
                 found[:, columns] = np.minimum(found[:, columns], lines)
