@@ -127,8 +127,8 @@ class GeodesicDistance(
         self.error_estimate_ = {"median": TOL, "quantile_99": TOL}
         if self.method_ != "exact":
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
-            self._shortcuts = self.metric_.with_points(points).shortcuts_along(
-                "grid" if self.method_ == "grid" else "graph"
+            self._shortcuts = self.metric_.with_points(points).make_shortcuts(
+                use_grid=self.method_ == "grid"
             )
             errors = self._shortcuts.errors
             self.error_estimate_ = {

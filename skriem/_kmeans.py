@@ -111,13 +111,13 @@ class RiemannianKMeans(
     The loop works on curves of fixed resolution, for which the inertia never rises.
     ``labels_`` and ``inertia_`` are computed at the end as in ``predict`` and ``transform``,
     whose distances are within one per cent.
+    Most distances are never computed: chords in the embedding space and the triangle
+    inequality (Elkan, ICML 2003) exclude most centres.
 
     Of more than 2000 distinct points the loop sees 2000, spread over the others and weighted
     with them. ``predict`` then solves for geodesics only where two centres are about equally
     far by approximate distances (:meth:`skriem.geometry.Metric.approximate_pairwise`), from
     which ``inertia_`` is computed as well.
-    Most distances are never computed: chords in the embedding space and the triangle
-    inequality (Elkan, ICML 2003) exclude most centres.
 
     References
     ----------

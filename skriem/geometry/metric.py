@@ -371,13 +371,13 @@ class Metric(ABC):
     @cached_property
     def shortcuts(self):
         """What :meth:`approximate_pairwise` works with."""
-        return self.shortcuts_along("grid")
+        return self.make_shortcuts()
 
-    def shortcuts_along(self, ways):
-        """Approximate distances along paths of the "grid", where there can be one, or "graph"."""
+    def make_shortcuts(self, use_grid=True):
+        """Approximate distances along paths of a grid, where there can be one, or the graph."""
         if self.points is None:
             raise ValueError("This metric has no points to find paths around; see with_points.")
-        return Shortcuts(self._spaces, self.graph, self.points, ways == "grid")
+        return Shortcuts(self._spaces, self.graph, self.points, use_grid)
 
     def space_for(self, *points):
         """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
