@@ -10,10 +10,12 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "GeodesicDistance": "_distance",
+    "NeighborEncoder": "_neighbor",
     "RiemannianKMeans": "_kmeans",
     "RiemannianNormal": "_normal",
     "VAETransformer": "_vae",
     "brownian_motion": "geometry.brownian",
+    "geodesic_silhouette": "_silhouette",
 }
 
 __all__ = [*_HOMES, "geometry"]

@@ -19,10 +19,12 @@ from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
+from ._neighbor import NeighborEncoder
 from ._parallel import results
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
-from .geometry import clustering
+from ._silhouette import cluster_silhouettes
+from .geometry import NearestNeighborMetric, clustering, medoids
 from .geometry.metric import warn_unconverged
 
 # Larger data sets settle on a sample of this size before the loop sees all of them.
@@ -31,6 +33,10 @@ N_SAMPLE = 500
 N_CELL_ITER = 5
 # Relative tolerance of the distances that are reported.
 TOL = 1e-2
+# Restarts where distances are at hand and a run takes no time.
+N_MEDOID_RUNS = 20
+# Silhouettes closer than this are the same.
+SEPARATION_TOL = 0.05
 
 
 class RiemannianKMeans(
@@ -190,13 +196,8 @@ class RiemannianKMeans(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        z, w = self._representatives(points, point_weights, rng)
-        starts = [self._initial_centers(z, w, rng) for _ in range(self._n_runs())]
-        tasks = (
-            delayed(_run)(self.metric_, z, w, *start, self.max_iter, self.tol, self.verbose)
-            for start in starts
-        )
-        best = min(results(tasks, self.n_jobs), key=lambda run: run.inertia[-1])
+        find = self._fit_medoids if self._among_points else self._fit_means
+        best = find(points, point_weights, rng)
         if not best.converged:
             warnings.warn(
                 f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
@@ -207,8 +208,8 @@ class RiemannianKMeans(
         self.n_iter_ = len(best.inertia)
         self._n_features_out = self.n_clusters
         z = torch.as_tensor(self._embed_values(values))
-        if len(z) > clustering.MANY:
-            nearest = clustering.nearest(self.metric_, z, best.centers)
+        if self._among_points or len(z) > clustering.MANY:
+            nearest = self._find_nearest(z)
             distance = nearest.distance
         else:
             nearest = clustering.assign(self.metric_, z, best.centers)
@@ -283,9 +284,7 @@ class RiemannianKMeans(
         -------
         ndarray of shape (n_samples, n_clusters)
         """
-        points = self._points(X)
-        rows, labels = np.indices((len(points), self.n_clusters)).reshape(2, -1)
-        return self._distances(points[rows], labels).reshape(len(points), -1)
+        return self._to_centers(self._points(X))
 
     def score(self, X, y=None, sample_weight=None):
         """Minus the weighted sum of squared geodesic distances to the nearest centres.
@@ -302,7 +301,11 @@ class RiemannianKMeans(
         """
         points = self._points(X)
         weights = check_weights(sample_weight, points)
-        return -float(weights @ self._distances(points, self._nearest(points)) ** 2)
+        if self._among_points:
+            distance = self._to_centers(points).min(1)
+        else:
+            distance = self._distances(points, self._nearest(points))
+        return -float(weights @ distance**2)
 
     def _check_parameters(self):
         check_scalar(self.n_clusters, "n_clusters", numbers.Integral, min_val=1)
@@ -315,12 +318,72 @@ class RiemannianKMeans(
                 f"init must be 'k-means++', 'random' or an array of centres, got {self.init!r}."
             )
 
+    def _default_encoder(self):
+        return NeighborEncoder(verbose=self.verbose)
+
+    @property
+    def _among_points(self):
+        """Whether centres are looked for among the points, where distances are all known."""
+        return isinstance(self.metric_, NearestNeighborMetric)
+
     def _n_runs(self):
         if not isinstance(self.init, str):
             return 1
         if self.n_init == "auto":
+            if self._among_points:
+                return N_MEDOID_RUNS
             return 10 if self.init == "random" else 1
         return self.n_init
+
+    def _fit_means(self, points, weights, rng):
+        """The best of several runs whose centres are Fréchet means."""
+        z, w = self._representatives(points, weights, rng)
+        starts = [self._initial_centers(z, w, rng) for _ in range(self._n_runs())]
+        tasks = (
+            delayed(_run)(self.metric_, z, w, *start, self.max_iter, self.tol, self.verbose)
+            for start in starts
+        )
+        return min(results(tasks, self.n_jobs), key=lambda run: run.inertia[-1])
+
+    def _fit_medoids(self, points, weights, rng):
+        """The best of several runs whose centres are some of the points."""
+        if len(points) > clustering.MANY:
+            # At random, so that they lie where the points do.
+            kept = np.sort(rng.choice(len(points), clustering.MANY, replace=False))
+            points, weights = points[kept], weights[kept]
+        # Of the metrics in question the weakest that separates clusters as well as any.
+        powers = getattr(self.encoder_, "_powers", (self.metric_.power,))
+        found = [self._best_run(power, points, weights, rng) for power in powers]
+        best = max(worst for worst, *_ in found)
+        _, power, run = next(entry for entry in found if entry[0] >= best - SEPARATION_TOL)
+        if power != self.metric_.power:
+            self.metric_ = self.encoder_.metric_ = self.metric_.with_power(power)
+        centers = torch.as_tensor(points[run.rows])
+        return clustering.Clustering(centers, run.inertia, run.converged)
+
+    def _best_run(self, power, points, weights, rng):
+        """The silhouette of the worst cluster of the best run, the power, and the run."""
+        distances = self.metric_.with_power(power).pairwise(points)
+        squares = distances**2
+        runs = []
+        with Progress("RiemannianKMeans", "run", self._n_runs(), self.verbose) as progress:
+            for _ in range(self._n_runs()):
+                rows = self._initial_rows(points, squares, weights, rng)
+                run = medoids.alternate(squares, rows, weights, self.max_iter, self.tol)
+                runs.append(run)
+                progress.step(f"inertia {run.inertia[-1]:.6g}")
+        best = min(runs, key=lambda run: run.inertia[-1])
+        labels = squares[best.rows].argmin(0)
+        return cluster_silhouettes(distances, labels, weights).min(), power, best
+
+    def _initial_rows(self, points, squares, weights, rng):
+        """Which of the points the centres of one run are at first."""
+        if not isinstance(self.init, str):
+            return self.metric_.pairwise(self._given_centers().numpy(), points).argmin(1)
+        if self.init == "random":
+            rows = rng.choice(len(points), min(self.n_clusters, len(points)), replace=False)
+            return np.resize(rows, self.n_clusters)
+        return medoids.seed_medoids(squares, self.n_clusters, weights, rng)
 
     def _representatives(self, points, weights, rng):
         """The points, or as many of them as a run can take, with the weights of those around."""
@@ -361,6 +424,13 @@ class RiemannianKMeans(
             raise ValueError("init must be finite.")
         return torch.as_tensor(self._embed_values(centers))
 
+    def _to_centers(self, points):
+        """Distances of the points to all centres, (n, n_clusters)."""
+        if self._among_points:
+            return self.metric_.pairwise(points, self.cluster_centers_)
+        rows, labels = np.indices((len(points), self.n_clusters)).reshape(2, -1)
+        return self._distances(points[rows], labels).reshape(len(points), -1)
+
     def _distances(self, points, labels):
         """Distances of the points to the centres with the given labels, (n,)."""
         geodesics = self.metric_.geodesic(points, self.cluster_centers_[labels], tol=TOL)
@@ -368,9 +438,16 @@ class RiemannianKMeans(
         return geodesics.length
 
     def _nearest(self, points):
-        z, centers = torch.as_tensor(points), torch.as_tensor(self.cluster_centers_)
+        return self._find_nearest(torch.as_tensor(points)).labels.numpy()
+
+    def _find_nearest(self, z):
+        """The nearest centre of every row of a tensor."""
+        centers = torch.as_tensor(self.cluster_centers_)
+        if self._among_points:
+            found = self.metric_.pairwise(z, centers).min(1)
+            return clustering.Nearest(found.indices, found.values)
         find = clustering.nearest if len(z) > clustering.MANY else clustering.assign
-        return find(self.metric_, z, centers).labels.numpy()
+        return find(self.metric_, z, centers)
 
 
 def _run(metric, z, weights, centers, sample, max_iter, tol, verbose):

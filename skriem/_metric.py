@@ -15,9 +15,12 @@ from .geometry import Metric, local_metric
 class MetricConsumerMixin:
     """For estimators that work on points of a Riemannian space and may have to find it first.
 
-    ``metric="auto"`` means: codes bring their metric along; anything else is data, and a
-    :class:`VAETransformer` is fitted to it.
+    ``metric="auto"`` means: codes bring their metric along; anything else is data, and an
+    encoder is fitted to it, a :class:`VAETransformer` unless the estimator says otherwise.
     """
+
+    def _default_encoder(self):
+        return VAETransformer()
 
     def _fit_metric(self, X, sample_weight=None):
         """Settle ``metric_`` and ``encoder_``.
@@ -33,7 +36,7 @@ class MetricConsumerMixin:
         rng = check_random_state(self.random_state)
         self.encoder_ = None
         if isinstance(metric, str) and metric == "auto":
-            metric = VAETransformer() if carried is None else carried
+            metric = self._default_encoder() if carried is None else carried
         elif isinstance(metric, str) and metric == "local":
             metric = local_metric(values, points=self._some(values, rng))
         if isinstance(metric, Metric):

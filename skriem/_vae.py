@@ -48,6 +48,15 @@ class VAETransformer(_VAE):
         places and directions more than others. With 10 to 100 codes are arranged so that
         straight lines say more, at little cost in likelihood; geodesics then mostly avoid the
         places without data.
+    n_neighbors : int, default=0
+        With k > 0 the decoder does not learn to return the sample but one of its k nearest
+        neighbours, drawn anew in every pass. Codes then forget what neighbours do not share,
+        and decoding denoises. Cannot be combined with `early_stopping`.
+    attraction : float, default=0.0
+        If positive, training goes on for another `max_iter` passes, with neighbours among the
+        codes, and a loss of this weight, per feature, that draws codes of neighbours together
+        and others apart (InfoNCE). With 1 codes fall into groups as those of UMAP do. Needs
+        `n_neighbors`.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
     learning_rate_init : float, default=3e-3

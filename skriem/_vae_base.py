@@ -20,6 +20,7 @@ from ._vae_parts import (
     data_scale,
     fit_precision,
     fit_variance_network,
+    nearest_rows,
     pca_networks,
     tensors,
     torch_generator,
@@ -35,6 +36,8 @@ SAMPLES_PER_CENTER = 8
 MAX_GRAPH_POINTS = 1000
 # Rows kept by partial_fit to estimate the noise and the graph from.
 MAX_RESERVOIR = 2000
+# Steps from neighbour to neighbour between samples whose codes attract each other.
+N_STEPS = 6
 
 
 class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -57,6 +60,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         contrast=30.0,
         alpha=1e-5,
         flatness=0.0,
+        n_neighbors=0,
+        attraction=0.0,
         batch_size="auto",
         learning_rate_init=3e-3,
         max_iter=200,
@@ -80,6 +85,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.contrast = contrast
         self.alpha = alpha
         self.flatness = flatness
+        self.n_neighbors = n_neighbors
+        self.attraction = attraction
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
@@ -121,9 +128,19 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if not warm:
             self._init(X, weights, rng)
         warm_up = 0 if warm else self.max_iter // 4
-        history = self._train(X, weights, rng, self.max_iter, warm_up)
+        neighbors = None
+        if self.n_neighbors:
+            neighbors = nearest_rows(self._scaled(X), self.n_neighbors)
+        history = self._train(X, weights, rng, self.max_iter, warm_up, neighbors)
         self.loss_curve_ = history.loss
-        self.n_iter_ = len(history.loss)
+        if self.attraction > 0.0 and not history.interrupted:
+            # Codes tell better who is a neighbour of whom than the data do.
+            neighbors = nearest_rows(self._codes(X).numpy(), self.n_neighbors)
+            history = self._train(
+                X, weights, rng, self.max_iter, 0, neighbors, N_STEPS, self.attraction
+            )
+            self.loss_curve_ = self.loss_curve_ + history.loss
+        self.n_iter_ = len(self.loss_curve_)
         self._fit_metric(X, weights, rng)
         self._reservoir = None
         return self
@@ -304,7 +321,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _scaled(self, X):
         return (X.astype(np.float64) - self._center) / self._scale
 
-    def _train(self, X, weights, rng, max_iter, warm_up):
+    def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
         device = self._device()
         x = torch.as_tensor(self._scaled(X), dtype=torch.float32, device=device)
         w = torch.as_tensor(weights / weights.mean(), dtype=torch.float32, device=device)
@@ -317,11 +334,15 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                     f"validation_fraction={self.validation_fraction} of them."
                 )
             order = torch.as_tensor(rng.permutation(len(x)), device=device)
+            if neighbors is not None:
+                raise ValueError("early_stopping does not go together with n_neighbors.")
             held_out = x[order[:n_held_out]], w[order[:n_held_out]]
             x, w = x[order[n_held_out:]], w[order[n_held_out:]]
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = min(200, max(16, len(x) // 10))
+        if neighbors is not None:
+            neighbors = torch.as_tensor(neighbors, device=device)
         encoder = tensors(self._encoder, torch.float32, device)
         decoder = tensors(self._decoder, torch.float32, device)
         with Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress:
@@ -342,6 +363,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 n_iter_no_change=self.n_iter_no_change,
                 generator=torch_generator(rng, device),
                 mixed_precision=self.mixed_precision,
+                neighbors=neighbors,
+                n_steps=n_steps,
+                attraction=attraction,
                 held_out=held_out,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )

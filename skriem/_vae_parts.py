@@ -10,11 +10,15 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_scalar
 
 from .nn.mlp import ACTIVATIONS, init_mlp
 from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
 from .nn.variance import fit_variance
+
+# Neighbours are looked for along as many principal components at most.
+MAX_SEARCHED = 50
 
 
 def check_parameters(vae):
@@ -38,7 +42,10 @@ def check_parameters(vae):
         check_scalar(
             getattr(vae, name), name, numbers.Real, min_val=low, include_boundaries="neither"
         )
-    for name in ("alpha", "flatness", "tol"):
+    check_scalar(vae.n_neighbors, "n_neighbors", numbers.Integral, min_val=0)
+    if vae.attraction > 0 and not vae.n_neighbors:
+        raise ValueError("attraction draws neighbours together: set n_neighbors, such as 15.")
+    for name in ("alpha", "attraction", "flatness", "tol"):
         check_scalar(getattr(vae, name), name, numbers.Real, min_val=0)
     check_scalar(vae.mixed_precision, "mixed_precision", (bool, np.bool_))
     for name in ("max_iter", "n_iter_no_change"):
@@ -70,6 +77,15 @@ def data_scale(X, weights):
     varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
     unit = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
     return center, unit, max(1, int(varying.sum()))
+
+
+def nearest_rows(x, n_neighbors):
+    """The other rows that are nearest to each, (n, n_neighbors) int, or all if fewer."""
+    if x.shape[1] > MAX_SEARCHED:
+        # The random numbers of the solver decide nothing that matters here.
+        x = PCA(MAX_SEARCHED, random_state=0).fit_transform(x) if len(x) > MAX_SEARCHED else x
+    search = NearestNeighbors(n_neighbors=min(n_neighbors, len(x) - 1)).fit(x)
+    return search.kneighbors(return_distance=False)
 
 
 def pca_networks(x, weights, n_components, hidden, rng):

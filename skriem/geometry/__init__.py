@@ -2,6 +2,7 @@
 
 from .metric import ConvergenceWarning, Metric
 from .metric_field import MetricField, local_metric
+from .nearest import NearestNeighborMetric
 from .pullback import PullbackMetric
 from .solution import Geodesics, Status
 
@@ -10,6 +11,7 @@ __all__ = [
     "Geodesics",
     "Metric",
     "MetricField",
+    "NearestNeighborMetric",
     "PullbackMetric",
     "Status",
     "local_metric",

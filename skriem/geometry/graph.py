@@ -89,7 +89,7 @@ def build_graph(space, points):
     rows = np.repeat(np.arange(n), neighbors.shape[1])
     pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
     pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
-    pairs = np.concatenate([pairs, _bridges(points, pairs)])
+    pairs = np.concatenate([pairs, bridges(points, pairs)])
     lengths = segment_lengths(space, *torch.tensor(points)[pairs.T])
     # Dijkstra's sparse input takes a stored zero for no edge at all.
     lengths = np.maximum(np.nan_to_num(lengths, nan=np.inf), np.finfo(float).tiny)
@@ -253,7 +253,7 @@ def _to_all_nodes(graph, ends):
     return ends.distances[rows, nearest, None] + graph.distances[ends.nodes[rows, nearest]]
 
 
-def _bridges(points, pairs):
+def bridges(points, pairs):
     """Edges that join the components of the graph, each to its nearest neighbour in turn."""
     n = len(points)
     edges = np.ones(len(pairs))

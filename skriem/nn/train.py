@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from .attraction import info_nce
 from .flatness import distortion
 from .mlp import mlp
 
@@ -40,11 +41,15 @@ def objective(
     flatness,
     generator,
     mixed_precision=False,
+    target=None,
+    attraction=0.0,
+    log_scale=None,
 ):
     """Weighted mean of the negative evidence lower bound per sample, up to a constant, plus
-    `flatness` times the decoder's distortion.
+    `flatness` times the decoder's distortion and, per output, `attraction` times the loss that
+    draws the codes of `x` and `target` together.
 
-    The noise level is constant over the data and set to its maximum likelihood value, which
+    What is decoded is compared with `target`, by default `x`. The noise level is constant over the data and set to its maximum likelihood value, which
     turns the reconstruction term into the logarithm of the mean squared error (Rybkin,
     Daniilidis and Levine, *Simple and effective VAE training with calibrated decoders*, ICML
     2021).
@@ -58,13 +63,28 @@ def objective(
     weights = weights / weights.sum()
     with rough:
         decoded = mlp(z, decoder, activation)
-    errors = (x - decoded).square().sum(-1)
+    errors = ((x if target is None else target) - decoded).square().sum(-1)
     mse = weights @ errors / n_outputs + NOISE_FLOOR**2
     kl = 0.5 * weights @ (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(-1)
     loss = 0.5 * n_outputs * mse.log() + kl_weight * kl
     if flatness > 0.0:
         loss = loss + flatness * distortion(z, decoder, activation, generator)
+    if attraction > 0.0:
+        with rough:
+            near, near_log_variance = encode(target, encoder, activation)
+        noise = torch.randn(near.shape, generator=generator, dtype=x.dtype, device=x.device)
+        near = near + torch.exp(0.5 * near_log_variance) * noise
+        loss = loss + attraction * n_outputs * info_nce(z, near, log_scale)
     return loss
+
+
+def walk(neighbors, rows, n_steps, generator):
+    """Where random walks of `n_steps` among neighbours (n, k) end that start at `rows`."""
+    for _ in range(n_steps):
+        size, high = (len(rows),), neighbors.shape[1]
+        drawn = torch.randint(high, size, generator=generator, device=rows.device)
+        rows = neighbors[rows, drawn]
+    return rows
 
 
 def train(
@@ -85,6 +105,9 @@ def train(
     n_iter_no_change,
     generator,
     mixed_precision=False,
+    neighbors=None,
+    n_steps=1,
+    attraction=0.0,
     held_out=None,
     on_epoch=None,
 ):
@@ -106,6 +129,15 @@ def train(
         Stop when the loss has not improved by `tol` for that many epochs.
     mixed_precision : bool
         Whether matrix products are of bfloat16 numbers; weights stay what they are.
+    neighbors : Tensor of shape (n, k) or None
+        Rows near each row. If given, what is decoded is compared not with the sample itself but
+        with one of these, drawn anew each time: an autoencoder that removes what neighbours do
+        not share.
+    n_steps : int
+        A neighbour is where a random walk of so many steps from row to row ends.
+    attraction : float
+        Weight, per output, of a loss that draws codes of neighbours together and others apart;
+        see :mod:`.attraction`.
     held_out : pair of Tensor or None
         Data and weights whose loss, if given, decides when to stop; the best networks are kept.
     on_epoch : callable or None
@@ -116,8 +148,9 @@ def train(
     History
     """
     parameters = [part.requires_grad_() for pair in (*encoder, *decoder) for part in pair]
+    log_scale = torch.zeros((), dtype=x.dtype, device=x.device, requires_grad=True)
     optimizer = torch.optim.Adam(
-        parameters, lr=learning_rate, weight_decay=weight_decay, fused=True
+        [*parameters, log_scale], lr=learning_rate, weight_decay=weight_decay, fused=True
     )
     n_batches = math.ceil(len(x) / batch_size)
     losses, validation_losses = [], []
@@ -134,6 +167,9 @@ def train(
             order = torch.randperm(len(x), generator=generator, device=x.device)
             total = torch.zeros((), dtype=x.dtype, device=x.device)
             for rows in order.tensor_split(n_batches):
+                target = None
+                if neighbors is not None:
+                    target = x[walk(neighbors, rows, n_steps, generator)]
                 optimizer.zero_grad(set_to_none=True)
                 loss = objective(
                     x[rows],
@@ -146,6 +182,9 @@ def train(
                     flatness,
                     generator,
                     mixed_precision,
+                    target,
+                    attraction,
+                    log_scale,
                 )
                 loss.backward()
                 optimizer.step()

@@ -1,0 +1,267 @@
+"""NeighborEncoder: data as points of a space where paths run along them."""
+
+import numbers
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._blocks import by_blocks
+from ._latent import attach_metric
+from ._rows import check_weights, distinct_rows
+from ._vae import VAETransformer
+from ._vae_parts import data_scale, nearest_rows
+from .geometry import NearestNeighborMetric
+
+# Data of so few features are their own codes.
+MAX_PLAIN = 3
+PLAIN_POWERS = 1.0, 2.0, 3.0, 4.0
+# From so many samples on, neighbours say enough for codes to be trained on them.
+MANY = 2000
+# Points that the metric is made of, at most.
+MAX_POINTS = 10_000
+# Codes have as many dimensions as the data seem to, within these.
+DIMS = 3, 10
+# Features that hold so much of the variance are taken to be in units of their own.
+CONCENTRATED = 0.15
+# Steps of training, the largest batch and the largest number of passes.
+N_STEPS, BATCH, MAX_EPOCHS, MIN_EPOCHS = 4000, 256, 200, 10
+WIDTHS = 64, 256
+
+
+class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Everything but the metric on the points; see :class:`skriem.NeighborEncoder`."""
+
+    def __init__(
+        self,
+        n_components="auto",
+        *,
+        n_neighbors=15,
+        standardize="auto",
+        power="auto",
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.n_neighbors = n_neighbors
+        self.standardize = standardize
+        self.power = power
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Train the autoencoder, if there is one, and make the metric of its points.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; None weighs all rows alike.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        X, weights = distinct_rows(X, check_weights(sample_weight, X))
+        rng = check_random_state(self.random_state)
+        self.scale_ = feature_scale(X, weights, self.standardize)
+        self.autoencoder_ = None
+        if X.shape[1] > MAX_PLAIN and len(X) > 1:
+            self.autoencoder_ = self._autoencoder(X / self.scale_, rng)
+            self.autoencoder_.fit(X / self.scale_, sample_weight=weights)
+        points = np.unique(self._points(X), axis=0)
+        if len(points) > MAX_POINTS:
+            points = points[np.sort(rng.choice(len(points), MAX_POINTS, replace=False))]
+        scale = 1.0 if self._latent else self.scale_
+        self.metric_ = NearestNeighborMetric(points, scale, self._powers[-1])
+        self._n_features_out = self.metric_.n_dims
+        return self
+
+    @by_blocks
+    def transform(self, X):
+        """Encode data as points.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_dims)
+            Carries the metric; so does a pandas data frame, in ``attrs``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._points(X).astype(X.dtype, copy=False)
+
+    @property
+    def _latent(self):
+        """Whether points are codes rather than data."""
+        return self.autoencoder_ is not None and self.autoencoder_.attraction > 0
+
+    @property
+    def _powers(self):
+        """Powers of the metric that come into question, in increasing order."""
+        if self.power != "auto":
+            return (self.power,)
+        # An autoencoder has widened the gaps already.
+        return PLAIN_POWERS if self.autoencoder_ is None else (2.0,)
+
+    def _points(self, X):
+        if self.autoencoder_ is None:
+            return X
+        codes = np.asarray(self.autoencoder_.transform(X / self.scale_))
+        if self._latent:
+            return codes
+        return self.autoencoder_.inverse_transform(codes) * self.scale_
+
+    def _autoencoder(self, x, rng):
+        """The autoencoder for scaled data, sized after them."""
+        n, n_features = x.shape
+        n_components = self.n_components
+        if n_components == "auto":
+            n_components = int(np.clip(round(intrinsic_dimension(x)), *DIMS))
+        # A third of the features, as a power of two.
+        width = int(np.clip(2 ** round(np.log2(n_features / 3.0)), *WIDTHS))
+        batch_size = min(BATCH, max(16, n // 10))
+        return VAETransformer(
+            min(n_components, n_features),
+            hidden_layer_sizes=(width, width // 2),
+            precision="constant",
+            n_neighbors=max(1, min(self.n_neighbors, n // 10)),
+            attraction=1.3 if n >= MANY else 0.0,
+            batch_size=batch_size,
+            learning_rate_init=3e-3 * np.sqrt(WIDTHS[0] / width),
+            max_iter=int(np.clip(N_STEPS * batch_size // n, MIN_EPOCHS, MAX_EPOCHS)),
+            device=self.device,
+            random_state=rng.randint(2**31 - 1),
+            verbose=self.verbose,
+        )
+
+    def _check_parameters(self):
+        if not (isinstance(self.n_components, str) and self.n_components == "auto"):
+            check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
+        check_scalar(self.n_neighbors, "n_neighbors", numbers.Integral, min_val=1)
+        if not (isinstance(self.power, str) and self.power == "auto"):
+            check_scalar(self.power, "power", numbers.Real, min_val=1)
+        if self.standardize not in ("auto", True, False):
+            raise ValueError(
+                f"standardize must be 'auto', True or False, got {self.standardize!r}."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class NeighborEncoder(_NeighborEncoder):
+    """Data as points whose metric makes paths run along them.
+
+    This is what :class:`RiemannianKMeans` puts before itself when it is given plain data.
+    Distances are geodesic distances of the
+    :class:`~skriem.geometry.NearestNeighborMetric` of the points, in which gaps between data
+    are long and ways along data are short.
+
+    What the points are depends on how much data there are:
+
+    - up to 3 features: the data themselves;
+    - more features: the data decoded by a variational autoencoder that has learned to return
+      neighbours of what it is given, so that what neighbours do not share is removed;
+    - more features and at least 2000 samples: the autoencoder's codes, trained to be close for
+      neighbours and apart for others.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Latent dimension of the autoencoder. "auto": the intrinsic dimension of the data, at
+        least 3 and at most 10.
+    n_neighbors : int, default=15
+        Neighbours that the autoencoder takes for the same; at most a tenth of the samples.
+    standardize : "auto" or bool, default="auto"
+        Whether every feature is divided by its own standard deviation, or all by one number.
+        "auto": each by its own where a few features hold nearly all the variance, which is
+        what features in different units look like; otherwise proportions are kept.
+    power : "auto" or float, default="auto"
+        Of the metric: how much costlier than steps along the data gaps are. "auto": 2 for the
+        points of an autoencoder, 4 for the data themselves, of which :class:`RiemannianKMeans`
+        also tries 1, 2 and 3.
+    device : str, default="auto"
+        Where to train; see :class:`VAETransformer`.
+    random_state : int, RandomState instance or None, default=None
+        Determines the autoencoder, and which points make the metric of more than 10,000.
+    verbose : int, default=0
+        Whether to show the progress of training.
+
+    Attributes
+    ----------
+    metric_ : NearestNeighborMetric
+    autoencoder_ : VAETransformer or None
+        Fitted to the scaled data.
+    scale_ : ndarray of shape (n_features,)
+        What features are divided by.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Defined when the data have feature names that are all strings.
+
+    See Also
+    --------
+    VAETransformer : Codes with the metric of the decoder instead.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from skriem import NeighborEncoder
+    >>> X = make_moons(200, noise=0.05, random_state=0)[0]
+    >>> points = NeighborEncoder(random_state=0).fit_transform(X)
+    >>> points.metric.pairwise(points[:2], points[2:5]).shape
+    (2, 3)
+    """
+
+    def transform(self, X):
+        return attach_metric(super().transform(X), self.metric_)
+
+    transform.__doc__ = _NeighborEncoder.transform.__doc__
+
+
+def feature_scale(X, weights, standardize):
+    """What to divide each feature by, (n_features,).
+
+    Of p features with variances v the participation ratio, sum(v)^2 / sum(v^2), tells how many
+    carry the variance: p if all do alike, 1 if one has it all.
+    """
+    _, unit, n_varying = data_scale(X, weights)
+    X = X.astype(np.float64)
+    center = np.average(X, axis=0, weights=weights)
+    variance = np.average((X - center) ** 2, axis=0, weights=weights)
+    total = variance.sum()
+    if standardize == "auto" and total > 0:
+        ratio = total**2 / (variance**2).sum()
+        standardize = ratio < 1.0 + CONCENTRATED * (n_varying - 1)
+    if standardize == "auto" or not standardize:
+        return np.full(X.shape[1], unit)
+    # Rounding alone gives constant features a variance.
+    varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
+    return np.sqrt(np.where(varying, variance, unit**2))
+
+
+def intrinsic_dimension(x, n_neighbors=15):
+    """Maximum likelihood estimate from the distances of neighbours.
+
+    Levina and Bickel, *Maximum likelihood estimation of intrinsic dimension*, NIPS 2004, with
+    the average over points taken of the inverses (MacKay and Ghahramani, 2005).
+    """
+    rows = nearest_rows(x, n_neighbors)
+    distances = np.linalg.norm(x[rows] - x[:, None], axis=2)
+    distances = distances[distances[:, 0] > 0]
+    if len(distances) == 0 or distances.shape[1] < 3:
+        return float(DIMS[0])
+    logs = np.log(distances[:, -1:] / distances[:, :-1])
+    inverse = logs.sum(1).mean() / (distances.shape[1] - 2)
+    return 1.0 / inverse if inverse > 0 else float(DIMS[0])

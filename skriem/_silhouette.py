@@ -1,0 +1,79 @@
+"""How well clusters are separated by geodesic distance: a score that needs no labels."""
+
+import numpy as np
+from sklearn.metrics import silhouette_samples
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+
+# Silhouettes are computed on at most so many samples.
+MAX_SAMPLES = 1000
+
+
+def cluster_silhouettes(distances, labels, weights=None):
+    """Mean silhouette of each cluster, (n_clusters_found,); zero if there is only one.
+
+    Parameters
+    ----------
+    distances : ndarray of shape (n, n)
+    labels : ndarray of shape (n,)
+    weights : ndarray of shape (n,) or None
+    """
+    found, labels = np.unique(labels, return_inverse=True)
+    if not 1 < len(found) < len(labels):
+        return np.zeros(1)
+    values = silhouette_samples(distances, labels, metric="precomputed")
+    weights = np.ones(len(labels)) if weights is None else weights
+    return np.bincount(labels, weights * values) / np.bincount(labels, weights)
+
+
+def geodesic_silhouette(estimator, X, y=None):
+    """Silhouette of an estimator's clusters by its own geodesic distances, mean over clusters.
+
+    A scorer for :class:`~sklearn.model_selection.GridSearchCV`: chooses the number of clusters,
+    the latent dimension and other settings without labels.
+
+    Parameters
+    ----------
+    estimator : RiemannianKMeans, RiemannianNormal or Pipeline that ends in one
+        Fitted.
+    X : array-like of shape (n_samples, n_features)
+        Of more than 1000 samples a fixed sample of 1000 is used.
+    y : Ignored
+
+    Returns
+    -------
+    float
+        Between -1 and 1, larger where samples are closer to their own cluster than to others.
+        0 if all samples fall into one cluster.
+
+    Notes
+    -----
+    The silhouette (Rousseeuw, *Silhouettes: a graphical aid to the interpretation and validation
+    of cluster analysis*, 1987) compares each sample's mean distance to its own cluster with that
+    to the nearest other. Averaging within clusters first keeps large ones from hiding small
+    ones. Distances are :meth:`~skriem.geometry.Metric.approximate_pairwise`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skriem import RiemannianKMeans, geodesic_silhouette
+    >>> X = make_moons(200, noise=0.05, random_state=0)[0]
+    >>> search = GridSearchCV(
+    ...     RiemannianKMeans(random_state=0), {"n_clusters": [2, 3, 4]}, scoring=geodesic_silhouette
+    ... ).fit(X)
+    >>> search.best_params_
+    {'n_clusters': 2}
+    """
+    if len(X) > MAX_SAMPLES:
+        rows = np.sort(check_random_state(0).choice(len(X), MAX_SAMPLES, replace=False))
+        X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    if isinstance(estimator, Pipeline):
+        X, estimator = estimator[:-1].transform(X), estimator[-1]
+    if not hasattr(estimator, "metric_"):
+        raise TypeError(
+            f"geodesic_silhouette scores RiemannianKMeans or RiemannianNormal, alone or at the "
+            f"end of a Pipeline, got {type(estimator).__name__}."
+        )
+    distances = estimator.metric_.approximate_pairwise(estimator._points(X))
+    return float(cluster_silhouettes(distances, estimator.predict(X)).mean())

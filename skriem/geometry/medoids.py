@@ -1,0 +1,72 @@
+"""k-means where every Fréchet mean is one of the points: works on a table of distances alone.
+
+For metrics whose geodesics are paths between data the mean is looked for among them (restricted
+Fréchet means, Evans and Jaffe, *Limit theorems for Fréchet mean sets*, Bernoulli 2024).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Medoids(NamedTuple):
+    """Where the alternating loop ended."""
+
+    rows: np.ndarray  # (k,) int: which points are the centres
+    inertia: list  # weighted sum of squared distances after every iteration
+    converged: bool
+
+
+def seed_medoids(squares, n_clusters, weights, rng):
+    """k-means++ on squared distances (n, n); the best of several draws each, (k,) int."""
+    n = len(squares)
+    n_trials = 2 + int(np.log(n_clusters))
+    chosen = [rng.choice(n, p=weights / weights.sum())]
+    closest = squares[chosen[0]]
+    for _ in range(1, n_clusters):
+        mass = weights * closest
+        if not mass.sum() > 0:
+            # Fewer distinct points than clusters.
+            mass = weights
+        trials = rng.choice(n, size=n_trials, p=mass / mass.sum())
+        reduced = np.minimum(closest, squares[trials])
+        best = (reduced @ weights).argmin()
+        chosen.append(trials[best])
+        closest = reduced[best]
+    return np.array(chosen)
+
+
+def alternate(squares, rows, weights, max_iter, tol):
+    """Assign points to the nearest centre, move centres to the Fréchet means, and again.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n, n)
+        Squared distances.
+    rows : ndarray of shape (k,) int
+        Centres to start from.
+    weights : ndarray of shape (n,)
+    max_iter : int
+    tol : float
+        Ends when the sum falls by less than this fraction.
+
+    Returns
+    -------
+    Medoids
+    """
+    rows = rows.copy()
+    history, converged = [], False
+    labels = squares[rows].argmin(0)
+    while len(history) < max_iter:
+        for k in range(len(rows)):
+            members = np.flatnonzero(labels == k)
+            if len(members):
+                cost = squares[np.ix_(members, members)] @ weights[members]
+                rows[k] = members[cost.argmin()]
+        to_centers = squares[rows]
+        labels = to_centers.argmin(0)
+        history.append(float(to_centers.min(0) @ weights))
+        if len(history) > 1 and history[-2] - history[-1] <= tol * history[-1]:
+            converged = True
+            break
+    return Medoids(rows, history, converged)

@@ -1,0 +1,313 @@
+"""The nearest-neighbour metric: a step costs more the further the nearest datum is.
+
+Paths run along the data and pay dearly for crossing empty space, whatever the number of
+dimensions. If the cost is proportional to the distance, geodesic distances between the data
+themselves have a closed form: they are the shortest paths in the complete graph whose edges are
+the squared distances (Cohen, Fasy, Miller, Nayyeri, Sheehy and Velingker, *Approximating
+nearest neighbor distances*, WADS 2015; Chu, Miller and Sheehy, *Exact computation of a manifold
+metric, via Lipschitz embeddings and shortest paths on a graph*, SODA 2020). With other powers
+than squares such paths are Fermat distances, which become, up to a factor, distances under a
+conformal metric of the density as the data grow in number (Hwang, Damelin and Hero, *Shortest
+path through random points*, Annals of Applied Probability 2016; Groisman, Jonckheere and
+Sapienza, *Nonhomogeneous Euclidean first-passage percolation and distance learning*, Bernoulli
+2022).
+"""
+
+import hashlib
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from .field import Field
+from .graph import Attached, bridges
+from .grid import from_sources, through_nodes
+from .metric import Metric
+from .solution import Geodesics, Status
+
+# Neighbours in the graph. Shortest paths over powers of lengths take short edges.
+N_NEIGHBORS = 15
+# Points that a place off the graph is tied to.
+N_ATTACHED = 8
+# Numbers in a block of distances held at once, and sources whose paths are looked for at once.
+BUDGET, CHUNK = 2**24, 64
+# Found again when they are needed, and the same for all powers.
+SHARED = ("_scaled_points", "_spacing", "_edges")
+# Parts of each straight piece of a geodesic.
+N_PARTS = 8
+
+
+class Network(NamedTuple):
+    """Neighbour graph of the points, edges measured in the metric."""
+
+    points: np.ndarray  # (N, d), scaled
+    weights: csr_matrix  # (N, N), symmetric
+
+
+class NearestNeighborMetric(Metric):
+    """M(z) = p^2 (2 r(z) / w)^(2 p - 2) S^-2, with r(z) the distance to the nearest of some points.
+
+    S holds the scale of every coordinate, r is measured in scaled coordinates, p is the power,
+    and w the mean distance of the points to their nearest neighbours, so that along the data
+    lengths are about what they are without the metric.
+
+    Two points at a distance e with nothing near them are (e / w)^p w apart in this metric: with
+    p = 2 a gap of ten ordinary steps costs as much as a hundred of them.
+
+    Geodesics are polygons through points. The metric vanishes at the points themselves, where
+    it has no exponential map; ``exp``, ``log`` and ``transport`` raise. Fréchet means are taken
+    among the points that are averaged.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_points, n_dims)
+        The data.
+    scale : float or array-like of shape (n_dims,), default=1.0
+        What coordinates are divided by before distances are taken.
+    power : float, default=2.0
+        At least 1. The larger, the costlier are gaps; 1 is no metric of the data but the
+        Euclidean one along the graph.
+
+    Notes
+    -----
+    Distances are lengths of shortest paths through the points. For a power of 2 and the
+    complete graph these are the geodesics; for others a geodesic may leave the data and be a
+    little shorter. The graph joins every point to its 15 nearest instead of all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skriem.geometry import NearestNeighborMetric
+    >>> metric = NearestNeighborMetric([[0.0], [1.0], [2.0], [5.0]])
+    >>> metric.pairwise(np.array([[0.0]]), np.array([[2.0], [5.0]])) * 1.5
+    array([[ 2., 11.]])
+    """
+
+    def __init__(self, points, scale=1.0, power=2.0):
+        points = np.array(points, dtype=np.float64)
+        if points.ndim != 2:
+            raise ValueError(f"points must be a table of rows, got shape {points.shape}.")
+        self.scale = np.broadcast_to(np.array(scale, dtype=np.float64), points.shape[1:]).copy()
+        if not (np.isfinite(self.scale) & (self.scale > 0)).all():
+            raise ValueError("scale must be positive.")
+        self.power = float(power)
+        if not (np.isfinite(self.power) and self.power >= 1.0):
+            raise ValueError(f"power must be at least 1, got {power}.")
+        digest = hashlib.sha256(str(points.shape).encode() + points.tobytes())
+        digest.update(self.scale.tobytes() + np.float64(self.power).tobytes())
+        super().__init__(
+            Field(self._tensors), points.shape[1], points, tabulate=False, fingerprint=None
+        )
+        self.fingerprint = digest.hexdigest()
+
+    def with_points(self, points):
+        """The metric of other points, with the same scale and power."""
+        return NearestNeighborMetric(points, self.scale, self.power)
+
+    def with_power(self, power):
+        """The metric of the same points with another power."""
+        other = NearestNeighborMetric(self.points, self.scale, power)
+        # What does not depend on the power.
+        other.__dict__.update({name: getattr(self, name) for name in SHARED})
+        return other
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k not in SHARED}
+
+    @torch.no_grad()
+    def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
+        """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), (n, m).
+
+        `tol` and `max_iter` are there for the sake of the other metrics.
+        """
+        A, answer = self._enter(A)
+        if B is None:
+            found = self._distances(A, A)
+            return answer(torch.minimum(found, found.mT).fill_diagonal_(0.0))
+        return answer(self._distances(A, self._enter(B)[0].to(A)))
+
+    def approximate_pairwise(self, A, B=None):
+        """The same as :meth:`pairwise`, which is fast."""
+        return self.pairwise(A, B)
+
+    def path_lengths(self, A, B):
+        """The same as :meth:`pairwise`: geodesics are paths through the graph."""
+        return self.pairwise(A, B)
+
+    @torch.no_grad()
+    def frechet_mean(self, Z, sample_weight=None, tol=1e-6, max_iter=100):
+        """The row of `Z` with the least weighted sum of squared distances to all, (n_dims,)."""
+        Z, answer = self._enter(Z)
+        weights = np.ones(len(Z)) if sample_weight is None else np.asarray(sample_weight)
+        cost = self._distances(Z, Z).square() @ torch.as_tensor(weights, dtype=Z.dtype)
+        return answer(Z[cost.argmin()])
+
+    def exp(self, Z, V):
+        """Not defined; see the class."""
+        raise _no_tangents("exponential map")
+
+    def log(self, Z, W, tol=1e-8, max_iter=100):
+        """Not defined; see the class."""
+        raise _no_tangents("logarithmic map")
+
+    def transport(self, geodesic, V):
+        """Not defined; see the class."""
+        raise _no_tangents("parallel transport")
+
+    def scalar_curvature(self, Z):
+        """Not defined; see the class."""
+        raise _no_tangents("curvature")
+
+    # -------------------------------------------------------------------------------------
+
+    @cached_property
+    def graph(self):
+        """The points with their neighbours, as a :class:`Network`."""
+        (rows, columns), distances = self._edges
+        n = len(self.points)
+        # A stored zero is no edge for Dijkstra's algorithm.
+        lengths = np.maximum(self._lengths(distances), np.finfo(float).tiny)
+        both = np.concatenate([rows, columns]), np.concatenate([columns, rows])
+        weights = coo_matrix((np.tile(lengths, 2), both), shape=(n, n)).tocsr()
+        return Network(self._scaled_points, weights)
+
+    @cached_property
+    def _edges(self):
+        """Pairs of neighbours, (2, n_edges) int, and their distances."""
+        points = self._scaled_points
+        n = len(points)
+        _, neighbors = nearest_points(points, points, N_NEIGHBORS + 1)
+        rows = np.repeat(np.arange(n), neighbors.shape[1])
+        pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
+        pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+        pairs = np.concatenate([pairs, bridges(points, pairs)]).T
+        return pairs, np.linalg.norm(points[pairs[0]] - points[pairs[1]], axis=1)
+
+    @cached_property
+    def _scaled_points(self):
+        return self.points / self.scale
+
+    @cached_property
+    def _spacing(self):
+        """Mean distance to the nearest neighbour; 1 for a single point."""
+        points = self._scaled_points
+        if len(points) < 2:
+            return 1.0
+        spacing = nearest_points(points, points, 2)[0][:, 1].mean()
+        return float(spacing) if spacing > 0.0 else 1.0
+
+    def _lengths(self, distances):
+        """Lengths in the metric of straight segments from point to point."""
+        return self._spacing * (distances / self._spacing) ** self.power
+
+    def _tensors(self, z):
+        at = (z / torch.as_tensor(self.scale).to(z)).cpu().double().numpy()
+        nearest = torch.as_tensor(nearest_points(self._scaled_points, at, 1)[0][:, 0]).to(z)
+        factor = self.power * (2.0 * nearest / self._spacing) ** (self.power - 1.0)
+        factor = factor.square()[:, None]
+        return torch.diag_embed(factor / torch.as_tensor(self.scale**2).to(z))
+
+    def _tie(self, z):
+        """Rows of a tensor tied to the points around them."""
+        at = (z.cpu().double().numpy()) / self.scale
+        distances, nodes = nearest_points(self._scaled_points, at, N_ATTACHED)
+        return Attached(at, nodes, self._lengths(distances))
+
+    def _distances(self, a, b):
+        """Distances between all rows of two tensors, (n, m)."""
+        if len(a) > len(b):
+            return self._distances(b, a).mT
+        sources, targets = self._tie(a), self._tie(b)
+        result = np.empty((len(a), len(b)))
+        for first in range(0, len(a), CHUNK):
+            part = sources.rows(slice(first, first + CHUNK))
+            through = through_nodes(from_sources(self.graph, part), targets)
+            direct = self._lengths(_exact_distances(part.points, targets.points))
+            result[first : first + CHUNK] = np.minimum(through, direct)
+        return torch.as_tensor(result).to(a)
+
+    def _between(self, a, b, tol, max_iter):
+        """Geodesics between the rows of two tensors; always found."""
+        first, last = self._tie(a), self._tie(b)
+        paths = [
+            self._path(*(ends.rows(slice(i, i + 1)) for ends in (first, last)))
+            for i in range(len(a))
+        ]
+        n_corners = max(map(len, paths), default=2)
+        # The end is repeated where a path has fewer corners than others.
+        corners = np.array([[*path, *[path[-1]] * (n_corners - len(path))] for path in paths])
+        corners = corners.reshape(len(a), n_corners, self.n_dims)
+        steps = np.diff(corners, axis=1)
+        share = np.arange(N_PARTS) / N_PARTS
+        points = corners[:, :-1, None] + share[:, None] * steps[:, :, None]
+        points = np.concatenate([points.reshape(len(a), -1, self.n_dims), corners[:, -1:]], axis=1)
+        # Length from the start of a piece: an integral over the distance to the nearer end.
+        near_start = 0.5 * (2.0 * share) ** self.power
+        near_end = 1.0 - 0.5 * (2.0 * (1.0 - share)) ** self.power
+        rise = np.where(share <= 0.5, near_start, near_end)
+        lengths = self._lengths(np.linalg.norm(steps, axis=2))
+        start = np.cumsum(lengths, axis=1) - lengths
+        arc_length = (start[:, :, None] + rise * lengths[:, :, None]).reshape(len(a), -1)
+        arc_length = np.concatenate([arc_length, lengths.sum(1, keepdims=True)], axis=1)
+        arc_length = torch.as_tensor(arc_length).to(a)
+        count = torch.zeros(len(a), dtype=torch.long, device=a.device)
+        return Geodesics(
+            points=torch.as_tensor(points * self.scale).to(a),
+            arc_length=arc_length,
+            length=arc_length[:, -1],
+            error=torch.zeros_like(arc_length[:, -1]),
+            status=count + int(Status.CONVERGED),
+            n_iter=count,
+            n_segments=count + n_corners - 1,
+        )
+
+    def _path(self, start, end):
+        """Corners of the shortest path between two places, both included, (k, d), scaled."""
+        graph, corners = self.graph, []
+        direct = self._lengths(np.linalg.norm(start.points - end.points))
+        distances, before = dijkstra(
+            graph.weights, indices=start.nodes[0], return_predecessors=True
+        )
+        total = start.distances[0][:, None] + distances[:, end.nodes[0]] + end.distances[0]
+        i, j = np.unravel_index(total.argmin(), total.shape)
+        if total[i, j] < direct:
+            node = end.nodes[0, j]
+            while node >= 0:
+                corners.append(graph.points[node])
+                node = before[i, node]
+        return np.array([start.points[0], *corners[::-1], end.points[0]])
+
+
+def nearest_points(points, z, k):
+    """The `k` points nearest to each row of `z`, the nearest first.
+
+    Returns
+    -------
+    distances : ndarray of shape (n, k)
+    index : ndarray of shape (n, k) int
+    """
+    k = min(k, len(points))
+    targets, found = torch.as_tensor(points), []
+    for part in torch.as_tensor(z).split(max(1, BUDGET // len(points))):
+        found.append(torch.cdist(part, targets).topk(k, largest=False).indices)
+    index = torch.cat(found).numpy()
+    # Again, without the cancellation of the fast formula; it may have mixed up near ties.
+    distances = np.stack([np.linalg.norm(z - points[index[:, i]], axis=1) for i in range(k)], 1)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(index, order, 1)
+
+
+def _exact_distances(a, b):
+    """Euclidean distances between all rows, (n, m), exactly zero where they are equal."""
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=mode).numpy()
+
+
+def _no_tangents(what):
+    return ValueError(
+        f"The nearest-neighbour metric has no {what}: it vanishes at the data. Use a decoder's "
+        "metric, from VAETransformer, for tangent vectors."
+    )
