@@ -36,7 +36,7 @@ TOL = 1e-2
 # Restarts where distances are at hand and a run takes no time.
 N_MEDOID_RUNS = 20
 # Silhouettes closer than this are the same.
-SEPARATION_TOL = 0.05
+SEPARATION_TOL = 0.1
 
 
 class RiemannianKMeans(

@@ -21,8 +21,8 @@ PLAIN_POWERS = 1.0, 2.0, 3.0, 4.0
 MANY = 2000
 # Points that the metric is made of, at most.
 MAX_POINTS = 10_000
-# Codes have as many dimensions as the data seem to, within these.
-DIMS = 3, 10
+# Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
+DIMS, SAMPLES_PER_DIM = (3, 10), 250
 # Features that hold so much of the variance are taken to be in units of their own.
 CONCENTRATED = 0.15
 # Steps of training, the largest batch and the largest number of passes.
@@ -126,7 +126,8 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         n, n_features = x.shape
         n_components = self.n_components
         if n_components == "auto":
-            n_components = int(np.clip(round(intrinsic_dimension(x)), *DIMS))
+            most = int(np.clip(n // SAMPLES_PER_DIM, *DIMS))
+            n_components = int(np.clip(round(intrinsic_dimension(x)), DIMS[0], most))
         # A third of the features, as a power of two.
         width = int(np.clip(2 ** round(np.log2(n_features / 3.0)), *WIDTHS))
         batch_size = min(BATCH, max(16, n // 10))
@@ -181,7 +182,7 @@ class NeighborEncoder(_NeighborEncoder):
     ----------
     n_components : int or "auto", default="auto"
         Latent dimension of the autoencoder. "auto": the intrinsic dimension of the data, at
-        least 3 and at most 10.
+        least 3, and at most 10 or one for every 250 samples.
     n_neighbors : int, default=15
         Neighbours that the autoencoder takes for the same; at most a tenth of the samples.
     standardize : "auto" or bool, default="auto"

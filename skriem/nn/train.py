@@ -49,10 +49,10 @@ def objective(
     `flatness` times the decoder's distortion and, per output, `attraction` times the loss that
     draws the codes of `x` and `target` together.
 
-    What is decoded is compared with `target`, by default `x`. The noise level is constant over the data and set to its maximum likelihood value, which
-    turns the reconstruction term into the logarithm of the mean squared error (Rybkin,
-    Daniilidis and Levine, *Simple and effective VAE training with calibrated decoders*, ICML
-    2021).
+    What is decoded is compared with `target`, by default `x`. The noise level is constant over
+    the data and set to its maximum likelihood value, which turns the reconstruction term into
+    the logarithm of the mean squared error (Rybkin, Daniilidis and Levine, *Simple and
+    effective VAE training with calibrated decoders*, ICML 2021).
     """
     # The networks alone: sums over outputs and samples need all digits.
     rough = torch.autocast(x.device.type, torch.bfloat16, enabled=mixed_precision)

@@ -1,0 +1,91 @@
+"""Ten clusters of MNIST images, without labels.
+
+python benchmarks/images.py [--mnist mnist.npz] [--part test] [--seeds 3]
+
+`--part test` takes the 10,000 test images, `train` the 60,000 others, `all` the 70,000. The
+first rows see the pixels; those after RiemannianKMeans see the same codes as it does. UMAP needs
+the package umap-learn.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+from _shared import load_mnist
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.mixture import GaussianMixture
+
+from skriem import RiemannianKMeans
+
+try:
+    from umap import UMAP
+except ImportError:
+    UMAP = None
+
+
+def scores(y, labels):
+    """Adjusted Rand index, normalised mutual information, accuracy of the best matching."""
+    table = contingency_matrix(y, labels)
+    matched = table[linear_sum_assignment(-table)].sum() / len(y)
+    return adjusted_rand_score(y, labels), normalized_mutual_info_score(y, labels), matched
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--mnist")
+parser.add_argument("--part", choices=["test", "train", "all"], default="test")
+parser.add_argument("--seeds", type=int, default=3)
+arguments = parser.parse_args()
+warnings.filterwarnings("ignore")
+parts = ["train", "test"] if arguments.part == "all" else [arguments.part]
+X, y = map(np.concatenate, zip(*(load_mnist(arguments.mnist, part) for part in parts)))
+X = X.astype(np.float32)
+
+found = {}
+
+
+def record(name, seed, fit):
+    started = time.perf_counter()
+    labels = fit()
+    seconds = time.perf_counter() - started
+    row = [*scores(y, labels), seconds]
+    found.setdefault(name, []).append(row)
+    print(f"{seed:4} {name:36}" + "".join(f"{value:8.3f}" for value in row[:3]), end="")
+    print(f"{seconds:9.1f}", flush=True)
+
+
+print(f"{len(X)} images")
+print(f"seed {'':36}{'ARI':>8}{'NMI':>8}{'matched':>8}{'seconds':>9}")
+for seed in range(arguments.seeds):
+    record("KMeans on pixels", seed, lambda: KMeans(10, random_state=seed).fit_predict(X))
+    if UMAP is not None:
+        started = time.perf_counter()
+        placed = UMAP(random_state=seed, n_jobs=1).fit_transform(X)
+        print(f"     UMAP took {time.perf_counter() - started:.1f} s")
+        record("UMAP + KMeans", seed, lambda: KMeans(10, random_state=seed).fit_predict(placed))
+        record(
+            "UMAP + GaussianMixture",
+            seed,
+            lambda: GaussianMixture(10, random_state=seed).fit_predict(placed),
+        )
+    model = RiemannianKMeans(10, random_state=seed)
+    record("RiemannianKMeans", seed, lambda: model.fit_predict(X))
+    codes = np.asarray(model.encoder_.transform(X), dtype=np.float64)
+    for n_init in (1, 10):
+        record(
+            f"KMeans(n_init={n_init}) on its codes",
+            seed,
+            lambda: KMeans(10, n_init=n_init, random_state=seed).fit_predict(codes),
+        )
+        record(
+            f"GaussianMixture(n_init={n_init}) on its codes",
+            seed,
+            lambda: GaussianMixture(10, n_init=n_init, random_state=seed).fit_predict(codes),
+        )
+print("\nmean")
+for name, rows in found.items():
+    mean = np.mean(rows, axis=0)
+    print(f"     {name:36}" + "".join(f"{v:8.3f}" for v in mean[:3]) + f"{mean[3]:9.1f}")
