@@ -47,45 +47,35 @@ X = X.astype(np.float32)
 found = {}
 
 
-def record(name, seed, fit):
+def record(name, seed, estimator, data):
     started = time.perf_counter()
-    labels = fit()
+    labels = estimator.fit_predict(data)
     seconds = time.perf_counter() - started
     row = [*scores(y, labels), seconds]
     found.setdefault(name, []).append(row)
-    print(f"{seed:4} {name:36}" + "".join(f"{value:8.3f}" for value in row[:3]), end="")
+    print(f"{seed:4} {name:40}" + "".join(f"{value:8.3f}" for value in row[:3]), end="")
     print(f"{seconds:9.1f}", flush=True)
 
 
 print(f"{len(X)} images")
-print(f"seed {'':36}{'ARI':>8}{'NMI':>8}{'matched':>8}{'seconds':>9}")
+print(f"seed {'':40}{'ARI':>8}{'NMI':>8}{'matched':>8}{'seconds':>9}")
 for seed in range(arguments.seeds):
-    record("KMeans on pixels", seed, lambda: KMeans(10, random_state=seed).fit_predict(X))
+    record("KMeans on pixels", seed, KMeans(10, random_state=seed), X)
     if UMAP is not None:
         started = time.perf_counter()
         placed = UMAP(random_state=seed, n_jobs=1).fit_transform(X)
         print(f"     UMAP took {time.perf_counter() - started:.1f} s")
-        record("UMAP + KMeans", seed, lambda: KMeans(10, random_state=seed).fit_predict(placed))
-        record(
-            "UMAP + GaussianMixture",
-            seed,
-            lambda: GaussianMixture(10, random_state=seed).fit_predict(placed),
-        )
+        record("UMAP + KMeans", seed, KMeans(10, random_state=seed), placed)
+        record("UMAP + GaussianMixture", seed, GaussianMixture(10, random_state=seed), placed)
     model = RiemannianKMeans(10, random_state=seed)
-    record("RiemannianKMeans", seed, lambda: model.fit_predict(X))
+    record("RiemannianKMeans", seed, model, X)
     codes = np.asarray(model.encoder_.transform(X), dtype=np.float64)
-    for n_init in (1, 10):
-        record(
-            f"KMeans(n_init={n_init}) on its codes",
-            seed,
-            lambda: KMeans(10, n_init=n_init, random_state=seed).fit_predict(codes),
-        )
-        record(
-            f"GaussianMixture(n_init={n_init}) on its codes",
-            seed,
-            lambda: GaussianMixture(10, n_init=n_init, random_state=seed).fit_predict(codes),
-        )
+    for n in (1, 10):
+        straight = KMeans(10, n_init=n, random_state=seed)
+        record(f"KMeans(n_init={n}) on its codes", seed, straight, codes)
+        mixture = GaussianMixture(10, n_init=n, random_state=seed)
+        record(f"GaussianMixture(n_init={n}) on its codes", seed, mixture, codes)
 print("\nmean")
 for name, rows in found.items():
     mean = np.mean(rows, axis=0)
-    print(f"     {name:36}" + "".join(f"{v:8.3f}" for v in mean[:3]) + f"{mean[3]:9.1f}")
+    print(f"     {name:40}" + "".join(f"{v:8.3f}" for v in mean[:3]) + f"{mean[3]:9.1f}")

@@ -18,13 +18,13 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
+from ._medoid_runs import N_RUNS, Settings, best_clustering
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
 from ._parallel import results
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
-from ._silhouette import cluster_silhouettes
-from .geometry import NearestNeighborMetric, clustering, medoids
+from .geometry import NearestNeighborMetric, clustering
 from .geometry.metric import warn_unconverged
 
 # Larger data sets settle on a sample of this size before the loop sees all of them.
@@ -33,10 +33,6 @@ N_SAMPLE = 500
 N_CELL_ITER = 5
 # Relative tolerance of the distances that are reported.
 TOL = 1e-2
-# Restarts where distances are at hand and a run takes no time.
-N_MEDOID_RUNS = 20
-# Silhouettes closer than this are the same.
-SEPARATION_TOL = 0.1
 
 
 class RiemannianKMeans(
@@ -196,7 +192,7 @@ class RiemannianKMeans(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        find = self._fit_medoids if self._among_points else self._fit_means
+        find = self._fit_among_points if self._among_points else self._fit_means
         best = find(points, point_weights, rng)
         if not best.converged:
             warnings.warn(
@@ -331,7 +327,7 @@ class RiemannianKMeans(
             return 1
         if self.n_init == "auto":
             if self._among_points:
-                return N_MEDOID_RUNS
+                return N_RUNS
             return 10 if self.init == "random" else 1
         return self.n_init
 
@@ -345,45 +341,18 @@ class RiemannianKMeans(
         )
         return min(results(tasks, self.n_jobs), key=lambda run: run.inertia[-1])
 
-    def _fit_medoids(self, points, weights, rng):
+    def _fit_among_points(self, points, weights, rng):
         """The best of several runs whose centres are some of the points."""
-        if len(points) > clustering.MANY:
-            # At random, so that they lie where the points do.
-            kept = np.sort(rng.choice(len(points), clustering.MANY, replace=False))
-            points, weights = points[kept], weights[kept]
-        # Of the metrics in question the weakest that separates clusters as well as any.
+        # The metric that belongs to an encoder of its own is settled only now.
         powers = getattr(self.encoder_, "_powers", (self.metric_.power,))
-        found = [self._best_run(power, points, weights, rng) for power in powers]
-        best = max(worst for worst, *_ in found)
-        _, power, run = next(entry for entry in found if entry[0] >= best - SEPARATION_TOL)
-        if power != self.metric_.power:
-            self.metric_ = self.encoder_.metric_ = self.metric_.with_power(power)
-        centers = torch.as_tensor(points[run.rows])
-        return clustering.Clustering(centers, run.inertia, run.converged)
-
-    def _best_run(self, power, points, weights, rng):
-        """The silhouette of the worst cluster of the best run, the power, and the run."""
-        distances = self.metric_.with_power(power).pairwise(points)
-        squares = distances**2
-        runs = []
-        with Progress("RiemannianKMeans", "run", self._n_runs(), self.verbose) as progress:
-            for _ in range(self._n_runs()):
-                rows = self._initial_rows(points, squares, weights, rng)
-                run = medoids.alternate(squares, rows, weights, self.max_iter, self.tol)
-                runs.append(run)
-                progress.step(f"inertia {run.inertia[-1]:.6g}")
-        best = min(runs, key=lambda run: run.inertia[-1])
-        labels = squares[best.rows].argmin(0)
-        return cluster_silhouettes(distances, labels, weights).min(), power, best
-
-    def _initial_rows(self, points, squares, weights, rng):
-        """Which of the points the centres of one run are at first."""
-        if not isinstance(self.init, str):
-            return self.metric_.pairwise(self._given_centers().numpy(), points).argmin(1)
-        if self.init == "random":
-            rows = rng.choice(len(points), min(self.n_clusters, len(points)), replace=False)
-            return np.resize(rows, self.n_clusters)
-        return medoids.seed_medoids(squares, self.n_clusters, weights, rng)
+        init = self.init if isinstance(self.init, str) else self._given_centers().numpy()
+        settings = Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
+        metric, best = best_clustering(
+            self.metric_, powers, points, weights, settings, rng, self.verbose
+        )
+        if metric != self.metric_:
+            self.metric_ = self.encoder_.metric_ = metric
+        return best
 
     def _representatives(self, points, weights, rng):
         """The points, or as many of them as a run can take, with the weights of those around."""

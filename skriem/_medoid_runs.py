@@ -1,0 +1,114 @@
+"""Restarts of k-means among points, and which of several metrics separates clusters best."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+
+from ._progress import Progress
+from ._silhouette import cluster_silhouettes
+from .geometry import medoids
+from .geometry.clustering import MANY, Clustering
+
+# Restarts: distances are at hand, and a run takes no time.
+N_RUNS = 20
+# Silhouettes closer than this are the same.
+SEPARATION_TOL = 0.1
+
+
+class Settings(NamedTuple):
+    """Parameters of k-means that all runs share."""
+
+    n_clusters: int
+    init: object  # "k-means++", "random" or points, an ndarray of shape (n_clusters, d)
+    n_runs: int
+    max_iter: int
+    tol: float
+
+
+def best_clustering(metric, powers, points, weights, settings, rng, verbose=0):
+    """Cluster under one metric or several, and keep the result that is best separated.
+
+    For each power of the metric the run with the lowest inertia stands. Of these the lowest
+    power is kept whose least separated cluster has a silhouette as high as any, up to a
+    tolerance: detours along the data have to show that they are needed.
+
+    Parameters
+    ----------
+    metric : NearestNeighborMetric
+    powers : sequence of float
+        In increasing order.
+    points : ndarray of shape (n, d)
+    weights : ndarray of shape (n,)
+    settings : Settings
+    rng : RandomState
+    verbose : int
+
+    Returns
+    -------
+    metric : NearestNeighborMetric
+    clustering : Clustering
+    """
+    everything = points, weights
+    if len(points) > MANY:
+        # At random, so that they lie where the points do.
+        kept = np.sort(rng.choice(len(points), MANY, replace=False))
+        points, weights = points[kept], weights[kept]
+    found = []
+    with Progress("RiemannianKMeans", "metric", len(powers), verbose) as progress:
+        for power in powers:
+            candidate = metric if power == metric.power else metric.with_power(power)
+            distances = candidate.pairwise(points)
+            if power == 1.0:
+                run = _straight(candidate, *everything, settings, rng)
+            else:
+                run = _best_run(candidate, distances, points, weights, settings, rng)
+            labels = candidate.pairwise(points, run.centers.numpy()).argmin(1)
+            separation = cluster_silhouettes(distances, labels, weights).min()
+            found.append((separation, candidate, run))
+            progress.step(f"inertia {run.inertia[-1]:.6g}")
+    best = max(separation for separation, *_ in found)
+    return next(entry[1:] for entry in found if entry[0] >= best - SEPARATION_TOL)
+
+
+def _best_run(metric, distances, points, weights, settings, rng):
+    """The run with the lowest inertia."""
+    squares = distances**2
+    runs = (
+        medoids.alternate(
+            squares,
+            _first_rows(metric, squares, points, weights, settings, rng),
+            weights,
+            settings.max_iter,
+            settings.tol,
+        )
+        for _ in range(settings.n_runs)
+    )
+    best = min(runs, key=lambda run: run.inertia[-1])
+    return Clustering(torch.as_tensor(points[best.rows]), best.inertia, best.converged)
+
+
+def _straight(metric, points, weights, settings, rng):
+    """With a power of 1 distances are Euclidean and means are averages: ordinary k-means."""
+    init = settings.init if isinstance(settings.init, str) else settings.init / metric.scale
+    kmeans = KMeans(
+        settings.n_clusters,
+        init=init,
+        n_init=settings.n_runs,
+        max_iter=settings.max_iter,
+        random_state=rng.randint(2**31 - 1),
+    ).fit(points / metric.scale, sample_weight=weights)
+    centers = torch.as_tensor(kmeans.cluster_centers_ * metric.scale)
+    converged = kmeans.n_iter_ < settings.max_iter
+    return Clustering(centers, [kmeans.inertia_] * kmeans.n_iter_, converged)
+
+
+def _first_rows(metric, squares, points, weights, settings, rng):
+    """Which of the points the centres of one run are at first."""
+    if not isinstance(settings.init, str):
+        return metric.pairwise(settings.init, points).argmin(1)
+    if settings.init == "random":
+        rows = rng.choice(len(points), min(settings.n_clusters, len(points)), replace=False)
+        return np.resize(rows, settings.n_clusters)
+    return medoids.seed_medoids(squares, settings.n_clusters, weights, rng)
