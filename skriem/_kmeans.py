@@ -20,7 +20,7 @@ from sklearn.utils import check_scalar
 from ._blocks import by_blocks
 from ._medoid_runs import N_RUNS, Settings, best_clustering
 from ._metric import MetricConsumerMixin
-from ._neighbor import NeighborEncoder
+from ._neighbor import NeighborEncoder, _NeighborEncoder
 from ._parallel import results
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
@@ -344,7 +344,9 @@ class RiemannianKMeans(
     def _fit_among_points(self, points, weights, rng):
         """The best of several runs whose centres are some of the points."""
         # The metric that belongs to an encoder of its own is settled only now.
-        powers = getattr(self.encoder_, "_powers", (self.metric_.power,))
+        # What others fitted is used as it is.
+        own = isinstance(self.encoder_, _NeighborEncoder)
+        powers = self.encoder_._powers if own else (self.metric_.power,)
         init = self.init if isinstance(self.init, str) else self._given_centers().numpy()
         settings = Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
         metric, best = best_clustering(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
 from ._progress import Progress
 from ._silhouette import cluster_silhouettes
@@ -63,34 +64,43 @@ def best_clustering(metric, powers, points, weights, settings, rng, verbose=0):
             if power == 1.0:
                 run = _straight(candidate, *everything, settings, rng)
             else:
-                run = _best_run(candidate, distances, points, weights, settings, rng)
+                run = _best_run(candidate, distances, points, weights, *everything, settings, rng)
             labels = candidate.pairwise(points, run.centers.numpy()).argmin(1)
             separation = cluster_silhouettes(distances, labels, weights).min()
-            found.append((separation, candidate, run))
+            found.append((separation, labels, candidate, run))
             progress.step(f"inertia {run.inertia[-1]:.6g}")
-    best = max(separation for separation, *_ in found)
-    return next(entry[1:] for entry in found if entry[0] >= best - SEPARATION_TOL)
-
-
-def _best_run(metric, distances, points, weights, settings, rng):
-    """The run with the lowest inertia."""
-    squares = distances**2
-    runs = (
-        medoids.alternate(
-            squares,
-            _first_rows(metric, squares, points, weights, settings, rng),
-            weights,
-            settings.max_iter,
-            settings.tol,
-        )
-        for _ in range(settings.n_runs)
+    best, partition, *_ = max(found, key=lambda entry: entry[0])
+    return next(
+        entry[2:]
+        for entry in found
+        if entry[0] >= best - SEPARATION_TOL or adjusted_rand_score(partition, entry[1]) == 1.0
     )
-    best = min(runs, key=lambda run: run.inertia[-1])
+
+
+def _best_run(metric, distances, points, weights, all_points, all_weights, settings, rng):
+    """The run with the lowest inertia, of all points where only some took part."""
+    squares, runs = distances**2, {}
+    for _ in range(settings.n_runs):
+        rows = _first_rows(metric, squares, points, weights, settings, rng)
+        run = medoids.alternate(squares, rows, weights, settings.max_iter, settings.tol)
+        runs.setdefault(tuple(np.sort(run.rows)), run)
+
+    def inertia(run):
+        if len(points) == len(all_points):
+            return run.inertia[-1]
+        nearest = metric.pairwise(all_points, points[run.rows]).min(1)
+        return all_weights @ nearest**2
+
+    best = min(runs.values(), key=inertia)
     return Clustering(torch.as_tensor(points[best.rows]), best.inertia, best.converged)
 
 
 def _straight(metric, points, weights, settings, rng):
     """With a power of 1 distances are Euclidean and means are averages: ordinary k-means."""
+    if len(points) <= settings.n_clusters:
+        # Every point is a centre, and some are so more than once.
+        centers = np.resize(points, (settings.n_clusters, points.shape[1]))
+        return Clustering(torch.as_tensor(centers), [0.0], True)
     init = settings.init if isinstance(settings.init, str) else settings.init / metric.scale
     kmeans = KMeans(
         settings.n_clusters,

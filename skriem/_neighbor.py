@@ -17,6 +17,8 @@ from .geometry import NearestNeighborMetric
 # Data of so few features are their own codes.
 MAX_PLAIN = 3
 PLAIN_POWERS = 1.0, 2.0, 3.0, 4.0
+# In more dimensions paths along fewer samples than this follow their accidents.
+ENOUGH = 1000
 # From so many samples on, neighbours say enough for codes to be trained on them.
 MANY = 2000
 # Points that the metric is made of, at most.
@@ -79,6 +81,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if len(points) > MAX_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_POINTS, replace=False))]
         scale = 1.0 if self._latent else self.scale_
+        self._powers = self._candidates(len(X))
         self.metric_ = NearestNeighborMetric(points, scale, self._powers[-1])
         self._n_features_out = self.metric_.n_dims
         return self
@@ -105,13 +108,14 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """Whether points are codes rather than data."""
         return self.autoencoder_ is not None and self.autoencoder_.attraction > 0
 
-    @property
-    def _powers(self):
-        """Powers of the metric that come into question, in increasing order."""
+    def _candidates(self, n):
+        """Powers of the metric that come into question for n samples, in increasing order."""
         if self.power != "auto":
-            return (self.power,)
+            return (float(self.power),)
+        if self.autoencoder_ is None:
+            return PLAIN_POWERS
         # An autoencoder has widened the gaps already.
-        return PLAIN_POWERS if self.autoencoder_ is None else (2.0,)
+        return (2.0,) if n >= ENOUGH else (1.0,)
 
     def _points(self, X):
         if self.autoencoder_ is None:
@@ -190,9 +194,9 @@ class NeighborEncoder(_NeighborEncoder):
         "auto": each by its own where a few features hold nearly all the variance, which is
         what features in different units look like; otherwise proportions are kept.
     power : "auto" or float, default="auto"
-        Of the metric: how much costlier than steps along the data gaps are. "auto": 2 for the
-        points of an autoencoder, 4 for the data themselves, of which :class:`RiemannianKMeans`
-        also tries 1, 2 and 3.
+        Of the metric: how much costlier than steps along the data gaps are; 1 for straight
+        lines. "auto": for the points of an autoencoder 2, or 1 if there are fewer than 1000 of
+        them; for the data themselves 4, and :class:`RiemannianKMeans` also tries 1, 2 and 3.
     device : str, default="auto"
         Where to train; see :class:`VAETransformer`.
     random_state : int, RandomState instance or None, default=None

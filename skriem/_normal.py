@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
 from ._progress import Progress
-from .geometry import clustering, normal, proposal
+from .geometry import NearestNeighborMetric, clustering, normal, proposal
 
 # Points per component to integrate with: for a first fit, the fit, and the constants.
 N_FIRST, N_FITTING, N_FINAL = 256, 1024, 2048
@@ -254,6 +254,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     def _fit(self, X):
         self._check_parameters()
         values, rng = self._fit_metric(X)
+        if isinstance(self.metric_, NearestNeighborMetric):
+            raise ValueError(
+                "Normal distributions need tangent vectors, and the nearest-neighbour metric has "
+                "none. Use a VAETransformer instead of a NeighborEncoder."
+            )
         if self.n_components > len(values):
             raise ValueError(
                 f"n_samples={len(values)} should be >= n_components={self.n_components}."

@@ -4,6 +4,9 @@ import numpy as np
 from sklearn.metrics import silhouette_samples
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ._metric import MetricConsumerMixin
 
 # Silhouettes are computed on at most so many samples.
 MAX_SAMPLES = 1000
@@ -65,15 +68,18 @@ def geodesic_silhouette(estimator, X, y=None):
     >>> search.best_params_
     {'n_clusters': 2}
     """
+    X = np.array(X) if isinstance(X, (list, tuple)) else X
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(last, MetricConsumerMixin) or not hasattr(last, "predict"):
+        raise TypeError(
+            f"geodesic_silhouette scores RiemannianKMeans or RiemannianNormal, alone or at the "
+            f"end of a Pipeline, got {type(last).__name__}."
+        )
+    check_is_fitted(last)
     if len(X) > MAX_SAMPLES:
         rows = np.sort(check_random_state(0).choice(len(X), MAX_SAMPLES, replace=False))
         X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
     if isinstance(estimator, Pipeline):
         X, estimator = estimator[:-1].transform(X), estimator[-1]
-    if not hasattr(estimator, "metric_"):
-        raise TypeError(
-            f"geodesic_silhouette scores RiemannianKMeans or RiemannianNormal, alone or at the "
-            f"end of a Pipeline, got {type(estimator).__name__}."
-        )
     distances = estimator.metric_.approximate_pairwise(estimator._points(X))
     return float(cluster_silhouettes(distances, estimator.predict(X)).mean())

@@ -11,7 +11,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import (
+    GeodesicDistance,
+    NeighborEncoder,
+    RiemannianKMeans,
+    RiemannianNormal,
+    VAETransformer,
+)
 
 # The checks use data without structure, single points that come many times, and arrays where
 # there were frames before; that some of it deserves a warning is as it should be.
@@ -20,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning"),
 ]
 
-TRANSFORMERS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance()]
+TRANSFORMERS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance(), NeighborEncoder()]
 
 
 @parametrize_with_checks([*TRANSFORMERS, RiemannianNormal()])

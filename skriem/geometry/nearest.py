@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from .field import Field
 from .graph import Attached, bridges
@@ -38,6 +38,8 @@ BUDGET, CHUNK = 2**24, 64
 SHARED = ("_scaled_points", "_spacing", "_edges")
 # Parts of each straight piece of a geodesic.
 N_PARTS = 8
+# Differences before squares: products of matrices lose what is small far from the origin.
+EXACT = "donot_use_mm_for_euclid_dist"
 
 
 class Network(NamedTuple):
@@ -91,6 +93,7 @@ class NearestNeighborMetric(Metric):
         if points.ndim != 2:
             raise ValueError(f"points must be a table of rows, got shape {points.shape}.")
         self.scale = np.broadcast_to(np.array(scale, dtype=np.float64), points.shape[1:]).copy()
+        self.scale.flags.writeable = False
         if not (np.isfinite(self.scale) & (self.scale > 0)).all():
             raise ValueError("scale must be positive.")
         self.power = float(power)
@@ -141,8 +144,12 @@ class NearestNeighborMetric(Metric):
     def frechet_mean(self, Z, sample_weight=None, tol=1e-6, max_iter=100):
         """The row of `Z` with the least weighted sum of squared distances to all, (n_dims,)."""
         Z, answer = self._enter(Z)
-        weights = np.ones(len(Z)) if sample_weight is None else np.asarray(sample_weight)
-        cost = self._distances(Z, Z).square() @ torch.as_tensor(weights, dtype=Z.dtype)
+        weights = Z.new_ones(len(Z))
+        if sample_weight is not None:
+            weights = torch.as_tensor(np.array(sample_weight)).to(Z)
+            if weights.shape != (len(Z),) or (weights < 0).any() or not weights.sum() > 0:
+                raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
+        cost = self._distances(Z, Z).square() @ weights
         return answer(Z[cost.argmin()])
 
     def exp(self, Z, V):
@@ -183,12 +190,14 @@ class NearestNeighborMetric(Metric):
         rows = np.repeat(np.arange(n), neighbors.shape[1])
         pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
         pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
-        pairs = np.concatenate([pairs, bridges(points, pairs)]).T
+        pairs = np.concatenate([pairs, crossings(points, pairs), bridges(points, pairs)]).T
         return pairs, np.linalg.norm(points[pairs[0]] - points[pairs[1]], axis=1)
 
     @cached_property
     def _scaled_points(self):
-        return self.points / self.scale
+        points = self.points / self.scale
+        points.flags.writeable = False
+        return points
 
     @cached_property
     def _spacing(self):
@@ -199,12 +208,19 @@ class NearestNeighborMetric(Metric):
         spacing = nearest_points(points, points, 2)[0][:, 1].mean()
         return float(spacing) if spacing > 0.0 else 1.0
 
-    def _lengths(self, distances):
-        """Lengths in the metric of straight segments from point to point."""
-        return self._spacing * (distances / self._spacing) ** self.power
+    def _lengths(self, distances, r_start=0.0, r_end=0.0):
+        """Lengths in the metric of straight segments, at most.
+
+        Ends are `r_start` and `r_end` from the nearest point; on the way the nearest may be
+        nearer than they say.
+        """
+        w, p = self._spacing, self.power
+        top = 0.5 * (r_start + r_end + distances)
+        found = 2.0 * (top / w) ** p - (r_start / w) ** p - (r_end / w) ** p
+        return np.maximum(w * 2.0 ** (p - 1.0) * found, 0.0)
 
     def _tensors(self, z):
-        at = (z / torch.as_tensor(self.scale).to(z)).cpu().double().numpy()
+        at = (z / torch.tensor(self.scale).to(z)).cpu().double().numpy()
         nearest = torch.as_tensor(nearest_points(self._scaled_points, at, 1)[0][:, 0]).to(z)
         factor = self.power * (2.0 * nearest / self._spacing) ** (self.power - 1.0)
         factor = factor.square()[:, None]
@@ -214,18 +230,23 @@ class NearestNeighborMetric(Metric):
         """Rows of a tensor tied to the points around them."""
         at = (z.cpu().double().numpy()) / self.scale
         distances, nodes = nearest_points(self._scaled_points, at, N_ATTACHED)
-        return Attached(at, nodes, self._lengths(distances))
+        return Attached(at, nodes, self._lengths(distances, distances[:, :1]))
+
+    def _to_nearest(self, ends):
+        return nearest_points(self._scaled_points, ends.points, 1)[0][:, 0]
 
     def _distances(self, a, b):
         """Distances between all rows of two tensors, (n, m)."""
         if len(a) > len(b):
             return self._distances(b, a).mT
         sources, targets = self._tie(a), self._tie(b)
+        r_sources, r_targets = self._to_nearest(sources), self._to_nearest(targets)
         result = np.empty((len(a), len(b)))
         for first in range(0, len(a), CHUNK):
             part = sources.rows(slice(first, first + CHUNK))
             through = through_nodes(from_sources(self.graph, part), targets)
-            direct = self._lengths(_exact_distances(part.points, targets.points))
+            direct = _exact_distances(part.points, targets.points)
+            direct = self._lengths(direct, r_sources[first : first + CHUNK, None], r_targets)
             result[first : first + CHUNK] = np.minimum(through, direct)
         return torch.as_tensor(result).to(a)
 
@@ -243,14 +264,21 @@ class NearestNeighborMetric(Metric):
         steps = np.diff(corners, axis=1)
         share = np.arange(N_PARTS) / N_PARTS
         points = corners[:, :-1, None] + share[:, None] * steps[:, :, None]
-        points = np.concatenate([points.reshape(len(a), -1, self.n_dims), corners[:, -1:]], axis=1)
-        # Length from the start of a piece: an integral over the distance to the nearer end.
-        near_start = 0.5 * (2.0 * share) ** self.power
-        near_end = 1.0 - 0.5 * (2.0 * (1.0 - share)) ** self.power
-        rise = np.where(share <= 0.5, near_start, near_end)
-        lengths = self._lengths(np.linalg.norm(steps, axis=2))
+        n_points = (n_corners - 1) * N_PARTS
+        points = points.reshape(len(a), n_points, self.n_dims)
+        points = np.concatenate([points, corners[:, -1:]], axis=1)
+        # Length from the start of a piece: an integral over the distance to the nearest point.
+        e = np.linalg.norm(steps, axis=2)[:, :, None]
+        r = nearest_points(self._scaled_points, corners.reshape(-1, self.n_dims), 1)[0]
+        r = r.reshape(len(a), n_corners, 1)
+        lengths = self._lengths(e, r[:, :-1], r[:, 1:])[:, :, 0]
+        way = share * e
+        rising = r[:, :-1] + way <= r[:, 1:] + e - way
+        near_start = self._lengths(way, r[:, :-1], r[:, :-1] + way)
+        near_end = lengths[:, :, None] - self._lengths(e - way, r[:, 1:] + e - way, r[:, 1:])
+        rise = np.where(rising, near_start, near_end)
         start = np.cumsum(lengths, axis=1) - lengths
-        arc_length = (start[:, :, None] + rise * lengths[:, :, None]).reshape(len(a), -1)
+        arc_length = (start[:, :, None] + rise).reshape(len(a), n_points)
         arc_length = np.concatenate([arc_length, lengths.sum(1, keepdims=True)], axis=1)
         arc_length = torch.as_tensor(arc_length).to(a)
         count = torch.zeros(len(a), dtype=torch.long, device=a.device)
@@ -267,7 +295,8 @@ class NearestNeighborMetric(Metric):
     def _path(self, start, end):
         """Corners of the shortest path between two places, both included, (k, d), scaled."""
         graph, corners = self.graph, []
-        direct = self._lengths(np.linalg.norm(start.points - end.points))
+        r = self._to_nearest(start)[0], self._to_nearest(end)[0]
+        direct = self._lengths(np.linalg.norm(start.points - end.points), *r)
         distances, before = dijkstra(
             graph.weights, indices=start.nodes[0], return_predecessors=True
         )
@@ -290,9 +319,10 @@ def nearest_points(points, z, k):
     index : ndarray of shape (n, k) int
     """
     k = min(k, len(points))
-    targets, found = torch.as_tensor(points), []
-    for part in torch.as_tensor(z).split(max(1, BUDGET // len(points))):
-        found.append(torch.cdist(part, targets).topk(k, largest=False).indices)
+    targets, found = torch.tensor(points), []
+    for part in torch.tensor(z).split(max(1, BUDGET // len(points))):
+        squares = torch.cdist(part, targets, compute_mode=EXACT)
+        found.append(squares.topk(k, largest=False).indices)
     index = torch.cat(found).numpy()
     # Again, without the cancellation of the fast formula; it may have mixed up near ties.
     distances = np.stack([np.linalg.norm(z - points[index[:, i]], axis=1) for i in range(k)], 1)
@@ -302,8 +332,20 @@ def nearest_points(points, z, k):
 
 def _exact_distances(a, b):
     """Euclidean distances between all rows, (n, m), exactly zero where they are equal."""
-    mode = "donot_use_mm_for_euclid_dist"
-    return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=mode).numpy()
+    return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=EXACT).numpy()
+
+
+def crossings(points, pairs):
+    """Edges from every point of a component of the graph to the nearest point of the others."""
+    n = len(points)
+    weights = csr_matrix((np.ones(len(pairs)), pairs.T), shape=(n, n))
+    n_parts, part = connected_components(weights, directed=False)
+    found = []
+    for k in range(n_parts if n_parts > 1 else 0):
+        inside, outside = np.flatnonzero(part == k), np.flatnonzero(part != k)
+        nearest = nearest_points(points[outside], points[inside], 1)[1][:, 0]
+        found.append(np.stack([inside, outside[nearest]], axis=1))
+    return np.concatenate([pairs[:0], *found])
 
 
 def _no_tangents(what):

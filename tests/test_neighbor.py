@@ -1,0 +1,488 @@
+"""Neighbours in training, NeighborEncoder, and RiemannianKMeans on plain data."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris, make_blobs, make_circles, make_moons
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
+
+from skriem import NeighborEncoder, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem._neighbor import feature_scale, intrinsic_dimension
+from skriem.geometry import NearestNeighborMetric
+from skriem.nn.attraction import info_nce
+from skriem.nn.train import walk
+
+CENTERS = np.array([[0.0, 0.0], [10.0, 0.0], [5.0, 9.0]])
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def triple(n=150, std=1.0):
+    return make_blobs(n, centers=CENTERS, cluster_std=std, random_state=0)
+
+
+def circles(n=300):
+    return make_circles(n, noise=0.05, factor=0.5, random_state=0)
+
+
+@pytest.fixture
+def fast(monkeypatch):
+    """Hardly any training."""
+    monkeypatch.setattr("skriem._neighbor.N_STEPS", 1)
+
+
+# Attraction and neighbours -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("log_scale", [0.0, 0.7])
+def test_info_nce_is_the_mean_over_both_directions(log_scale):
+    z, near = normal(7, 3), normal(7, 3, seed=1)
+    similarity = 1.0 / (1.0 + np.exp(2.0 * log_scale) * cdist(z, near) ** 2)
+    expected = 0.0
+    for i in range(7):
+        for row in (similarity[i], similarity[:, i]):
+            expected -= np.log(row[i] / sum(row)) / 14
+    found = info_nce(torch.tensor(z), torch.tensor(near), torch.tensor(log_scale))
+    assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_info_nce_is_low_when_pairs_match():
+    z = torch.tensor(normal(20, 2))
+    zero = torch.zeros(())
+    matched, mixed = info_nce(z, z + 0.01, zero), info_nce(z, z.roll(1, 0), zero)
+    assert 0.0 < matched < mixed
+    same = torch.zeros_like(z)
+    assert info_nce(same, same, zero).item() == pytest.approx(np.log(20))
+
+
+def test_info_nce_has_gradients_where_codes_coincide():
+    z = torch.tensor(normal(6, 2)).requires_grad_()
+    log_scale = torch.zeros((), requires_grad=True)
+    near = z.detach().clone()
+    near[1] = near[0]
+    info_nce(z, near, log_scale).backward()
+    assert z.grad.isfinite().all()
+    assert (z.grad != 0.0).any()
+    assert log_scale.grad.isfinite()
+
+
+def test_walks_go_from_neighbour_to_neighbour():
+    n = 40
+    ring = (torch.arange(n)[:, None] + torch.tensor([-1, 1])) % n
+    rows, generator = torch.arange(n), torch.Generator().manual_seed(0)
+    for n_steps in (0, 1, 6):
+        ends = walk(ring, rows, n_steps, generator)
+        around = ((ends - rows + n // 2) % n - n // 2).abs()
+        assert (around <= n_steps).all()
+        assert (around % 2 == n_steps % 2).all()
+    assert around.max() > 2
+
+
+def test_neighbours_remove_what_they_do_not_share():
+    angle = 2 * np.pi * np.random.default_rng(0).uniform(size=400)
+    clean = np.zeros((400, 10))
+    clean[:, 0], clean[:, 1] = np.cos(angle), np.sin(angle)
+    noisy = clean + 0.15 * normal(400, 10, seed=1)
+
+    def from_circle(x):
+        return np.hypot(np.hypot(x[:, 0], x[:, 1]) - 1.0, np.linalg.norm(x[:, 2:], axis=1)).mean()
+
+    vae = VAETransformer(n_neighbors=5, precision="constant", max_iter=60, random_state=0)
+    decoded = vae.fit(noisy).inverse_transform(vae.transform(noisy))
+    assert from_circle(decoded) < 0.6 * from_circle(noisy)
+    # And has not done so by forgetting the circle.
+    assert np.linalg.norm(decoded - clean, axis=1).mean() < 0.5
+
+
+@pytest.mark.parametrize("attraction", [0.0, 1.0])
+def test_training_on_neighbours_is_reproducible(attraction, global_state):
+    X = load_iris().data
+    vae = VAETransformer(n_neighbors=5, attraction=attraction, max_iter=10, random_state=0)
+    first, second = (clone(vae).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
+    assert first.loss_curve_ == second.loss_curve_
+    assert first.n_iter_ == len(first.loss_curve_) == (20 if attraction else 10)
+    plain = clone(vae).set_params(n_neighbors=0, attraction=0.0).fit(X)
+    assert first.loss_curve_ != plain.loss_curve_
+
+
+def test_attraction_draws_neighbours_together():
+    X, _ = make_blobs(300, 5, centers=3, cluster_std=3.0, random_state=0)
+    near = cdist(X, X).argsort(1)[:, 1:16]
+
+    def closeness(vae):
+        codes = np.asarray(vae.fit(X).transform(X))
+        distances = cdist(codes, codes)
+        return np.take_along_axis(distances, near, 1).mean() / distances.mean()
+
+    plain = VAETransformer(n_neighbors=15, max_iter=60, precision="constant", random_state=0)
+    drawn = clone(plain).set_params(max_iter=30, attraction=1.0)
+    assert closeness(drawn) < 0.9 * closeness(plain)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"attraction": 1.0}, "set n_neighbors"),
+        ({"n_neighbors": 5, "early_stopping": True}, "early_stopping"),
+        ({"n_neighbors": -1}, "n_neighbors"),
+        ({"n_neighbors": 5, "attraction": -1.0}, "attraction"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_of_neighbours(parameters, match):
+    with pytest.raises(ValueError, match=match):
+        VAETransformer(max_iter=2, **parameters).fit(load_iris().data)
+
+
+# NeighborEncoder ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_features_come_out_unchanged(n_features, dtype):
+    X = (7.0 * normal(50, n_features) + 3.0).astype(dtype)
+    points = NeighborEncoder(random_state=0).fit_transform(X)
+    np.testing.assert_array_equal(points, X)
+    assert points.dtype == dtype
+    assert isinstance(points.metric, NearestNeighborMetric)
+
+
+def test_more_features_come_out_in_units_of_the_data(fast):
+    X = 50.0 * normal(200, 1) @ normal(1, 6, seed=1) + normal(200, 6, seed=2) + 1000.0
+    points = np.asarray(NeighborEncoder(random_state=0).fit_transform(X))
+    assert points.shape == X.shape
+    assert np.abs(points.mean(0) - X.mean(0)).max() < 0.5 * X.std(0).max()
+    assert np.corrcoef(points[:, 0], X[:, 0])[0, 1] > 0.9
+
+
+def test_many_samples_come_out_as_codes(fast):
+    X = normal(2000, 5)
+    encoder = NeighborEncoder(random_state=0).fit(X)
+    points = encoder.transform(X[:100])
+    assert points.shape == (100, encoder.autoencoder_.n_components)
+    assert encoder.autoencoder_.n_components == 5
+    np.testing.assert_array_equal(points, encoder.autoencoder_.transform(X[:100] / encoder.scale_))
+    assert list(encoder.get_feature_names_out()) == [f"neighborencoder{i}" for i in range(5)]
+    assert np.isfinite(points.metric.pairwise(points)).all()
+
+
+def test_number_of_components(fast):
+    X = normal(2000, 5)
+    assert NeighborEncoder(2, random_state=0).fit_transform(X).shape == (2000, 2)
+    # Points in data units have as many columns as the data whatever the codes have.
+    assert NeighborEncoder(2, random_state=0).fit_transform(X[:100]).shape == (100, 5)
+
+
+def test_the_metric_is_made_of_a_sample_of_many_points(monkeypatch):
+    monkeypatch.setattr("skriem._neighbor.MAX_POINTS", 50)
+    X = normal(200, 2)
+    encoder = NeighborEncoder(random_state=0).fit(X)
+    assert len(encoder.metric_.points) == 50
+    assert {*map(tuple, encoder.metric_.points)} <= {*map(tuple, X)}
+
+
+def test_same_seed_same_points(fast, global_state):
+    X = load_iris().data
+    a, b = (NeighborEncoder(random_state=0).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(a.transform(X), b.transform(X))
+    assert a.metric_ == b.metric_
+    twin = pickle.loads(pickle.dumps(a))
+    assert twin.transform(X).metric == a.metric_
+    np.testing.assert_array_equal(twin.transform(X), a.transform(X))
+
+
+@pytest.mark.parametrize("n_features", [2, 4])
+def test_order_and_repetition_of_rows_do_not_matter(fast, n_features):
+    X = load_iris().data[:, :n_features]
+    weights = np.r_[np.full(50, 2.0), np.ones(50), np.zeros(50)]
+    repeated = np.concatenate([X[:100], X[:50]])[np.random.default_rng(0).permutation(150)]
+    weighted = NeighborEncoder(random_state=0).fit(X, sample_weight=weights)
+    repeated = NeighborEncoder(random_state=0).fit(repeated)
+    np.testing.assert_allclose(repeated.scale_, weighted.scale_, rtol=1e-12)
+    np.testing.assert_allclose(repeated.transform(X), weighted.transform(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_features", [2, 4])
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_the_unit_of_the_data_does_not_matter(fast, n_features, factor):
+    X = load_iris().data[:, :n_features]
+    plain, scaled = (NeighborEncoder(random_state=0).fit(f * X) for f in (1.0, factor))
+    np.testing.assert_allclose(scaled.scale_, factor * plain.scale_)
+    points, scaled_points = np.asarray(plain.transform(X)), np.asarray(scaled.transform(factor * X))
+    # Training in single precision makes more of rounding.
+    atol = 0.0 if n_features == 2 else 0.1 * factor
+    np.testing.assert_allclose(scaled_points, factor * points, rtol=1e-12, atol=atol)
+    if n_features == 2:
+        found = scaled.metric_.pairwise(scaled_points[:20])
+        np.testing.assert_allclose(found, plain.metric_.pairwise(points[:20]), rtol=1e-9)
+
+
+def test_features_keep_their_proportions_unless_few_have_all_the_variance():
+    X, ones = normal(500, 10), np.ones(500)
+    mild = X * np.linspace(1.0, 3.0, 10)
+    scale = feature_scale(mild, ones, "auto")
+    np.testing.assert_allclose(scale, np.sqrt(mild.var(0).mean()))
+    wild = X * np.r_[1000.0, np.ones(9)]
+    np.testing.assert_allclose(feature_scale(wild, ones, "auto"), wild.std(0))
+    np.testing.assert_allclose(feature_scale(wild, ones, False), np.sqrt(wild.var(0).mean()))
+    np.testing.assert_allclose(feature_scale(mild, ones, True), mild.std(0))
+
+
+def test_standardized_data_have_the_metric_of_the_scaled():
+    X = normal(100, 2) * [1000.0, 1.0]
+    encoder = NeighborEncoder(standardize=True).fit(X)
+    scaled = StandardScaler().fit_transform(X)
+    expected = NearestNeighborMetric(scaled, power=4.0).pairwise(scaled[:20])
+    np.testing.assert_allclose(encoder.metric_.pairwise(X[:20]), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("standardize", [True, False, "auto"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_constant_columns_are_harmless(fast, standardize, dtype):
+    X = np.column_stack([load_iris().data, np.full(150, 0.1), np.zeros(150)]).astype(dtype)
+    encoder = NeighborEncoder(standardize=standardize, random_state=0).fit(X)
+    points = np.asarray(encoder.transform(X))
+    assert np.isfinite(points).all()
+    assert np.abs(points[:, 4] - 0.1).max() < 0.5 * X[:, :4].std(0).max()
+    few = NeighborEncoder(standardize=standardize).fit_transform(X[:, 3:6])
+    assert np.isfinite(few.metric.pairwise(few)).all()
+
+
+def test_all_rows_the_same():
+    for n_features in (2, 5):
+        points = NeighborEncoder(random_state=0).fit_transform(np.ones((10, n_features)))
+        assert (points.metric.pairwise(points) == 0.0).all()
+
+
+def test_output_carries_the_metric(fast):
+    X = load_iris(as_frame=True).data
+    for columns in (2, 4):
+        encoder = NeighborEncoder(random_state=0).fit(X.iloc[:, :columns])
+        points = encoder.transform(X.iloc[:, :columns])
+        assert points.metric == encoder.metric_
+        frame = encoder.set_output(transform="pandas").transform(X.iloc[:, :columns])
+        assert isinstance(frame, pd.DataFrame)
+        np.testing.assert_array_equal(frame, points)
+        found = RiemannianKMeans(2, random_state=0).fit(frame)
+        assert found.encoder_ is None
+        assert found.metric_ == encoder.metric_
+
+
+def test_intrinsic_dimension_is_that_of_the_data():
+    plane = normal(1000, 2) @ normal(2, 10, seed=1)
+    assert intrinsic_dimension(plane) == pytest.approx(2.0, abs=0.25)
+    assert intrinsic_dimension(normal(1500, 5)) == pytest.approx(5.0, abs=0.7)
+    assert intrinsic_dimension(1e3 * plane) == pytest.approx(intrinsic_dimension(plane))
+
+
+def test_intrinsic_dimension_of_repeated_rows_is_a_number():
+    assert np.isfinite(intrinsic_dimension(np.ones((30, 4))))
+    assert np.isfinite(intrinsic_dimension(np.repeat(normal(20, 4), 20, axis=0)))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"n_components": 0},
+        {"n_components": "many"},
+        {"n_neighbors": 0},
+        {"power": 0.5},
+        {"power": "two"},
+        {"standardize": "always"},
+    ],
+    ids=str,
+)
+def test_bad_parameters_of_the_encoder(parameters):
+    with pytest.raises((ValueError, TypeError), match=next(iter(parameters))):
+        NeighborEncoder(**parameters).fit(load_iris().data)
+
+
+# RiemannianKMeans on plain data ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        make_circles(1500, noise=0.05, factor=0.5, random_state=0),
+        make_moons(500, noise=0.05, random_state=0),
+    ],
+    ids=["circles", "moons"],
+)
+def test_finds_what_straight_lines_do_not(X, y):
+    found = RiemannianKMeans(2, random_state=0).fit(X)
+    assert adjusted_rand_score(y, found.labels_) == 1.0
+    assert found.metric_.power > 1.0
+    np.testing.assert_array_equal(found.predict(X), found.labels_)
+
+
+@pytest.mark.parametrize("std", [0.3, 1.0])
+def test_round_clusters_are_those_of_kmeans(std):
+    X, _ = triple(std=std)
+    found = RiemannianKMeans(3, random_state=0).fit(X)
+    plain = KMeans(3, n_init=10, random_state=0).fit(X)
+    assert adjusted_rand_score(plain.labels_, found.labels_) == 1.0
+
+
+@pytest.mark.parametrize("std", [0.3, 1.0])
+def test_straight_lines_do_for_round_clusters(std):
+    X, _ = triple(std=std)
+    found = RiemannianKMeans(3, random_state=0).fit(X)
+    assert found.metric_.power == 1.0
+    plain = KMeans(3, n_init=20, random_state=0).fit(X)
+    order, plain_order = (m.cluster_centers_[:, 0].argsort() for m in (found, plain))
+    np.testing.assert_allclose(
+        found.cluster_centers_[order], plain.cluster_centers_[plain_order], rtol=1e-2
+    )
+    np.testing.assert_allclose(found.inertia_ * found.encoder_.scale_[0] ** 2, plain.inertia_)
+
+
+@pytest.mark.parametrize("data", [triple, circles, lambda: load_iris(return_X_y=True)])
+def test_labels_distances_and_inertia_agree(fast, data):
+    X, _ = data()
+    found = RiemannianKMeans(3, random_state=0).fit(X)
+    np.testing.assert_array_equal(found.predict(X), found.labels_)
+    distances = found.transform(X)
+    np.testing.assert_array_equal(distances.argmin(1), found.labels_)
+    assert found.inertia_ == pytest.approx((distances.min(1) ** 2).sum())
+    assert found.score(X) == pytest.approx(-found.inertia_)
+    np.testing.assert_array_equal(found.counts_, np.bincount(found.labels_, minlength=3))
+
+
+def test_centers_are_data():
+    X, _ = circles()
+    found = RiemannianKMeans(2, random_state=0).fit(X)
+    assert (cdist(found.cluster_centers_, X).min(1) == 0.0).all()
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_clusters_do_not_depend_on_the_unit(factor):
+    X, _ = circles()
+    plain, scaled = (RiemannianKMeans(2, random_state=0).fit(f * X) for f in (1.0, factor))
+    np.testing.assert_array_equal(scaled.labels_, plain.labels_)
+    assert scaled.inertia_ == pytest.approx(plain.inertia_)
+
+
+def test_outliers_of_no_weight_do_not_matter():
+    X, y = triple()
+    far = np.concatenate([X, [[1e4, 0.0], [0.0, 1e4], [-1e4, -1e4]]])
+    weights = np.r_[np.ones(len(X)), np.zeros(3)]
+    found = RiemannianKMeans(3, random_state=0).fit(far, sample_weight=weights)
+    alone = RiemannianKMeans(3, random_state=0).fit(X)
+    np.testing.assert_array_equal(found.cluster_centers_, alone.cluster_centers_)
+    assert adjusted_rand_score(y, found.labels_[: len(X)]) == 1.0
+    assert found.labels_.shape == (len(far),)
+    assert found.inertia_ == pytest.approx(alone.inertia_)
+
+
+@pytest.mark.parametrize("n_features", [2, 5])
+def test_given_centers_are_data(fast, n_features):
+    X, y = triple(90)
+    # The further features are the same once more.
+    X = np.tile(X, 3)[:, :n_features]
+    init = np.stack([X[y == k].mean(0) for k in (2, 0, 1)])
+    found = RiemannianKMeans(3, init=init, random_state=0).fit(X)
+    np.testing.assert_array_equal(found.labels_, np.array([1, 2, 0])[y])
+
+
+@pytest.mark.parametrize("data", [triple, circles])
+def test_clusters_of_batches(data):
+    X, y = data(900)
+    order = np.random.default_rng(0).permutation(len(X))
+    found = RiemannianKMeans(len(set(y)), random_state=0)
+    for rows in np.array_split(order, 3):
+        found.partial_fit(X[rows])
+    assert found.counts_.sum() == len(X)
+    assert adjusted_rand_score(y, found.predict(X)) > 0.95
+
+
+@pytest.mark.parametrize("data", [triple, circles])
+def test_points_of_its_own_encoder_are_known(data):
+    # The power, and with it the metric, is chosen after the encoder was fitted.
+    X, _ = data()
+    found = RiemannianKMeans(2, random_state=0).fit(X)
+    points = found.encoder_.transform(X)
+    assert points.metric == found.metric_
+    np.testing.assert_array_equal(found.predict(points), found.labels_)
+
+
+def test_a_frozen_encoder_keeps_its_metric():
+    X, _ = triple()
+    encoder = NeighborEncoder(random_state=0).fit(X)
+    found = RiemannianKMeans(3, metric=FrozenEstimator(encoder), random_state=0).fit(X)
+    assert found.metric_ == encoder.metric_
+    np.testing.assert_array_equal(found.predict(encoder.transform(X)), found.labels_)
+
+
+def test_power_that_is_given_is_kept():
+    X, _ = triple()
+    found = RiemannianKMeans(3, metric=NeighborEncoder(power=2.5), random_state=0).fit(X)
+    assert found.metric_.power == 2.5
+    on_points = RiemannianKMeans(3, metric=found.metric_, random_state=0).fit(X)
+    assert on_points.metric_ is found.metric_
+    assert on_points.encoder_ is None
+    assert adjusted_rand_score(on_points.labels_, found.labels_) == 1.0
+
+
+def test_same_seed_same_clusters(fast, global_state):
+    for X in (circles()[0], load_iris().data):
+        a, b = (RiemannianKMeans(3, random_state=0).fit(X) for _ in range(2))
+        np.testing.assert_array_equal(a.labels_, b.labels_)
+        np.testing.assert_array_equal(a.cluster_centers_, b.cluster_centers_)
+        assert a.inertia_ == b.inertia_
+
+
+@pytest.mark.parametrize("data", [circles, lambda: load_iris(return_X_y=True)])
+def test_pickles_predict_the_same(fast, data):
+    X, _ = data()
+    found = RiemannianKMeans(3, random_state=0).fit(X)
+    twin = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(twin.predict(X), found.labels_)
+    np.testing.assert_array_equal(twin.transform(X), found.transform(X))
+
+
+def test_more_than_a_run_can_take_is_sampled(monkeypatch):
+    monkeypatch.setattr("skriem._medoid_runs.MANY", 200)
+    X, y = make_moons(500, noise=0.05, random_state=0)
+    found = RiemannianKMeans(2, random_state=0).fit(X)
+    assert found.labels_.shape == (500,)
+    assert adjusted_rand_score(y, found.labels_) == 1.0
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random"])
+def test_one_cluster_and_as_many_as_samples(init):
+    X = normal(12, 2)
+    one = RiemannianKMeans(1, init=init, random_state=0).fit(X)
+    assert (one.labels_ == 0).all()
+    every = RiemannianKMeans(12, random_state=0).fit(X)
+    assert sorted(every.labels_) == list(range(12))
+    assert every.inertia_ == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random", np.eye(3)[:, :2]], ids=str)
+def test_fewer_distinct_rows_than_clusters_is_a_warning(init):
+    X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 5, axis=0)
+    with pytest.warns(ConvergenceWarning, match="Only 2 distinct points") as record:
+        found = RiemannianKMeans(3, init=init, random_state=0).fit(X)
+    assert len(record) == 1
+    assert len(set(found.labels_)) == 2
+    assert found.inertia_ == 0.0
+    assert found.cluster_centers_.shape == (3, 2)
+
+
+def test_densities_need_another_metric():
+    X, _ = triple(60)
+    points = NeighborEncoder(random_state=0).fit_transform(X)
+    with pytest.raises(ValueError, match="nearest-neighbour metric"):
+        RiemannianNormal(2, random_state=0).fit(points)
