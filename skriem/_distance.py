@@ -15,6 +15,7 @@ from ._memory import check_memory
 from ._metric import MetricConsumerMixin
 from ._parallel import results
 from ._progress import Progress
+from .geometry import NearestNeighborMetric
 from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
 
@@ -53,7 +54,8 @@ class GeodesicDistance(
         pairs are shorter. "grid": along a grid of the space, which must have at most 3
         dimensions. "graph": through the fitted samples, or straight if that is shorter.
         "landmarks": the same through at most 1000 of them. "auto": exact for up to 100 samples
-        in ``fit``, then a grid where there can be one, else a graph for up to 2000.
+        in ``fit``, then a grid where there can be one, else a graph for up to 2000. Points of a
+        :class:`NeighborEncoder` have exact distances, whatever is asked for.
     random_state : int, RandomState instance or None, default=None
         Draws landmarks; used by the encoder if one is fitted and has none of its own.
     n_jobs : int or None, default=None
@@ -113,7 +115,7 @@ class GeodesicDistance(
         self.X_fit_ = self._embed_values(values)
         n, d = self.X_fit_.shape
         self.method_ = self.method
-        if self.method == "auto" and n <= MAX_EXACT_SAMPLES:
+        if self._closed_form or (self.method == "auto" and n <= MAX_EXACT_SAMPLES):
             self.method_ = "exact"
         elif self.method == "auto":
             big = "graph" if n <= MAX_GRAPH_SAMPLES else "landmarks"
@@ -124,7 +126,8 @@ class GeodesicDistance(
                 "'graph' or 'landmarks'."
             )
         self._shortcuts = None
-        self.error_estimate_ = {"median": TOL, "quantile_99": TOL}
+        tol = 0.0 if self._closed_form else TOL
+        self.error_estimate_ = {"median": tol, "quantile_99": tol}
         if self.method_ != "exact":
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
             self._shortcuts = self.metric_.with_points(points).make_shortcuts(
@@ -189,6 +192,11 @@ class GeodesicDistance(
         warn_unconverged(geodesic, ConvergenceWarning)
         return LatentArray(geodesic.curve(np.linspace(0.0, 1.0, n))[0], self.metric_)
 
+    @property
+    def _closed_form(self):
+        """Whether the metric knows all distances without solving for geodesics."""
+        return isinstance(self.metric_, NearestNeighborMetric)
+
     def _landmarks(self, rng):
         """Some of the samples, the outermost among them."""
         X = self.X_fit_
@@ -206,6 +214,8 @@ class GeodesicDistance(
         )
         if self.method_ != "exact":
             return self._approximate(A, B)
+        if self._closed_form:
+            return self.metric_.pairwise(A, None if np.array_equal(A, B) else B)
         if np.array_equal(A, B):
             i, j = np.triu_indices(n, k=1)
             result = np.zeros((n, n))

@@ -56,8 +56,9 @@ class RiemannianKMeans(
         Where the geometry comes from.
 
         - "auto": from `X`, if it carries a metric because it came out of
-          :class:`VAETransformer`; otherwise `X` is data, and a ``VAETransformer()`` is fitted
-          to it.
+          :class:`VAETransformer` or :class:`NeighborEncoder`; otherwise `X` is data, and a
+          ``NeighborEncoder()`` is fitted to it, of whose metrics the one is taken under which
+          clusters are best separated.
         - "local": `X` are points, and the metric is their own local-variance metric
           (:func:`skriem.geometry.local_metric`).
         - an estimator such as ``VAETransformer(n_components=3)``: cloned and fitted to `X`.
@@ -70,8 +71,8 @@ class RiemannianKMeans(
         the centres drawn before, measured along shortest paths through the data. "random"
         draws samples. An array gives the centres, in the same space as `X`.
     n_init : int or "auto", default="auto"
-        Number of restarts, of which the one with the lowest inertia is kept. "auto": 10 for
-        "random", 1 otherwise.
+        Number of restarts, of which the one with the lowest inertia is kept. "auto": 20 under a
+        :class:`~skriem.geometry.NearestNeighborMetric`, else 10 for "random", 1 otherwise.
     max_iter : int, default=300
         Largest number of iterations of a single run.
     tol : float, default=1e-3
@@ -86,7 +87,8 @@ class RiemannianKMeans(
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_dims)
-        Fréchet means, in the coordinates of `metric_`.
+        Fréchet means, in the coordinates of `metric_`: those of the codes, or of the data where
+        :class:`NeighborEncoder` leaves data.
     labels_ : ndarray of shape (n_samples,)
         Cluster of each sample.
     inertia_ : float
@@ -95,7 +97,7 @@ class RiemannianKMeans(
         Weight of the samples of each cluster, of all batches of ``partial_fit`` together.
     n_iter_ : int
         Iterations of the best run.
-    metric_ : PullbackMetric
+    metric_ : Metric
         The geometry that was used.
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
@@ -105,7 +107,9 @@ class RiemannianKMeans(
 
     See Also
     --------
-    VAETransformer : Makes codes that carry their metric.
+    NeighborEncoder : What plain data go through first.
+    VAETransformer : Makes codes that carry the metric of their decoder.
+    geodesic_silhouette : Scorer to choose `n_clusters` and other settings without labels.
     sklearn.cluster.KMeans : The same with straight lines.
 
     Notes
@@ -121,6 +125,9 @@ class RiemannianKMeans(
     far by approximate distances (:meth:`skriem.geometry.Metric.approximate_pairwise`), from
     which ``inertia_`` is computed as well.
 
+    Under a nearest-neighbour metric distances are paths through the points, and Fréchet means
+    are looked for among the points (among 2000 of them if there are more).
+
     References
     ----------
     Arvanitidis, Hansen and Hauberg, *Latent Space Oddity: on the curvature of deep generative
@@ -128,11 +135,13 @@ class RiemannianKMeans(
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_circles
     >>> from skriem import RiemannianKMeans
-    >>> labels = RiemannianKMeans(n_clusters=3, random_state=0).fit_predict(load_iris().data)
-    >>> labels.shape
-    (150,)
+    >>> X, ring = make_circles(500, factor=0.5, noise=0.03, random_state=0)
+    >>> labels = RiemannianKMeans(n_clusters=2, random_state=0).fit_predict(X)
+    >>> bool(np.all(labels == ring) or np.all(labels != ring))
+    True
     """
 
     def __init__(

@@ -85,13 +85,15 @@ def _best_run(metric, distances, points, weights, all_points, all_weights, setti
         run = medoids.alternate(squares, rows, weights, settings.max_iter, settings.tol)
         runs.setdefault(tuple(np.sort(run.rows)), run)
 
-    def inertia(run):
-        if len(points) == len(all_points):
-            return run.inertia[-1]
-        nearest = metric.pairwise(all_points, points[run.rows]).min(1)
-        return all_weights @ nearest**2
-
-    best = min(runs.values(), key=inertia)
+    runs = list(runs.values())
+    inertia = [run.inertia[-1] for run in runs]
+    if len(points) < len(all_points):
+        rows, place = np.unique(np.concatenate([run.rows for run in runs]), return_inverse=True)
+        to_any = metric.pairwise(all_points, points[rows])
+        inertia = [
+            all_weights @ to_any[:, columns].min(1) ** 2 for columns in np.split(place, len(runs))
+        ]
+    best = runs[int(np.argmin(inertia))]
     return Clustering(torch.as_tensor(points[best.rows]), best.inertia, best.converged)
 
 

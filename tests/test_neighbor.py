@@ -13,9 +13,16 @@ from sklearn.datasets import load_iris, make_blobs, make_circles, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skriem import NeighborEncoder, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import (
+    GeodesicDistance,
+    NeighborEncoder,
+    RiemannianKMeans,
+    RiemannianNormal,
+    VAETransformer,
+)
 from skriem._neighbor import feature_scale, intrinsic_dimension
 from skriem.geometry import NearestNeighborMetric
 from skriem.nn.attraction import info_nce
@@ -486,3 +493,12 @@ def test_densities_need_another_metric():
     points = NeighborEncoder(random_state=0).fit_transform(X)
     with pytest.raises(ValueError, match="nearest-neighbour metric"):
         RiemannianNormal(2, random_state=0).fit(points)
+
+
+def test_geodesic_distances_of_points_are_those_of_the_metric():
+    X = make_moons(150, noise=0.05, random_state=0)[0]
+    pipeline = make_pipeline(NeighborEncoder(random_state=0), GeodesicDistance())
+    points = NeighborEncoder(random_state=0).fit_transform(X)
+    expected = points.metric.pairwise(points)
+    np.testing.assert_allclose(pipeline.fit_transform(X), expected, rtol=1e-12)
+    np.testing.assert_allclose(pipeline.transform(X[:5]), expected[:5], rtol=1e-12)

@@ -227,20 +227,16 @@ class NearestNeighborMetric(Metric):
         return torch.diag_embed(factor / torch.as_tensor(self.scale**2).to(z))
 
     def _tie(self, z):
-        """Rows of a tensor tied to the points around them."""
+        """Rows of a tensor tied to the points around them, and how far the nearest are."""
         at = (z.cpu().double().numpy()) / self.scale
         distances, nodes = nearest_points(self._scaled_points, at, N_ATTACHED)
-        return Attached(at, nodes, self._lengths(distances, distances[:, :1]))
-
-    def _to_nearest(self, ends):
-        return nearest_points(self._scaled_points, ends.points, 1)[0][:, 0]
+        return Attached(at, nodes, self._lengths(distances, distances[:, :1])), distances[:, 0]
 
     def _distances(self, a, b):
         """Distances between all rows of two tensors, (n, m)."""
         if len(a) > len(b):
             return self._distances(b, a).mT
-        sources, targets = self._tie(a), self._tie(b)
-        r_sources, r_targets = self._to_nearest(sources), self._to_nearest(targets)
+        (sources, r_sources), (targets, r_targets) = self._tie(a), self._tie(b)
         result = np.empty((len(a), len(b)))
         for first in range(0, len(a), CHUNK):
             part = sources.rows(slice(first, first + CHUNK))
@@ -252,9 +248,11 @@ class NearestNeighborMetric(Metric):
 
     def _between(self, a, b, tol, max_iter):
         """Geodesics between the rows of two tensors; always found."""
-        first, last = self._tie(a), self._tie(b)
+        (first, r_first), (last, r_last) = self._tie(a), self._tie(b)
+        direct = np.linalg.norm(first.points - last.points, axis=1)
+        direct = self._lengths(direct, r_first, r_last)
         paths = [
-            self._path(*(ends.rows(slice(i, i + 1)) for ends in (first, last)))
+            self._path(first.rows(slice(i, i + 1)), last.rows(slice(i, i + 1)), direct[i])
             for i in range(len(a))
         ]
         n_corners = max(map(len, paths), default=2)
@@ -292,11 +290,12 @@ class NearestNeighborMetric(Metric):
             n_segments=count + n_corners - 1,
         )
 
-    def _path(self, start, end):
-        """Corners of the shortest path between two places, both included, (k, d), scaled."""
+    def _path(self, start, end, direct):
+        """Corners of the shortest path between two places, both included, (k, d), scaled.
+
+        `direct` is the length of the straight line, which is the path if none is shorter.
+        """
         graph, corners = self.graph, []
-        r = self._to_nearest(start)[0], self._to_nearest(end)[0]
-        direct = self._lengths(np.linalg.norm(start.points - end.points), *r)
         distances, before = dijkstra(
             graph.weights, indices=start.nodes[0], return_predecessors=True
         )
