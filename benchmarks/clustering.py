@@ -6,11 +6,13 @@ DIRECTORY holds a folder of .npz files for each battery, with arrays X (n, d), y
 the reference labellings with 0 for noise, and n_clusters. The sets are those of Gagolewski, *A
 framework for benchmarking clustering algorithms*, SoftwareX 2022. As there, a method is told the
 number of clusters of each reference labelling in turn, noise points are left out of the score,
-and the best adjusted Rand index over the labellings counts. The last columns are stricter: one
-number of clusters, that of the first labelling, compared with all labellings.
+and the best adjusted Rand index over the labellings counts; nan stands for a fit that was
+stopped after two minutes. The last columns are stricter: one number of clusters, that of the
+first labelling, compared with all labellings.
 """
 
 import argparse
+import signal
 import time
 import warnings
 from itertools import combinations
@@ -33,6 +35,8 @@ METHODS = {
 }
 # The same with every seed, or too slow to repeat.
 ONCE = {"spectral", "HDBSCAN", "Ward"}
+# The eigenvalues of spectral clustering may never be found where no feature is scaled.
+LIMIT = 120
 
 
 def agreement(y, labels):
@@ -46,7 +50,13 @@ def run(method, X, y_all, n_clusters, seeds):
         labels = {}
         for k in sorted({int(y.max()) for y in y_all} | {n_clusters}):
             started = time.perf_counter()
-            labels[k] = METHODS[method](k, seed).fit_predict(X)
+            signal.alarm(LIMIT)
+            try:
+                labels[k] = METHODS[method](k, seed).fit_predict(X)
+            except TimeoutError:
+                return np.nan, np.nan, np.nan, [LIMIT]
+            finally:
+                signal.alarm(0)
             seconds.append(time.perf_counter() - started)
         best.append(max(agreement(y, labels[int(y.max())]) for y in y_all))
         strict.append(max(agreement(y, labels[n_clusters]) for y in y_all))
@@ -55,12 +65,17 @@ def run(method, X, y_all, n_clusters, seeds):
     return np.mean(best), np.mean(strict), np.mean(pairs) if pairs else 1.0, seconds
 
 
+def give_up(*_):
+    raise TimeoutError
+
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("directory", type=Path)
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--only", nargs="*", help="batteries")
 arguments = parser.parse_args()
 warnings.filterwarnings("ignore")
+signal.signal(signal.SIGALRM, give_up)
 
 print(f"{'set':24}" + "".join(f"{name:>9}" for name in METHODS), end="")
 print(f"{'stable':>9}{'seconds':>9} | {'skriem':>7}{'KMeans':>7} strict", flush=True)
@@ -86,7 +101,7 @@ for battery in sorted(path for path in arguments.directory.iterdir() if path.is_
         line = "".join(f"{value:9.3f}" for value in scores[:-3])
         print(f"{battery.name + '/' + file.stem:24}{line}{scores[-3]:9.1f} | ", end="")
         print(f"{scores[-2]:7.3f}{scores[-1]:7.3f}{worse}", flush=True)
-    mean = np.mean(table, axis=0)
+    mean = np.nanmean(table, axis=0)
     line = "".join(f"{value:9.3f}" for value in mean[:-3])
     print(f"{battery.name + ' mean':24}{line}{mean[-3]:9.1f} | {mean[-2]:7.3f}{mean[-1]:7.3f}\n")
 print(f"median seconds per set {np.median([np.median(t) for t in times]):.1f}, ", end="")
