@@ -82,7 +82,8 @@ class RiemannianKMeans(
     verbose : int, default=0
         Whether to show a bar (tqdm, if installed) or lines with rate and inertia.
     n_jobs : int or None, default=None
-        Processes for the restarts, as in joblib. The result does not depend on it.
+        Processes for the restarts where geodesics are solved for, as in joblib. The result does
+        not depend on it.
 
     Attributes
     ----------
