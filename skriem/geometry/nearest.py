@@ -318,15 +318,13 @@ def nearest_points(points, z, k):
     index : ndarray of shape (n, k) int
     """
     k = min(k, len(points))
-    targets, found = torch.tensor(points), []
-    for part in torch.tensor(z).split(max(1, BUDGET // len(points))):
-        squares = torch.cdist(part, targets, compute_mode=EXACT)
-        found.append(squares.topk(k, largest=False).indices)
-    index = torch.cat(found).numpy()
-    # Again, without the cancellation of the fast formula; it may have mixed up near ties.
-    distances = np.stack([np.linalg.norm(z - points[index[:, i]], axis=1) for i in range(k)], 1)
-    order = np.argsort(distances, axis=1, kind="stable")
-    return np.take_along_axis(distances, order, 1), np.take_along_axis(index, order, 1)
+    targets = torch.tensor(points)
+    found = [
+        torch.cdist(part, targets, compute_mode=EXACT).topk(k, largest=False)
+        for part in torch.tensor(z).split(max(1, BUDGET // len(points)))
+    ]
+    distances, index = (torch.cat(parts).numpy() for parts in zip(*found))
+    return distances, index
 
 
 def _exact_distances(a, b):
