@@ -11,7 +11,7 @@ from ._blocks import by_blocks
 from ._latent import attach_metric
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
-from ._vae_parts import data_scale, nearest_rows
+from ._vae_parts import data_scale, feature_moments, nearest_rows
 from .geometry import NearestNeighborMetric
 
 # Data of so few features are their own codes.
@@ -242,17 +242,13 @@ def feature_scale(X, weights, standardize):
     carry the variance: p if all do alike, 1 if one has it all.
     """
     _, unit, n_varying = data_scale(X, weights)
-    X = X.astype(np.float64)
-    center = np.average(X, axis=0, weights=weights)
-    variance = np.average((X - center) ** 2, axis=0, weights=weights)
+    _, variance, varying = feature_moments(X, weights)
     total = variance.sum()
     if standardize == "auto" and total > 0:
         ratio = total**2 / (variance**2).sum()
         standardize = ratio < 1.0 + CONCENTRATED * (n_varying - 1)
     if standardize == "auto" or not standardize:
         return np.full(X.shape[1], unit)
-    # Rounding alone gives constant features a variance.
-    varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
     return np.sqrt(np.where(varying, variance, unit**2))
 
 

@@ -60,6 +60,16 @@ def check_parameters(vae):
     )
 
 
+def feature_moments(X, weights):
+    """Mean and variance of every feature, and whether it varies, three (n_features,) arrays."""
+    X = X.astype(np.float64)
+    center = np.average(X, axis=0, weights=weights)
+    variance = np.average((X - center) ** 2, axis=0, weights=weights)
+    # What rounding alone makes of a constant column is not variance.
+    varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
+    return center, variance, varying
+
+
 def data_scale(X, weights):
     """Centre of the data and one common unit, so that distances keep their proportions.
 
@@ -70,11 +80,7 @@ def data_scale(X, weights):
         Root of the mean variance of the features that vary.
     n_varying : int
     """
-    X = X.astype(np.float64)
-    center = np.average(X, axis=0, weights=weights)
-    variance = np.average((X - center) ** 2, axis=0, weights=weights)
-    # What rounding alone makes of a constant column is not variance.
-    varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
+    center, variance, varying = feature_moments(X, weights)
     unit = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
     return center, unit, max(1, int(varying.sum()))
 

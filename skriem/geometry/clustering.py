@@ -18,6 +18,7 @@ from . import curves
 from .geodesics import LEVELS, solve_geodesics
 from .graph import attach, graph_distances, measure_in, starting_curves
 from .mean import mean_step
+from .medoids import plus_plus
 from .relax import relax_best
 from .search import LOOP_TOL
 
@@ -61,37 +62,21 @@ class Clustering(NamedTuple):
 def seed(metric, z, n_clusters, weights, rng):
     """k-means++ seeding: rows of `z` drawn with probability to the squared distance.
 
-    Distances are shortest paths through the metric's graph. Of several draws the one that
-    lowers the sum most is kept, as scikit-learn does.
+    Distances are shortest paths through the metric's graph.
 
     Returns
     -------
     ndarray of shape (n_clusters,) int
     """
     tied = attach(measure_in(metric.space_for(z)), metric.graph, z)
-    n_trials = 2 + int(np.log(n_clusters))
-    weights = weights.numpy()
 
     def squared_distances(rows):
-        ends = type(tied)(*(field[rows] for field in tied))
-        distances = graph_distances(metric.graph, ends, tied)
+        distances = graph_distances(metric.graph, tied.rows(rows), tied)
         distances[np.arange(len(rows)), rows] = 0.0
+        check_reached(np.isfinite(distances).any(0))
         return distances**2
 
-    chosen = [rng.choice(len(z), p=weights / weights.sum())]
-    closest = squared_distances(chosen)[0]
-    check_reached(np.isfinite(closest))
-    for _ in range(1, n_clusters):
-        mass = weights * closest
-        if not mass.sum() > 0:
-            # Fewer distinct points than clusters.
-            mass = weights
-        trials = rng.choice(len(z), size=n_trials, p=mass / mass.sum())
-        reduced = np.minimum(closest, squared_distances(trials))
-        best = (reduced @ weights).argmin()
-        chosen.append(trials[best])
-        closest = reduced[best]
-    return np.array(chosen)
+    return plus_plus(squared_distances, n_clusters, weights.numpy(), rng)
 
 
 def assign(metric, z, centers):

@@ -40,6 +40,16 @@ def enter(Z, n_dims):
     return points, answer
 
 
+def enter_weights(sample_weight, Z):
+    """Weights of the rows of `Z` as a checked tensor of its kind, ones for None, (n,)."""
+    if sample_weight is None:
+        return Z.new_ones(len(Z))
+    weights = torch.as_tensor(np.array(sample_weight), dtype=Z.dtype, device=Z.device)
+    if weights.shape != (len(Z),) or (weights < 0).any() or not weights.sum() > 0:
+        raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
+    return weights
+
+
 def checked_points(points, n_dims):
     """A read-only float64 copy of an array of points."""
     points = np.array(points, dtype=np.float64)

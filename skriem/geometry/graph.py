@@ -86,9 +86,7 @@ def build_graph(space, points):
     n = len(points)
     tree = cKDTree(points)
     neighbors = tree.query(points, k=min(N_NEIGHBORS + 1, n))[1].reshape(n, -1)
-    rows = np.repeat(np.arange(n), neighbors.shape[1])
-    pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
-    pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+    pairs = neighbor_pairs(neighbors)
     pairs = np.concatenate([pairs, bridges(points, pairs)])
     lengths = segment_lengths(space, *torch.tensor(points)[pairs.T])
     # Dijkstra's sparse input takes a stored zero for no edge at all.
@@ -96,6 +94,21 @@ def build_graph(space, points):
     weights = coo_matrix((lengths, pairs.T), shape=(n, n)).tocsr()
     distances, predecessors = dijkstra(weights, directed=False, return_predecessors=True)
     return Graph(points, tree, distances, predecessors)
+
+
+def neighbor_pairs(neighbors):
+    """Each pair of a row and one of its neighbours (n, k) once, the lower first, (m, 2)."""
+    rows = np.repeat(np.arange(len(neighbors)), neighbors.shape[1])
+    pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
+    return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+
+
+def symmetric_weights(pairs, lengths, n):
+    """Edges in both directions as a sparse matrix, (n, n)."""
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    # A stored zero is no edge for Dijkstra's algorithm.
+    lengths = np.tile(np.maximum(lengths, np.finfo(float).tiny), 2)
+    return coo_matrix((lengths, both.T), shape=(n, n)).tocsr()
 
 
 def _filling(points):

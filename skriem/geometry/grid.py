@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from .graph import attach, segment_lengths
+from .graph import attach, segment_lengths, symmetric_weights
 
 MAX_DIMS = 3
 # Cells along the longest side, by dimension; how many cells an edge reaches; and to how many
@@ -66,10 +66,7 @@ def build_grid(space, points):
     pairs = np.concatenate([_pairs(index, step) for step in _directions(d, REACH[d])])
     lengths = segment_lengths(space, *torch.tensor(nodes)[pairs.T], N_CHORDS)
     pairs, lengths = pairs[np.isfinite(lengths)], lengths[np.isfinite(lengths)]
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    # A stored zero is no edge for Dijkstra's algorithm.
-    lengths = np.tile(np.maximum(lengths, np.finfo(float).tiny), 2)
-    weights = coo_matrix((lengths, both.T), shape=(len(nodes), len(nodes))).tocsr()
+    weights = symmetric_weights(pairs, lengths, len(nodes))
     return Grid(nodes, cKDTree(nodes), weights, spacing)
 
 

@@ -17,23 +17,43 @@ class Medoids(NamedTuple):
     converged: bool
 
 
-def seed_medoids(squares, n_clusters, weights, rng):
-    """k-means++ on squared distances (n, n); the best of several draws each, (k,) int."""
-    n = len(squares)
+def plus_plus(squares_from, n_clusters, weights, rng):
+    """k-means++ seeding: points drawn with probability to the squared distance.
+
+    Of several draws the one that lowers the sum most is kept, as scikit-learn does.
+
+    Parameters
+    ----------
+    squares_from : callable
+        Squared distances from some rows, a sequence of int, to all n points: (len(rows), n).
+    n_clusters : int
+    weights : ndarray of shape (n,)
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_clusters,) int
+    """
+    n = len(weights)
     n_trials = 2 + int(np.log(n_clusters))
     chosen = [rng.choice(n, p=weights / weights.sum())]
-    closest = squares[chosen[0]]
+    closest = squares_from(chosen)[0]
     for _ in range(1, n_clusters):
         mass = weights * closest
         if not mass.sum() > 0:
             # Fewer distinct points than clusters.
             mass = weights
         trials = rng.choice(n, size=n_trials, p=mass / mass.sum())
-        reduced = np.minimum(closest, squares[trials])
+        reduced = np.minimum(closest, squares_from(trials))
         best = (reduced @ weights).argmin()
         chosen.append(trials[best])
         closest = reduced[best]
     return np.array(chosen)
+
+
+def seed_medoids(squares, n_clusters, weights, rng):
+    """:func:`plus_plus` on a table of squared distances (n, n)."""
+    return plus_plus(lambda rows: squares[rows], n_clusters, weights, rng)
 
 
 def alternate(squares, rows, weights, max_iter, tol):

@@ -5,11 +5,10 @@ import warnings
 from abc import ABC, abstractmethod
 from functools import cached_property
 
-import numpy as np
 import torch
 
 from . import maps
-from .containers import checked_points, enter
+from .containers import checked_points, enter, enter_weights
 from .geodesics import LEVELS
 from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
 from .mean import frechet_means
@@ -183,11 +182,7 @@ class Metric(ABC):
             If the search ended early.
         """
         Z, answer = self._enter(Z)
-        weights = Z.new_ones(len(Z))
-        if sample_weight is not None:
-            weights = torch.as_tensor(np.array(sample_weight), dtype=Z.dtype, device=Z.device)
-            if weights.shape != (len(Z),) or (weights < 0).any() or not weights.sum() > 0:
-                raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
+        weights = enter_weights(sample_weight, Z)
         average = (weights[:, None] * Z).sum(0) / weights.sum()
         guess = Z[(Z - average).square().sum(1).argmin()]
         space = self.space_for(Z)

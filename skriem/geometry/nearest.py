@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
+from .containers import enter_weights
 from .field import Field
-from .graph import Attached, bridges
+from .graph import Attached, bridges, neighbor_pairs, symmetric_weights
 from .grid import from_sources, through_nodes
 from .metric import Metric
 from .solution import Geodesics, Status
@@ -35,7 +36,7 @@ N_ATTACHED = 8
 # Numbers in a block of distances held at once, and sources whose paths are looked for at once.
 BUDGET, CHUNK = 2**24, 64
 # Found again when they are needed, and the same for all powers.
-SHARED = ("_scaled_points", "_spacing", "_edges")
+SHARED = ("_scaled_points", "_neighbors", "_spacing", "_edges")
 # Parts of each straight piece of a geodesic.
 N_PARTS = 8
 # Differences before squares: products of matrices lose what is small far from the origin.
@@ -144,12 +145,7 @@ class NearestNeighborMetric(Metric):
     def frechet_mean(self, Z, sample_weight=None, tol=1e-6, max_iter=100):
         """The row of `Z` with the least weighted sum of squared distances to all, (n_dims,)."""
         Z, answer = self._enter(Z)
-        weights = Z.new_ones(len(Z))
-        if sample_weight is not None:
-            weights = torch.as_tensor(np.array(sample_weight)).to(Z)
-            if weights.shape != (len(Z),) or (weights < 0).any() or not weights.sum() > 0:
-                raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
-        cost = self._distances(Z, Z).square() @ weights
+        cost = self._distances(Z, Z).square() @ enter_weights(sample_weight, Z)
         return answer(Z[cost.argmin()])
 
     def exp(self, Z, V):
@@ -173,25 +169,22 @@ class NearestNeighborMetric(Metric):
     @cached_property
     def graph(self):
         """The points with their neighbours, as a :class:`Network`."""
-        (rows, columns), distances = self._edges
-        n = len(self.points)
-        # A stored zero is no edge for Dijkstra's algorithm.
-        lengths = np.maximum(self._lengths(distances), np.finfo(float).tiny)
-        both = np.concatenate([rows, columns]), np.concatenate([columns, rows])
-        weights = coo_matrix((np.tile(lengths, 2), both), shape=(n, n)).tocsr()
+        pairs, distances = self._edges
+        weights = symmetric_weights(pairs, self._lengths(distances), len(self.points))
         return Network(self._scaled_points, weights)
 
     @cached_property
     def _edges(self):
-        """Pairs of neighbours, (2, n_edges) int, and their distances."""
+        """Pairs of neighbours, (n_edges, 2) int, and their distances."""
         points = self._scaled_points
-        n = len(points)
-        _, neighbors = nearest_points(points, points, N_NEIGHBORS + 1)
-        rows = np.repeat(np.arange(n), neighbors.shape[1])
-        pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
-        pairs = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
-        pairs = np.concatenate([pairs, crossings(points, pairs), bridges(points, pairs)]).T
-        return pairs, np.linalg.norm(points[pairs[0]] - points[pairs[1]], axis=1)
+        pairs = neighbor_pairs(self._neighbors[1])
+        pairs = np.concatenate([pairs, crossings(points, pairs), bridges(points, pairs)])
+        return pairs, np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+
+    @cached_property
+    def _neighbors(self):
+        """What is nearest to each point, itself included: distances and rows."""
+        return nearest_points(self._scaled_points, self._scaled_points, N_NEIGHBORS + 1)
 
     @cached_property
     def _scaled_points(self):
@@ -202,10 +195,9 @@ class NearestNeighborMetric(Metric):
     @cached_property
     def _spacing(self):
         """Mean distance to the nearest neighbour; 1 for a single point."""
-        points = self._scaled_points
-        if len(points) < 2:
+        if len(self.points) < 2:
             return 1.0
-        spacing = nearest_points(points, points, 2)[0][:, 1].mean()
+        spacing = self._neighbors[0][:, 1].mean()
         return float(spacing) if spacing > 0.0 else 1.0
 
     def _lengths(self, distances, r_start=0.0, r_end=0.0):
