@@ -18,14 +18,16 @@ _HOMES = {
     "geodesic_silhouette": "_silhouette",
 }
 
-__all__ = [*_HOMES, "geometry"]
+_PACKAGES = "geometry", "inspection"
+
+__all__ = [*_HOMES, *_PACKAGES]
 
 
 def __getattr__(name):
     if name in _HOMES:
         value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    elif name == "geometry":
-        value = importlib.import_module(".geometry", __name__)
+    elif name in _PACKAGES:
+        value = importlib.import_module(f".{name}", __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -1,6 +1,7 @@
 """GeodesicDistance: geodesic distances as an input for any estimator."""
 
 import numbers
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -125,14 +126,13 @@ class GeodesicDistance(
                 f"method='grid' is for up to {MAX_DIMS} dimensions; this metric has {d}. Use "
                 "'graph' or 'landmarks'."
             )
-        self._shortcuts = None
+        self._around = None
+        self.__dict__.pop("_shortcuts", None)
         tol = 0.0 if self._closed_form else TOL
         self.error_estimate_ = {"median": tol, "quantile_99": tol}
         if self.method_ != "exact":
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
-            self._shortcuts = self.metric_.with_points(points).make_shortcuts(
-                use_grid=self.method_ == "grid"
-            )
+            self._around = self.metric_.with_points(points)
             errors = self._shortcuts.errors
             self.error_estimate_ = {
                 "median": float(np.median(errors)),
@@ -196,6 +196,15 @@ class GeodesicDistance(
     def _closed_form(self):
         """Whether the metric knows all distances without solving for geodesics."""
         return isinstance(self.metric_, NearestNeighborMetric)
+
+    @cached_property
+    def _shortcuts(self):
+        """What approximate distances are found with."""
+        return self._around.make_shortcuts(use_grid=self.method_ == "grid")
+
+    def __getstate__(self):
+        # Large, and found again when it is needed.
+        return {k: v for k, v in super().__getstate__().items() if k != "_shortcuts"}
 
     def _landmarks(self, rng):
         """Some of the samples, the outermost among them."""

@@ -27,9 +27,21 @@ pytestmark = [
 ]
 
 TRANSFORMERS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance(), NeighborEncoder()]
+OTHERS = [
+    VAETransformer(3, hidden_layer_sizes=(16,), precision="mlp", activation="softplus"),
+    VAETransformer(precision="constant", n_neighbors=2, flatness=0.1, max_iter=50),
+    NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=2.0),
+    NeighborEncoder(standardize=False, power=1.0),
+    RiemannianKMeans(metric="local", n_init=2),
+    RiemannianKMeans(metric=VAETransformer(max_iter=20, bandwidth=2.0), init="random", n_init=1),
+    RiemannianNormal(metric="local", n_components=2, covariance_type="diag"),
+    RiemannianNormal(metric=VAETransformer(max_iter=20, bandwidth=2.0), init_params="k-means++"),
+    GeodesicDistance(metric="local", method="landmarks"),
+    GeodesicDistance(metric=NeighborEncoder()),
+]
 
 
-@parametrize_with_checks([*TRANSFORMERS, RiemannianNormal()])
+@parametrize_with_checks([*TRANSFORMERS, RiemannianNormal(), *OTHERS])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

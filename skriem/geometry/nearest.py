@@ -119,7 +119,10 @@ class NearestNeighborMetric(Metric):
         return other
 
     def __getstate__(self):
-        return {k: v for k, v in super().__getstate__().items() if k not in SHARED}
+        return {"points": self.points, "scale": self.scale, "power": self.power}
+
+    def __setstate__(self, state):
+        self.__init__(**state)
 
     @torch.no_grad()
     def pairwise(self, A, B=None, tol=1e-3, max_iter=100):

@@ -21,8 +21,9 @@ class DecoderEmbedding:
     Its pulled-back Euclidean metric is the expected metric of the random decoder,
     J_mean' J_mean + J_std' J_std (*Latent Space Oddity*, theorem 1).
 
-    Immutable. The weights are NumPy arrays, so the object pickles without torch's devices;
-    tensors are made on first use for each dtype and device.
+    Immutable, and so must the arrays be that it is given. The weights are NumPy arrays, so the
+    object pickles without torch's devices; tensors are made on first use for each dtype and
+    device.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class DecoderEmbedding:
     follows_dtype = True
 
     def __init__(self, layers, activation, center, scale, noise, precision=None):
-        self._layers = [tuple(np.array(part, dtype=np.float64) for part in pair) for pair in layers]
+        self._layers = [tuple(map(np.asarray, pair)) for pair in layers]
         self._activation = activation
         self._center = np.array(center, dtype=np.float64)
         self._scale = float(scale)
@@ -112,7 +113,8 @@ class DecoderEmbedding:
         n_units = last.shape[1] + skip.shape[1]
         if len(last) <= n_units:
             return self
-        factor = np.linalg.qr(np.concatenate([last, skip], axis=1), mode="r")
+        both = np.concatenate([last, skip], axis=1, dtype=np.float64)
+        factor = np.linalg.qr(both, mode="r")
         zeros = np.zeros(n_units)
         folded = (factor[:, last.shape[1] :], zeros), (factor[:, : last.shape[1]], zeros)
         layers = [folded[0], *hidden, folded[1]]

@@ -1,0 +1,57 @@
+"""What can be drawn of a fitted estimator: its points, their metric, labels and centres."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._latent import find_metric
+from .._metric import MetricConsumerMixin
+from ..geometry import Metric
+
+
+class Fitted(NamedTuple):
+    """What is known of samples through an estimator."""
+
+    points: np.ndarray  # (n, d)
+    metric: Metric
+    labels: np.ndarray | None  # (n,)
+    centers: np.ndarray | None  # (k, d)
+    estimator: object  # the one that has the metric
+
+
+def look_into(estimator, X):
+    """Points, metric, labels and centres of samples `X`, as a :class:`Fitted`.
+
+    Of a pipeline, the last step that has a metric counts, and the labels are the pipeline's.
+    """
+    labels = None
+    if isinstance(estimator, Pipeline):
+        with_metric = [k for k, (_, step) in enumerate(estimator.steps) if hasattr(step, "metric_")]
+        if not with_metric:
+            raise _unknown(estimator)
+        last = with_metric[-1]
+        if last < len(estimator) - 1 and hasattr(estimator, "predict"):
+            labels = np.asarray(estimator.predict(X))
+        X = estimator[:last].transform(X) if last else X
+        estimator = estimator[last]
+    check_is_fitted(estimator)
+    if not isinstance(getattr(estimator, "metric_", None), Metric):
+        raise _unknown(estimator)
+    if isinstance(estimator, MetricConsumerMixin):
+        points = estimator._points(X)
+    else:
+        points = np.array(X if find_metric(X) is not None else estimator.transform(X), dtype=float)
+    if labels is None and hasattr(estimator, "predict"):
+        labels = estimator.predict(X)
+    centers = getattr(estimator, "cluster_centers_", getattr(estimator, "means_", None))
+    return Fitted(points, estimator.metric_, labels, centers, estimator)
+
+
+def _unknown(estimator):
+    return TypeError(
+        f"{type(estimator).__name__} has no fitted metric to draw. Pass a fitted VAETransformer, "
+        "NeighborEncoder, RiemannianKMeans, RiemannianNormal or GeodesicDistance, or a fitted "
+        "Pipeline with one of them."
+    )

@@ -1,0 +1,318 @@
+"""LatentSpaceDisplay: codes, clusters and geodesics over the stretch of the space."""
+
+import numbers
+
+import numpy as np
+import torch
+from sklearn.utils import check_scalar
+
+from ._fitted import look_into
+from ._style import Projection, draw_points, grid, new_axes, style_of, window
+
+BACKGROUNDS = {
+    "magnification": "magnification factor, log10 √det M",
+    "noise": "noise of the decoder, log10 of its root mean square",
+}
+# What is drawn need not be more accurate than the eye.
+TOL, N_CURVE = 1e-2, 60
+# Shades leave out this share of the values at either end.
+EXTREME = 0.5
+
+
+class LatentSpaceDisplay:
+    """A latent space seen through its metric.
+
+    Draws points in the colours of their labels, centres as stars, geodesics as lines, and behind
+    them how much the metric stretches space. Made by :meth:`from_estimator` or
+    :meth:`from_metric`; what was computed is kept, and :meth:`plot` draws it again.
+
+    One-dimensional spaces are drawn as the curve of the background's values, three-dimensional
+    ones in perspective without a background. Of more dimensions the first two principal
+    components of the points are shown, as the axes say, without a background.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, d)
+    labels : ndarray of shape (n,), default=None
+    centers : ndarray of shape (k, d), default=None
+    curves : ndarray of shape (n_curves, n_steps, d), default=None
+        Geodesics.
+    curve_labels : ndarray of shape (n_curves,), default=None
+        The labels that curves are coloured by.
+    values : ndarray of shape (resolution ** d,), default=None
+        Background, log10, on a grid over the box of the points.
+    extent : pair of ndarray of shape (d,), default=None
+        Lower and upper corner of the box.
+    background : str, default=None
+        What the values are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    points, labels, centers, curves, curve_labels, values, extent, background
+        As above.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skriem import RiemannianKMeans, VAETransformer
+    >>> from skriem.inspection import LatentSpaceDisplay
+    >>> codes = VAETransformer(bandwidth=2.0, random_state=0).fit_transform(load_iris().data)
+    >>> kmeans = RiemannianKMeans(3, random_state=0).fit(codes)
+    >>> display = LatentSpaceDisplay.from_estimator(kmeans, codes)
+    >>> display.ax_.get_xlabel()
+    'coordinate 0'
+    """
+
+    def __init__(
+        self,
+        points,
+        *,
+        labels=None,
+        centers=None,
+        curves=None,
+        curve_labels=None,
+        values=None,
+        extent=None,
+        background=None,
+    ):
+        self.points = points
+        self.labels = labels
+        self.centers = centers
+        self.curves = curves
+        self.curve_labels = curve_labels
+        self.values = values
+        self.extent = extent
+        self.background = background
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        *,
+        background="magnification",
+        n_geodesics=10,
+        grid_resolution=200,
+        ax=None,
+    ):
+        """Draw samples as a fitted estimator sees them.
+
+        Parameters
+        ----------
+        estimator : fitted estimator
+            One of this package's, or a :class:`~sklearn.pipeline.Pipeline` with one.
+        X : array-like of shape (n_samples, n_features)
+            Of the kind that the estimator takes: data, or codes.
+        y : array-like of shape (n_samples,), default=None
+            What points are coloured by. None: predicted labels, if the estimator has any.
+        background : {"magnification", "noise"} or None, default="magnification"
+            What is behind the points: the magnification factor √det M, by which the metric
+            enlarges small areas, or the root mean square of a decoder's standard deviations.
+        n_geodesics : int, default=10
+            Geodesics from every centre to some of its points; where there are no centres, this
+            many between random pairs of points.
+        grid_resolution : int, default=200
+            Points of the background along each axis.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+        """
+        found = look_into(estimator, X)
+        return cls.from_metric(
+            found.metric,
+            found.points,
+            found.labels if y is None else y,
+            centers=found.centers,
+            center_labels=found.labels,
+            background=background,
+            n_geodesics=n_geodesics,
+            grid_resolution=grid_resolution,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_metric(
+        cls,
+        metric,
+        Z,
+        y=None,
+        *,
+        centers=None,
+        center_labels=None,
+        background="magnification",
+        n_geodesics=10,
+        grid_resolution=200,
+        ax=None,
+    ):
+        """Draw points of a metric's space.
+
+        Parameters
+        ----------
+        metric : Metric
+        Z : array-like of shape (n, n_dims)
+        y : array-like of shape (n,), default=None
+            What points are coloured by.
+        centers : array-like of shape (k, n_dims), default=None
+        center_labels : array-like of shape (n,) of int, default=None
+            Which centre each point belongs to. None: the nearest.
+        background, n_geodesics, grid_resolution, ax
+            As in :meth:`from_estimator`.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+        """
+        check_scalar(n_geodesics, "n_geodesics", numbers.Integral, min_val=0)
+        check_scalar(grid_resolution, "grid_resolution", numbers.Integral, min_val=2)
+        if background is not None and background not in BACKGROUNDS:
+            raise ValueError(
+                f"background must be one of {[*BACKGROUNDS]} or None, got {background!r}."
+            )
+        points = np.array(Z, dtype=float, subok=False)
+        if y is not None and len(y) != len(points):
+            raise ValueError(f"y must have one value per point: {len(y)} for {len(points)} points.")
+        labels = None if y is None else np.asarray(y)
+        centers = None if centers is None else np.asarray(centers, dtype=float)
+        curves, curve_labels = _geodesics(metric, points, centers, center_labels, n_geodesics)
+        values = extent = None
+        if metric.n_dims <= 2 and background is not None:
+            extent = window(points)
+            values = _background(metric, grid(*extent, grid_resolution), background)
+        return cls(
+            points,
+            labels=labels,
+            centers=centers,
+            curves=curves,
+            curve_labels=curve_labels,
+            values=values,
+            extent=extent,
+            background=background,
+        ).plot(ax)
+
+    def plot(self, ax=None, *, cmap="gray_r"):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+        cmap : str, default="gray_r"
+            Shades of the background.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            Itself.
+        """
+        show = Projection(self.points)
+        self.ax_ = ax = new_axes(ax, show.n_dims)
+        self.figure_ = ax.figure
+        if show.n_dims == 1:
+            return self._plot_line(ax)
+        if self.values is not None:
+            self._shade(ax, cmap)
+        draw_points(ax, show(self.points), self.labels)
+        # Lines have the colours of clusters only where points have them.
+        colored = self.labels is not None and np.array_equal(
+            np.unique(self.labels), np.arange(0 if self.centers is None else len(self.centers))
+        )
+        for k, curve in enumerate([] if self.curves is None else self.curves):
+            line = show(curve).T
+            color = style_of(self.curve_labels[k])[0] if colored else "white"
+            ax.plot(*line, color="black", linewidth=1.9, alpha=0.55, solid_capstyle="round")
+            ax.plot(*line, color=color, linewidth=1.0, solid_capstyle="round")
+        if self.centers is not None:
+            stars = {"marker": "*", "color": "white", "edgecolor": "black", "zorder": 5}
+            ax.scatter(*show(self.centers).T, s=150, **stars)
+        if show.n_dims == 2 and self.extent is not None:
+            (left, bottom), (right, top) = self.extent
+            ax.set(xlim=(left, right), ylim=(bottom, top))
+        show.label(ax)
+        return self
+
+    def _shade(self, ax, cmap):
+        (left, bottom), (right, top) = self.extent
+        side = round(np.sqrt(len(self.values)))
+        shades = np.ma.masked_invalid(self.values.reshape(side, side))
+        low, high = np.percentile(shades.compressed(), [EXTREME, 100.0 - EXTREME])
+        image = ax.imshow(
+            shades,
+            extent=(left, right, bottom, top),
+            origin="lower",
+            aspect="auto",
+            cmap=cmap,
+            alpha=0.75,
+            vmin=low,
+            vmax=high,
+        )
+        ax.figure.colorbar(
+            image, ax=ax, label=BACKGROUNDS[self.background], location="left", shrink=0.85
+        )
+
+    def _plot_line(self, ax):
+        """One dimension: the background as a curve, the points on its foot."""
+        foot = 0.0
+        if self.values is not None:
+            (left,), (right,) = self.extent
+            ax.plot(np.linspace(left, right, len(self.values)), self.values, color="black")
+            ax.set_ylabel(BACKGROUNDS[self.background])
+            finite = self.values[np.isfinite(self.values)]
+            foot = finite.min() - 0.08 * max(np.ptp(finite), 1.0)
+        else:
+            ax.set_yticks([])
+        draw_points(
+            ax, np.column_stack([self.points, np.full(len(self.points), foot)]), self.labels
+        )
+        if self.centers is not None:
+            ax.scatter(
+                self.centers[:, 0],
+                np.full(len(self.centers), foot),
+                s=150,
+                marker="*",
+                color="white",
+                edgecolor="black",
+                zorder=5,
+            )
+        ax.set_xlabel("coordinate 0")
+        return self
+
+
+def _geodesics(metric, points, centers, labels, n_geodesics):
+    """Curves from centres to some of their points, or between pairs, and the centres' numbers."""
+    rng = np.random.default_rng(0)
+    if n_geodesics == 0 or metric.n_dims == 1 or len(points) < 2:
+        return None, None
+    if centers is None:
+        order = rng.permutation(len(points))
+        n = min(n_geodesics, len(points) // 2)
+        starts, ends, which = points[order[:n]], points[order[n : 2 * n]], np.zeros(n, dtype=int)
+    else:
+        if labels is None:
+            labels = metric.approximate_pairwise(points, centers).argmin(1)
+        labels = np.asarray(labels)
+        rows = [
+            rng.permutation(np.flatnonzero(labels == k))[:n_geodesics] for k in range(len(centers))
+        ]
+        which = np.repeat(np.arange(len(centers)), [len(some) for some in rows])
+        starts, ends = centers[which], points[np.concatenate(rows)]
+    found = metric.geodesic(starts, ends, tol=TOL)
+    return found.curve(np.linspace(0.0, 1.0, N_CURVE)), which
+
+
+def _background(metric, at, name):
+    """Values of the background at points, log10, (n,)."""
+    if name == "magnification":
+        return metric.log_volume(at) / np.log(10.0)
+    embedding = getattr(metric, "_map", None)
+    if not hasattr(embedding, "std"):
+        raise ValueError(
+            f"{metric!r} has no noise to show: it is not the metric of a VAETransformer. Use "
+            "background='magnification'."
+        )
+    noise = embedding.std(torch.as_tensor(at)).square().mean(1).sqrt().numpy()
+    return np.log10(noise)

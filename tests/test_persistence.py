@@ -1,0 +1,166 @@
+"""Fitted estimators written to files and read back."""
+
+import io
+import pickle
+import subprocess
+import sys
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from sklearn.pipeline import make_pipeline
+
+from skriem import (
+    GeodesicDistance,
+    NeighborEncoder,
+    RiemannianKMeans,
+    RiemannianNormal,
+    VAETransformer,
+)
+from skriem.geometry import NearestNeighborMetric
+
+# What is fitted for a test of files is not fitted to the end.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def vae(**parameters):
+    return VAETransformer(random_state=0, **{"max_iter": 20, "bandwidth": 3.0, **parameters})
+
+
+ESTIMATORS = {
+    "VAETransformer": vae(),
+    "VAETransformer, variance network": vae(precision="mlp"),
+    "NeighborEncoder": NeighborEncoder(random_state=0),
+    "RiemannianKMeans": RiemannianKMeans(3, metric=vae(), random_state=0),
+    "RiemannianKMeans, drop-in": RiemannianKMeans(
+        3, metric=NeighborEncoder(power=1), random_state=0
+    ),
+    "pipeline of k-means": make_pipeline(vae(), RiemannianKMeans(3, random_state=0)),
+    "RiemannianNormal": RiemannianNormal(2, metric=vae(), random_state=0, max_iter=3),
+    "GeodesicDistance": GeodesicDistance(metric=vae(), random_state=0),
+    "pipeline of distances": make_pipeline(vae(), GeodesicDistance(random_state=0, method="grid")),
+}
+
+
+def by_pickle(estimator):
+    return pickle.loads(pickle.dumps(estimator))
+
+
+def by_cloudpickle(estimator):
+    return cloudpickle.loads(cloudpickle.dumps(estimator))
+
+
+def by_joblib(estimator):
+    file = io.BytesIO()
+    joblib.dump(estimator, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def by_skops(estimator):
+    data = skops.io.dumps(estimator)
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    """Estimators by name, each fitted when it is first asked for."""
+    made = {}
+
+    def fit(name):
+        if name not in made:
+            made[name] = ESTIMATORS[name].fit(digits[0][:60])
+        return made[name]
+
+    return fit
+
+
+def answers(estimator, X):
+    """Everything that a fitted estimator says of data."""
+    found = []
+    for name in ("transform", "predict", "predict_proba", "score_samples"):
+        if hasattr(estimator, name):
+            found.append(np.asarray(getattr(estimator, name)(X)))
+    return found
+
+
+@pytest.mark.parametrize("way", [by_pickle, by_cloudpickle, by_joblib, by_skops])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_what_comes_back_answers_the_same(name, way, fitted, digits):
+    estimator, X = fitted(name), digits[0][100:106]
+    twin = way(estimator)
+    expected = answers(estimator, X)
+    assert expected
+    for ours, theirs in zip(expected, answers(twin, X)):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_skops_has_only_our_types_to_trust(name, fitted):
+    data = skops.io.dumps(fitted(name))
+    assert all(kind.startswith("skriem.") for kind in skops.io.get_untrusted_types(data=data))
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_nothing_of_torch_is_in_the_file(name, fitted, digits):
+    # Tensors remember the device that they were made on.
+    estimator = fitted(name)
+    answers(estimator, digits[0][:5])
+    assert b"torch" not in pickle.dumps(estimator)
+
+
+@pytest.mark.parametrize("way", [by_pickle, by_cloudpickle, by_joblib, by_skops])
+def test_steps_share_one_metric_afterwards(way, fitted):
+    pipe = way(fitted("pipeline of k-means"))
+    assert pipe[0].metric_ is pipe[1].metric_
+    assert pipe[0].metric_ == fitted("pipeline of k-means")[0].metric_
+
+
+@pytest.mark.parametrize("way", [by_pickle, by_skops])
+def test_a_nearest_neighbour_metric_is_its_points(way, digits):
+    metric = NearestNeighborMetric(digits[0][:200, 10:14], scale=2.0, power=3.0)
+    Z = digits[0][200:210, 10:14]
+    expected = metric.pairwise(Z)
+    assert len(pickle.dumps(metric)) < metric.points.nbytes + 1000
+    twin = way(metric)
+    assert twin == metric
+    np.testing.assert_array_equal(twin.pairwise(Z), expected)
+
+
+def test_a_file_is_little_larger_than_what_was_learned(fitted, digits):
+    encoder = fitted("VAETransformer")
+    learned = [encoder.metric_.points]
+    for layers in (encoder._encoder, encoder._decoder):
+        learned += [part for pair in layers for part in pair]
+    learned += list(encoder.metric_._space.embed._precision.values())
+    expected = sum(part.nbytes for part in learned)
+    distance = fitted("pipeline of distances")
+    answers(distance, digits[0][:5])
+    for estimator in (encoder, distance):
+        assert len(pickle.dumps(estimator)) < 1.3 * expected
+
+
+def test_a_model_for_another_device_can_be_used_here(fitted, digits):
+    # As if it had been trained there: the parameter is the only trace that training leaves.
+    estimator = by_pickle(fitted("VAETransformer")).set_params(device="cuda")
+    twin = by_pickle(estimator)
+    np.testing.assert_array_equal(
+        twin.transform(digits[0]), fitted("VAETransformer").transform(digits[0])
+    )
+
+
+def test_a_file_is_read_in_a_process_that_has_imported_nothing(fitted, digits, tmp_path):
+    pipe = fitted("pipeline of k-means")
+    joblib.dump((pipe, digits[0][:20]), tmp_path / "pipe.joblib")
+    code = (
+        "import sys, joblib; pipe, X = joblib.load(sys.argv[1]); print(*pipe.predict(X).tolist())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "pipe.joblib")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.split() == [str(label) for label in pipe.predict(digits[0][:20])]
