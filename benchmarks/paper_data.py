@@ -1,9 +1,16 @@
-"""What the paper's experiments share: data and grids."""
+"""What the paper's experiments share: data, scores, grids and colours."""
 
 import os
 
 import numpy as np
 from sklearn.datasets import fetch_openml
+from sklearn.metrics.cluster import contingency_matrix
+
+# Ten colours that stay apart for colour-blind readers (Petroff, arXiv 2107.02270).
+COLORS = [
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+]
 
 
 def load_digits(digits, n_per_digit, seed):
@@ -44,3 +51,11 @@ def noise_level(vae, codes):
     """Root mean square of the decoder's standard deviations at codes, (n,)."""
     n_features = vae.n_features_in_
     return np.sqrt((vae.metric_.embed(codes)[:, n_features:] ** 2).mean(axis=1))
+
+
+def f_measure(classes, clusters):
+    """Mean over classes, weighted by size, of the best F-measure of any cluster."""
+    counts = contingency_matrix(classes, clusters)
+    of_class, of_cluster = counts.sum(1, keepdims=True), counts.sum(0, keepdims=True)
+    best = (2.0 * counts / (of_class + of_cluster)).max(axis=1)
+    return float(np.average(best, weights=of_class[:, 0]))

@@ -15,8 +15,7 @@ OpenML. Takes two to three minutes per set and seed.
 import argparse
 
 import numpy as np
-from clustering_report import f_measure
-from paper_data import load_digits
+from paper_data import f_measure, load_digits
 from sklearn.cluster import KMeans
 
 from skriem import RiemannianKMeans, VAETransformer

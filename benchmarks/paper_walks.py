@@ -19,8 +19,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from clustering_report import COLORS
-from paper_data import grid_around, load_digits, load_faces, noise_level
+from paper_data import COLORS, grid_around, load_digits, load_faces, noise_level
 
 from skriem import VAETransformer, brownian_motion
 from skriem.geometry import PullbackMetric

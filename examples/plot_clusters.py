@@ -48,8 +48,9 @@ for (above, below), (name, (X, y)) in zip(axes.T, SETS.items()):
     for axis, model, who in ((above, straight, "KMeans"), (below, curved, "RiemannianKMeans")):
         axis.scatter(*X.T, s=5, c=COLORS[model.labels_])
         axis.scatter(*model.cluster_centers_.T, s=160, marker="*", c="white", edgecolors="black")
-        score = round(adjusted_rand_score(y, model.labels_), 3) + 0.0
-        axis.set_title(f"{who}: {score:.2f}", fontsize=10)
+        score = adjusted_rand_score(y, model.labels_)
+        # Zero is added so that what rounds to zero has no sign.
+        axis.set_title(f"{who}: {round(score, 2) + 0.0:.2f}", fontsize=10)
         axis.set(xticks=[], yticks=[])
         axis.set_aspect("equal", adjustable="datalim")
         print(f"{name:18} {who:17} adjusted Rand index {score:.3f}")

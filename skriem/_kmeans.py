@@ -103,7 +103,8 @@ class RiemannianKMeans(
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Defined when `X` has feature names that are all strings.
 
     See Also
@@ -182,6 +183,13 @@ class RiemannianKMeans(
         Returns
         -------
         self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than clusters; if `X` carry a metric and `metric` asks
+            for another, or for an encoder; if weights are negative or do not match.
 
         Warns
         -----
@@ -241,6 +249,7 @@ class RiemannianKMeans(
             Of the same kind in every call; at least `n_clusters` samples in the first.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; None weighs all samples alike.
 
         Returns
         -------
@@ -270,11 +279,17 @@ class RiemannianKMeans(
         ----------
         X : array-like of shape (n_samples, n_features)
             Of the same kind as in ``fit``: data if the estimator fitted its own encoder,
-            otherwise points of the metric's space. Points that carry another metric raise.
+            otherwise points of the metric's space.
 
         Returns
         -------
         ndarray of shape (n_samples,)
+            Integers below `n_clusters`.
+
+        Raises
+        ------
+        ValueError
+            If `X` carry another metric than `metric_`.
         """
         return self._nearest(self._points(X))
 
@@ -285,10 +300,13 @@ class RiemannianKMeans(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``; see :meth:`predict`.
 
         Returns
         -------
         ndarray of shape (n_samples, n_clusters)
+            In the unit of the metric, which is that of the data unless they were scaled;
+            float64.
         """
         return self._to_centers(self._points(X))
 
@@ -298,12 +316,16 @@ class RiemannianKMeans(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``; see :meth:`predict`.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; None weighs all samples alike.
 
         Returns
         -------
         float
+            Not positive; the larger the better. For the samples of ``fit`` it is minus
+            ``inertia_``, up to the accuracy of the distances.
         """
         points = self._points(X)
         weights = check_weights(sample_weight, points)

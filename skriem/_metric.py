@@ -1,6 +1,7 @@
 """The one rule by which estimators find the geometry of their input."""
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
@@ -88,13 +89,18 @@ class MetricConsumerMixin:
                 weighted["sample_weight"] = sample_weight
         # A frozen estimator insists on its second argument.
         self.encoder_ = encoder.fit(values, None, **weighted)
-        metric = find_metric(encoder.transform(values[:1]))
+        metric = find_metric(self._encode(values[:1]))
         if metric is None:
             raise ValueError(
                 f"What {encoder!r} returns carries no metric. Its last step must be a "
                 "VAETransformer that puts out arrays or pandas frames."
             )
         return metric
+
+    def _encode(self, values):
+        """What the encoder makes of values, in arrays whatever users want to see elsewhere."""
+        with config_context(transform_output="default"):
+            return self.encoder_.transform(values)
 
     def _check_not_stripped(self, X):
         """Refuse codes that are known by the names of their columns only."""
@@ -110,7 +116,7 @@ class MetricConsumerMixin:
     def _embed_values(self, values):
         """Validated values as points in the coordinates of the metric, float64 (n, d)."""
         if self.encoder_ is not None:
-            values = self.encoder_.transform(values)
+            values = self._encode(values)
         return np.array(values, dtype=np.float64, subok=False, order="C")
 
     def _points(self, X):

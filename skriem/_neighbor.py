@@ -60,6 +60,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Data, at least two rows, without missing values.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all rows alike.
@@ -67,6 +68,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Returns
         -------
         self
+            The fitted estimator.
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
@@ -93,11 +95,13 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Data, in the units of those of ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_dims)
-            Carries the metric; so does a pandas data frame, in ``attrs``.
+            Float64 or, for float32 input, float32. Carries the metric; so does a pandas data
+            frame, in ``attrs``.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
@@ -207,12 +211,14 @@ class NeighborEncoder(_NeighborEncoder):
     Attributes
     ----------
     metric_ : NearestNeighborMetric
+        What the points carry.
     autoencoder_ : VAETransformer or None
         Fitted to the scaled data.
     scale_ : ndarray of shape (n_features,)
         What features are divided by.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Defined when the data have feature names that are all strings.
 
     See Also

@@ -67,6 +67,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
+        Shares of the components, the largest first.
     means_ : ndarray of shape (n_components, n_dims)
         In the coordinates of `metric_`.
     covariances_ : ndarray of shape (n_components, n_dims, n_dims) or (n_components, n_dims)
@@ -78,6 +79,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Standard errors of the constants, relative to them: log densities are uncertain by
         about as much.
     converged_ : bool
+        Whether the best run ended before `max_iter`.
     n_iter_ : int
         Iterations of the best run.
     lower_bound_ : float
@@ -86,12 +88,13 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     lower_bounds_ : list of float
         The same after every iteration of the best run: they never fall by more than the
         constants are uncertain.
-    metric_ : PullbackMetric
+    metric_ : Metric
         The geometry that was used.
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Defined when `X` has feature names that are all strings.
 
     See Also
@@ -159,6 +162,13 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer samples than components, or the metric has no tangent vectors:
+            that of :class:`NeighborEncoder` has none.
 
         Warns
         -----
@@ -169,7 +179,19 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         return self
 
     def fit_predict(self, X, y=None):
-        """Fit, and return the most probable component of every sample, (n_samples,)."""
+        """Fit, and return the most probable component of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data, or points that carry a metric; see the parameter `metric`.
+        y : Ignored
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Integers below `n_components`.
+        """
         return self._log_joint(self._fit(X)).argmax(1)
 
     @by_blocks
@@ -188,6 +210,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             In nats. Where an encoder was fitted, this is the density of the codes.
+
+        Raises
+        ------
+        ValueError
+            If `X` carry another metric than `metric_`, or `measure` is unknown.
         """
         if measure not in ("lebesgue", "riemannian"):
             raise ValueError(f"measure must be 'lebesgue' or 'riemannian', got {measure!r}.")
@@ -198,27 +225,85 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         return log_density + self.metric_.log_volume(points)
 
     def score(self, X, y=None):
-        """Mean log density of the samples; see :meth:`score_samples`."""
+        """Mean log density of the samples, by Lebesgue measure; see :meth:`score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``.
+        y : Ignored
+
+        Returns
+        -------
+        float
+            In nats; the larger the better.
+        """
         return float(self.score_samples(X).mean())
 
     @by_blocks
     def predict(self, X):
-        """Most probable component of every sample, (n_samples,)."""
+        """Most probable component of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Integers below `n_components`.
+        """
         return self._log_joint(self._points(X)).argmax(1)
 
     @by_blocks
     def predict_proba(self, X):
-        """Probability of every component given the sample, (n_samples, n_components)."""
+        """Probability of every component given the sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Rows add up to one.
+        """
         joint = self._log_joint(self._points(X))
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
     def bic(self, X):
-        """Bayesian information criterion on `X`; the lower the better."""
+        """Bayesian information criterion; the lower the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``.
+
+        Returns
+        -------
+        float
+            Minus twice the log-likelihood, by Lebesgue measure, plus the number of free
+            parameters times the logarithm of the number of samples. As for
+            :class:`sklearn.mixture.GaussianMixture`, so that the two compare.
+        """
         points = self._points(X)
         return -2.0 * len(points) * self.score(X) + self._n_parameters() * np.log(len(points))
 
     def aic(self, X):
-        """Akaike information criterion on `X`; the lower the better."""
+        """Akaike information criterion; the lower the better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``.
+
+        Returns
+        -------
+        float
+            Minus twice the log-likelihood plus twice the number of free parameters.
+        """
         return -2.0 * len(self._points(X)) * self.score(X) + 2.0 * self._n_parameters()
 
     def sample(self, n_samples=1, *, random_state=None):
@@ -227,7 +312,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         n_samples : int, default=1
+            How many, at least 1.
         random_state : int, RandomState instance or None, default=None
+            An int makes the points reproducible; None draws others in every call.
 
         Returns
         -------

@@ -49,6 +49,11 @@ def geodesic_silhouette(estimator, X, y=None):
         Between -1 and 1, larger where samples are closer to their own cluster than to others.
         0 if all samples fall into one cluster.
 
+    Raises
+    ------
+    TypeError
+        If the estimator is neither.
+
     Notes
     -----
     The silhouette (Rousseeuw, *Silhouettes: a graphical aid to the interpretation and validation

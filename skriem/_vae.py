@@ -95,7 +95,8 @@ class VAETransformer(_VAE):
     loss_curve_ : list of float
         Mean training loss, a negative evidence lower bound up to a constant, per pass.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Defined when the data have feature names that are all strings.
 
     See Also

@@ -110,6 +110,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Data, at least two different rows, without missing values.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all rows alike.
@@ -117,6 +118,17 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If all rows are the same, or training diverges: the loss is no longer finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training was interrupted.
         """
         check_parameters(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
@@ -155,11 +167,13 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            The next part of the data; at least two rows in the first call.
         y : Ignored
 
         Returns
         -------
         self
+            The fitted estimator.
         """
         check_parameters(self)
         first = not hasattr(self, "_encoder")
@@ -195,6 +209,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Data, in the units of those of ``fit``.
 
         Returns
         -------
@@ -212,10 +227,17 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
+            Codes.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            In the units of the data, float64.
+
+        Raises
+        ------
+        ValueError
+            If `Z` has another number of columns.
         """
         check_is_fitted(self)
         Z = np.array(Z, dtype=np.float64, subok=False)
@@ -248,13 +270,19 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return (found - math.log(n_samples)).numpy()
 
     def evidence_lower_bound(self, X, n_samples=100):
-        """Evidence lower bound of every row's log-likelihood, (n_samples,), in nats.
+        """Evidence lower bound of every row's log-likelihood.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Data, in the units of those of ``fit``.
         n_samples : int, default=100
             Draws per row from the encoder's posterior.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats, with respect to Lebesgue measure in the units of the data.
         """
         return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
 
@@ -267,11 +295,28 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             torch.as_tensor(self._scaled(X)), tensors(self._encoder), self.activation
         )
         return log_weights(
-            torch.as_tensor(X), *posterior, self._embedding, n_samples, generator, **options
+            torch.as_tensor(np.array(X, order="C")),
+            *posterior,
+            self._embedding,
+            n_samples,
+            generator,
+            **options,
         )
 
     def score(self, X, y=None):
-        """Mean log-likelihood of the rows; see :meth:`score_samples`."""
+        """Mean log-likelihood of the rows; see :meth:`score_samples`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data, in the units of those of ``fit``.
+        y : Ignored
+
+        Returns
+        -------
+        float
+            In nats; the larger the better.
+        """
         return float(self.score_samples(X).mean())
 
     def sample(self, n_samples=1, *, noise=True, random_state=None):
@@ -280,13 +325,16 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         n_samples : int, default=1
+            How many.
         noise : bool, default=True
             Whether to add the decoder's noise or return its mean.
         random_state : int, RandomState instance or None, default=None
+            An int makes the rows reproducible; None draws others in every call.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+            In the units of the data.
         """
         check_is_fitted(self)
         rng = check_random_state(random_state)

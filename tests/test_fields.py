@@ -15,6 +15,7 @@ from skriem.geometry.corrected import Corrected
 from skriem.geometry.embedded import Embedded
 from skriem.geometry.energy import discrete_energy
 from skriem.geometry.field import Field
+from skriem.geometry.metric_field import LocalVariance
 from skriem.geometry.table import TabulatedTensor, tabulate
 
 
@@ -104,6 +105,34 @@ def test_frechet_mean_is_where_logarithms_balance():
     assert np.linalg.norm(logs.mean(0)) <= 1e-6 * mean[1] * hyperbolic_distance(mean[None], z).max()
     two = np.array([[0.0, 1.0], [0.0, np.e**2]])
     np.testing.assert_allclose(metric.frechet_mean(two), [0.0, np.e], atol=1e-5)
+
+
+def test_derivatives_of_the_local_metric_are_those_of_its_tensor():
+    rng = np.random.default_rng(0)
+    tensors = LocalVariance(rng.normal(size=(30, 3)), 0.7, 0.01)
+    z, v = (torch.as_tensor(rng.normal(size=(20, 3))) for _ in range(2))
+    automatic = Field(lambda at: tensors(at)).jets(z, v)
+    for ours, expected in zip(Field(tensors).jets(z, v), automatic):
+        torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_local_metric_of_rows_that_come_often():
+    places = np.eye(3)[np.arange(30) % 3]
+    assert local_metric(places).distance(places[:1], places[1:2])[0] > 0
+    with pytest.raises(ValueError, match="All rows of the data are the same"):
+        local_metric(np.ones((5, 2)))
+
+
+def test_a_field_whose_table_is_too_rough():
+    # The table has to be finer where one coordinate is a hundred times the other.
+    X = np.random.default_rng(0).normal(size=(4, 3)) * [1, 10, 100]
+    metric = local_metric(X)
+    lengths = metric.distance(X[:2], X[2:])
+    np.testing.assert_allclose(
+        lengths,
+        MetricField(metric._tensor_fn, 3, X, tabulate=False).distance(X[:2], X[2:]),
+        rtol=0.01,
+    )
 
 
 def test_local_metric():

@@ -175,3 +175,12 @@ class Recorder(ClusterMixin, BaseEstimator):
 def test_any_step_may_read_the_metric(X):
     pipe = make_pipeline(VAETransformer(random_state=0, max_iter=5), Recorder()).fit(X)
     assert find_metric(pipe[-1].seen_) is pipe[0].metric_
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_the_drop_in_does_not_mind_what_transformers_put_out(X, output):
+    kmeans = RiemannianKMeans(2, metric=VAETransformer(random_state=0, max_iter=5), random_state=0)
+    expected = kmeans.fit_predict(X)
+    with sklearn.config_context(transform_output=output):
+        np.testing.assert_array_equal(kmeans.fit_predict(X), expected)
+        np.testing.assert_array_equal(kmeans.predict(X), expected)

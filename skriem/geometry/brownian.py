@@ -23,6 +23,7 @@ def brownian_motion(metric, start, n_steps, step_size, drift=True, random_state=
     start : array-like of shape (n_chains, n_dims) or (n_dims,)
         Where the walks start, in the coordinates of the metric.
     n_steps : int
+        At least 1.
     step_size : float
         Standard deviation of a step along every direction, in units of the metric. The walk is
         Brownian motion at times that are multiples of ``step_size ** 2``.
@@ -30,21 +31,29 @@ def brownian_motion(metric, start, n_steps, step_size, drift=True, random_state=
         Whether to add the drift that makes the walk Brownian motion, whose generator is half
         the Laplace-Beltrami operator. Without it this is the scheme of *Latent Space Oddity*
         (appendix C), whose law depends on the coordinates.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, Generator or None, default=None
+        An int makes the walks reproducible.
 
     Returns
     -------
     ndarray of shape (n_chains, n_steps + 1, n_dims) or (n_steps + 1, n_dims)
-        The walks, starts included.
+        The walks, starts included, in coordinates.
+
+    Raises
+    ------
+    ValueError
+        If `start` does not fit the metric, `n_steps` or `step_size` are not positive, or a walk
+        meets a metric that is singular or not finite.
 
     Notes
     -----
-    Euler-Maruyama steps: the error of expectations shrinks with ``step_size ** 2``.
+    Euler-Maruyama steps: the error of expectations shrinks with ``step_size ** 2``. The drift is
+    ``½ |M|^(−½) ∂ₗ(|M|^½ Mᵏˡ)``, with the inverse ``Mᵏˡ`` of the metric tensor.
 
     References
     ----------
     Arvanitidis, Hansen and Hauberg, *Latent Space Oddity: on the curvature of deep generative
-    models*, ICLR 2018.
+    models*, ICLR 2018, appendix C.
 
     Examples
     --------

@@ -42,6 +42,17 @@ class MetricField(Metric):
         Taken from an attribute of the same name of `tensor_fn`, if it has one; otherwise the
         metric is equal to itself and its pickles only.
 
+    Raises
+    ------
+    TypeError
+        If `tensor_fn` is no function.
+    ValueError
+        If `n_dims` is below 1, or `points` have another number of columns or are not finite.
+
+    See Also
+    --------
+    local_metric : The one that is learned from data alone.
+
     Examples
     --------
     >>> import numpy as np, torch
@@ -61,7 +72,18 @@ class MetricField(Metric):
         super().__init__(Field(tensor_fn), n_dims, points, tabulate, fingerprint)
 
     def with_points(self, points):
-        """The same metric with other points for its graph."""
+        """The same metric with other points for its graph.
+
+        Parameters
+        ----------
+        points : array-like of shape (n_points, n_dims)
+            Points where the metric is meant to be used; see :class:`PullbackMetric`.
+
+        Returns
+        -------
+        MetricField
+            Equal to this one: points do not change distances, only where they are looked for.
+        """
         return self._derived(MetricField(self._tensor_fn, self.n_dims, points, self._tabulate))
 
 
@@ -85,7 +107,7 @@ class LocalVariance:
         self._bandwidth, self._rho = float(bandwidth), float(rho)
         digest = hashlib.sha256(f"{self._bandwidth!r} {self._rho!r} {data.shape}".encode())
         self.fingerprint = digest.update(self._data.tobytes()) or digest.hexdigest()
-        self.numbers_per_point = 2 * self._data.size
+        self.numbers_per_point = 4 * self._data.size
 
     def __call__(self, z):
         return torch.diag_embed(1.0 / (self.variance(z) + self._rho))
@@ -97,21 +119,66 @@ class LocalVariance:
         weights = torch.exp(-squares.sum(-1) / (2.0 * self._bandwidth**2))
         return (weights[:, None] @ squares).squeeze(1)
 
+    def jets(self, z, v):
+        """See :meth:`.field.Field.jets`; e(z, v) = sum_k v_k^2 / (variance_k + rho)."""
+        h, eye = self._bandwidth**-2, torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+        offsets = torch.as_tensor(self._data, dtype=z.dtype, device=z.device) - z[:, None]
+        squares = offsets.square()
+        weights = torch.exp(-0.5 * h * squares.sum(-1))
+        weighted = weights[..., None] * offsets
+        inverse = 1.0 / ((weights[:, None] @ squares).squeeze(1) + self._rho)
+        # Entry [j, k] is the derivative of the variance along k by coordinate j.
+        slope = h * weighted.mT @ squares - 2.0 * torch.diag_embed(weighted.sum(1))
+        by_variance = (v * inverse).square()  # minus the derivative of e by every variance
+        spread = (squares @ by_variance[..., None]).squeeze(-1)
+        second = weighted.mT @ offsets
+        cross = by_variance[:, None] * second
+        curvature = (
+            h * h * (weighted * spread[..., None]).mT @ offsets
+            - h * eye * (weights * spread).sum(1)[:, None, None]
+            - 2.0 * h * (cross + cross.mT)
+            + 2.0 * weights.sum(1)[:, None, None] * torch.diag_embed(by_variance)
+        )
+        return (
+            (v.square() * inverse).sum(1),
+            -(slope @ by_variance[..., None]).squeeze(-1),
+            2.0 * v * inverse,
+            2.0 * (slope * (by_variance * inverse)[:, None]) @ slope.mT - curvature,
+            -2.0 * slope * (v * inverse.square())[:, None],
+            2.0 * torch.diag_embed(inverse),
+        )
+
 
 def local_metric(data, bandwidth=None, points=None):
-    """The local-variance metric of data; see :class:`LocalVariance`.
+    """The local-variance metric of data: small where they are, large where they are not.
+
+    Its tensors are diagonal, M_kk(z) = 1 / (sum_n w_n(z) (x_nk - z_k)^2 + rho) with Gaussian
+    weights w_n around z. What bounds it far from all data, rho, is a hundredth of the mean
+    variance at the data.
 
     Parameters
     ----------
     data : array-like of shape (n, d)
+        At least two rows.
     bandwidth : float, default=None
-        None takes the mean distance to the neighbour of rank sqrt(n).
+        Standard deviation of the weights, in units of the data. None takes the mean distance to
+        the neighbour of rank sqrt(n).
     points : array-like of shape (n_points, d), default=None
         Points to search for geodesics along; None takes the data.
 
     Returns
     -------
     MetricField
+        Lengths have no unit: they do not change with that of the data.
+
+    Raises
+    ------
+    ValueError
+        If data are not finite, or so few or so alike that there is no bandwidth.
+
+    References
+    ----------
+    Arvanitidis, Hansen and Hauberg, *A locally adaptive normal distribution*, NIPS 2016.
 
     Examples
     --------
@@ -126,8 +193,12 @@ def local_metric(data, bandwidth=None, points=None):
     if data.ndim != 2 or len(data) < 2 or not np.isfinite(data).all():
         raise ValueError("data must be at least two rows of finite numbers.")
     if bandwidth is None:
-        rank = min(len(data) - 1, int(np.ceil(np.sqrt(len(data)))))
-        bandwidth = cKDTree(data).query(data, k=rank + 1)[0][:, -1].mean()
+        # Rows that come more than once are no neighbours of themselves.
+        places = np.unique(data, axis=0)
+        if len(places) < 2:
+            raise ValueError("All rows of the data are the same: they have no variance.")
+        rank = min(len(places) - 1, int(np.ceil(np.sqrt(len(places)))))
+        bandwidth = cKDTree(places).query(places, k=rank + 1)[0][:, -1].mean()
     if not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}.")
     at = torch.as_tensor(data)

@@ -195,7 +195,9 @@ def fit_mixture(
         shares = members / members.sum(0).clamp(min=torch.finfo(z.dtype).tiny)
         means, stars = _move_means(metric, means, precisions, stars, shares, reference, tol)
         mixture = Mixture(members.mean(0), means, precisions)
-        if (_effective(stars, mixture, reference) < MIN_EFFECTIVE).any():
+        # A component without members has no place to draw from; it is seeded anew below.
+        alive = (members.sum(0) >= LOST).all()
+        if alive and (_effective(stars, mixture, reference) < MIN_EFFECTIVE).any():
             stars, reference = _connected(metric, z, means, refer(members))
         members, total = _expectation(stars, mixture, reference)
         history.append(float(total.mean()))
@@ -277,7 +279,8 @@ def _reseed(z, lost, means, members, total):
     squared = (z[:, None] - z[worst]).square().sum(-1)
     scale = squared.quantile(1.0 / len(means), dim=0)
     members[:, lost] = torch.exp(-squared / scale.clamp(min=torch.finfo(z.dtype).tiny))
-    return means, members / members.sum(1, keepdim=True)
+    total = members.sum(1, keepdim=True)
+    return means, torch.where(total > 0.0, members / total, 1.0 / members.shape[1])
 
 
 def fit_precision(logs, shares, reference_logs, log_mass, start, diagonal, reg_covar):

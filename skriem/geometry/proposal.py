@@ -42,7 +42,11 @@ def kernel_density(z, weights, reg_covar):
     # In the order of one coordinate: neighbours among the uniform numbers are then neighbours
     # in space, which quasi-random points thank with accuracy.
     order = torch.argsort(z[:, 0])
-    z, weights = z[order], weights[order] / weights.sum()
+    z, weights = z[order], weights[order]
+    # Points none of which belongs to a component are all as good.
+    weights = (
+        weights / weights.sum() if weights.sum() > 0.0 else torch.full_like(weights, 1.0 / len(z))
+    )
     mean, factor = _moments(z, weights, reg_covar)
     bandwidth = weights.square().sum() ** (1.0 / (z.shape[1] + 4.0))
     wide = z.new_tensor(WIDE_SHARES)

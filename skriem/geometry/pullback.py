@@ -64,6 +64,23 @@ class PullbackMetric(Metric):
         Digest of the embedding. Metrics with equal fingerprints are equal. An embedding whose
         content cannot be read (a plain function) is equal to itself and its pickles only.
 
+    Raises
+    ------
+    TypeError
+        If `embed` is no function.
+    ValueError
+        If `n_dims` is below 1, or `points` have another number of columns or are not finite.
+
+    See Also
+    --------
+    MetricField : A metric from its tensor, where no embedding is known.
+    NearestNeighborMetric : A metric of data, in which gaps are long.
+
+    Notes
+    -----
+    A geodesic is looked for from the straight line and, with `points`, from shortest paths
+    through them. What is found is locally shortest, and the shortest of what was tried.
+
     Examples
     --------
     >>> import numpy as np, torch
@@ -88,10 +105,31 @@ class PullbackMetric(Metric):
         super().__init__(Embedded(compact), n_dims, points, tabulate, fingerprint)
 
     def embed(self, Z):
-        """Embed points: (n, n_dims) -> (n, m). Gradients flow through tensors."""
+        """Embed points.
+
+        Parameters
+        ----------
+        Z : array-like or Tensor of shape (n, n_dims)
+
+        Returns
+        -------
+        ndarray or Tensor of shape (n, m)
+            What `Z` was; gradients flow through tensors.
+        """
         points, answer = self._enter(Z)
         return answer(self._map(Z if isinstance(Z, torch.Tensor) else points))
 
     def with_points(self, points):
-        """The same metric with other points for its graph."""
+        """The same metric with other points for its graph.
+
+        Parameters
+        ----------
+        points : array-like of shape (n_points, n_dims)
+            Points where the metric is meant to be used; see the class.
+
+        Returns
+        -------
+        PullbackMetric
+            Equal to this one: points do not change distances, only where they are looked for.
+        """
         return self._derived(PullbackMetric(self._map, self.n_dims, points, self._tabulate))

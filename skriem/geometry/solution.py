@@ -10,7 +10,29 @@ from .curves import resample
 
 
 class Status(IntEnum):
-    """How the search for one geodesic ended."""
+    """How the search for one geodesic ended.
+
+    Attributes
+    ----------
+    CONVERGED
+        Value 0: the curve is locally shortest and its length is within the tolerance.
+    MAX_ITER
+        Value 1: the curve was still getting shorter when the iterations ran out.
+    UNRESOLVED
+        Value 2: the length still changes at the finest resolution.
+    DEGENERATE
+        Value 3: the points are different, but the metric does not tell them apart.
+    NOT_FINITE
+        Value 4: the metric is NaN or infinite on the way.
+    message : str
+        One sentence that says what happened and what to do.
+
+    Examples
+    --------
+    >>> from skriem.geometry import Status
+    >>> Status(1).name
+    'MAX_ITER'
+    """
 
     CONVERGED = 0
     MAX_ITER = 1
@@ -48,6 +70,8 @@ _MESSAGES = {
 class Geodesics(NamedTuple):
     """A batch of n geodesics.
 
+    All fields are tensors or all are arrays, like the points that were asked about.
+
     Attributes
     ----------
     points : (n, N+1, d)
@@ -65,8 +89,21 @@ class Geodesics(NamedTuple):
         Newton iterations spent.
     n_segments : (n,) int
         Resolution that was needed: segments of the polyline whose energy was minimised.
+    energy : (n,)
+        Energy of the curves at constant speed over [0, 1]: the squared length.
+    converged : (n,) bool
+        Whether each solve converged.
 
-    All are tensors or all are arrays, like the points that were asked about.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skriem.geometry import PullbackMetric
+    >>> plane = PullbackMetric(lambda z: z, n_dims=2)
+    >>> geodesics = plane.geodesic(np.zeros((1, 2)), np.array([[3.0, 4.0]]))
+    >>> geodesics.length.round(6)
+    array([5.])
+    >>> geodesics.curve([0.5]).round(6)
+    array([[[1.5, 2. ]]])
     """
 
     points: object
@@ -78,7 +115,17 @@ class Geodesics(NamedTuple):
     n_segments: object
 
     def rows(self, index):
-        """The same for some of the pairs."""
+        """The same for some of the pairs.
+
+        Parameters
+        ----------
+        index : int array-like, slice or bool array-like
+            As in indexing the first axis of an array.
+
+        Returns
+        -------
+        Geodesics
+        """
         return Geodesics(*(field[index] for field in self))
 
     def replaced(self, index, others):
@@ -110,6 +157,12 @@ class Geodesics(NamedTuple):
         Returns
         -------
         (n, s, d)
+            Coordinates: for each pair, for each fraction.
+
+        Raises
+        ------
+        ValueError
+            If a fraction is below 0 or above 1.
         """
         as_array = isinstance(self.points, np.ndarray)
         points, arc_length = torch.as_tensor(self.points), torch.as_tensor(self.arc_length)
@@ -120,7 +173,13 @@ class Geodesics(NamedTuple):
         return result.numpy() if as_array else result
 
     def summary(self):
-        """One sentence for each way in which solves ended that is not success."""
+        """One sentence for each way in which solves ended that is not success.
+
+        Returns
+        -------
+        list of str
+            Each with how many of the pairs ended so. Empty if all converged.
+        """
         codes, counts = np.unique(np.asarray(self.status.tolist()), return_counts=True)
         return [
             f"{count} of {len(self.status)}: {Status(code).message}"

@@ -161,8 +161,14 @@ class LatentSpaceDisplay:
         centers : array-like of shape (k, n_dims), default=None
         center_labels : array-like of shape (n,) of int, default=None
             Which centre each point belongs to. None: the nearest.
-        background, n_geodesics, grid_resolution, ax
-            As in :meth:`from_estimator`.
+        background : {"magnification", "noise"} or None, default="magnification"
+            As in :meth:`from_estimator`, as are the others.
+        n_geodesics : int, default=10
+            From every centre, or between random pairs.
+        grid_resolution : int, default=200
+            Points of the background along each axis.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
 
         Returns
         -------

@@ -70,11 +70,11 @@ def bend_rbf_std(z, direction, centers, rates, weights, floor):
     return std / precision * (0.75 * slope.square() / precision - 0.5 * bend)
 
 
-def bandwidth_rates(z, sample_weight, labels, centers, bandwidth):
+def bandwidth_rates(z, sample_weight, labels, centers, bandwidth, least=0.0):
     """Rates lambda_k = 1/2 (a * mean distance of the cluster's codes to its centre)^-2.
 
     A cluster of identical codes would have no width; it gets the smallest width that occurs
-    among the others.
+    among the others. No width is below `least`.
     """
     distances = (z - centers[labels]).norm(dim=1)
     zeros = torch.zeros(len(centers), dtype=z.dtype)
@@ -82,7 +82,7 @@ def bandwidth_rates(z, sample_weight, labels, centers, bandwidth):
     widths = zeros.index_add(0, labels, sample_weight * distances) / total.clamp(min=1e-300)
     positive = widths > 1e-6 * distances.mean()
     smallest = widths[positive].min() if positive.any() else torch.ones((), dtype=z.dtype)
-    widths = torch.where(positive, widths, smallest)
+    widths = torch.where(positive, widths, smallest).clamp(min=least)
     return 0.5 / (bandwidth * widths).square()
 
 

@@ -1,0 +1,114 @@
+"""Imports point down only: pictures, estimators, then geometry and networks side by side."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import skriem
+
+PACKAGE = Path(skriem.__file__).parent
+ROOT = PACKAGE.parent
+# What each layer may import of ours, and of others besides the standard library.
+BELOW = {
+    "skriem.inspection": {"skriem", "skriem.geometry", "skriem.nn"},
+    "skriem": {"skriem.geometry", "skriem.nn"},
+    "skriem.geometry": set(),
+    "skriem.nn": set(),
+}
+NUMERICS = {"torch", "numpy", "scipy"}
+OTHERS = {
+    "skriem.inspection": NUMERICS | {"sklearn", "matplotlib"},
+    "skriem": NUMERICS | {"sklearn", "joblib", "tqdm"},
+    "skriem.geometry": NUMERICS,
+    "skriem.nn": NUMERICS,
+}
+
+
+@pytest.fixture(scope="module")
+def architecture():
+    """The script that draws the layers, which reads the same imports."""
+    path = ROOT / "doc" / "architecture.py"
+    if not path.exists():
+        pytest.skip("the documentation is not here")
+    spec = importlib.util.spec_from_file_location("architecture", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def imports(architecture):
+    return architecture.imports(PACKAGE)
+
+
+def test_every_file_is_read(imports):
+    assert len(imports) == len(list(PACKAGE.rglob("*.py")))
+    assert "skriem._kmeans" in imports
+    assert "skriem.geometry.curves" in imports["skriem.geometry.relax"]
+    assert "torch" in imports["skriem.nn.mlp"]
+
+
+@pytest.mark.parametrize("layer", BELOW)
+def test_imports_point_down(architecture, imports, layer):
+    found = {
+        (module, imported)
+        for module in imports
+        if architecture.layer_of(module) == layer
+        for imported in imports[module]
+        if architecture.layer_of(imported) in BELOW
+        and architecture.layer_of(imported) not in BELOW[layer] | {layer}
+    }
+    assert not found
+
+
+@pytest.mark.parametrize("layer", OTHERS)
+def test_other_packages_stay_in_their_layers(architecture, imports, layer):
+    found = {
+        (module, imported)
+        for module in imports
+        if architecture.layer_of(module) == layer
+        for imported in imports[module]
+        if architecture.layer_of(imported) not in BELOW
+        and architecture.layer_of(imported) not in sys.stdlib_module_names | OTHERS[layer]
+    }
+    assert not found
+
+
+def test_no_imports_in_circles(architecture, imports):
+    ours = {
+        module: {i for i in imported if i in imports and i != module}
+        for module, imported in imports.items()
+    }
+    _, height = architecture.reduced(ours)
+    assert height["skriem._kmeans"] > height["skriem.geometry.metric"]
+    with pytest.raises(ValueError, match="circle: a -> b -> a"):
+        architecture.reduced({"a": {"b"}, "b": {"a"}})
+
+
+def foreign_names(path):
+    """Full names of all that a file imports from other packages than its own."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_nothing_private_of_other_packages_is_imported():
+    paths = [
+        path
+        for folder in ("skriem", "tests", "examples", "benchmarks", "doc")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    names = {(path.name, name) for path in paths for name in foreign_names(path)}
+    assert ("_kmeans.py", "sklearn.cluster.KMeans") in names
+    private = {
+        (path, name)
+        for path, name in names
+        if name.split(".")[0] != "skriem"
+        and any(part.startswith("_") and not part.startswith("__") for part in name.split(".")[1:])
+    }
+    assert not private
