@@ -34,8 +34,10 @@ OTHERS = [
     NeighborEncoder(standardize=False, power=1.0),
     RiemannianKMeans(metric="local", n_init=2),
     RiemannianKMeans(metric=VAETransformer(max_iter=20, bandwidth=2.0), init="random", n_init=1),
-    RiemannianNormal(metric="local", n_components=2, covariance_type="diag"),
-    RiemannianNormal(metric=VAETransformer(max_iter=20, bandwidth=2.0), init_params="k-means++"),
+    RiemannianNormal(metric="local", covariance_type="diag", max_iter=3),
+    RiemannianNormal(
+        metric=VAETransformer(max_iter=20, bandwidth=3.0), max_iter=3, init_params="k-means++"
+    ),
     GeodesicDistance(metric="local", method="landmarks"),
     GeodesicDistance(metric=NeighborEncoder()),
 ]

@@ -180,7 +180,13 @@ def fit_mixture(
     n, means, precisions = len(z), start.means, start.precisions
     stars, reference = _connected(metric, z, means, reference)
     if members is None:
-        members = _expectation(stars, start, reference)[0]
+        members, total = _expectation(stars, start, reference)
+        # The fit that the start comes from may have ended with a component that lost its points.
+        lost = _lost(members)
+        if len(lost):
+            means, members = _reseed(z, lost, means, members, total)
+            stars, reference = _connected(metric, z, means, refer(members))
+            precisions = None
     history, converged = [], False
     while len(history) < max_iter:
         # As long as the means stay no curve has to move: these steps cost next to nothing.
@@ -190,19 +196,19 @@ def fit_mixture(
             precisions = _precisions(stars, shares, reference, precisions, diagonal, reg_covar)
             mixture = Mixture(members.mean(0), means, precisions)
             members, total = _expectation(stars, mixture, reference)
-            if (members - before).abs().mean() < STILL or (members.sum(0) < LOST).any():
+            if (members - before).abs().mean() < STILL or len(_lost(members)):
                 break
         shares = members / members.sum(0).clamp(min=torch.finfo(z.dtype).tiny)
         means, stars = _move_means(metric, means, precisions, stars, shares, reference, tol)
         mixture = Mixture(members.mean(0), means, precisions)
         # A component without members has no place to draw from; it is seeded anew below.
-        alive = (members.sum(0) >= LOST).all()
+        alive = not len(_lost(members))
         if alive and (_effective(stars, mixture, reference) < MIN_EFFECTIVE).any():
             stars, reference = _connected(metric, z, means, refer(members))
         members, total = _expectation(stars, mixture, reference)
         history.append(float(total.mean()))
         report(history[-1])
-        lost = torch.nonzero(members.sum(0) < LOST).squeeze(1)
+        lost = _lost(members)
         if len(lost):
             means, members = _reseed(z, lost, means, members, total)
             stars, reference = _connected(metric, z, means, refer(members))
@@ -268,6 +274,11 @@ def _connected(metric, z, means, reference):
     return stars._replace(logs=stars.logs.nan_to_num(nan=0.0)), reference._replace(
         log_mass=log_mass
     )
+
+
+def _lost(members):
+    """Components that have next to no members left."""
+    return torch.nonzero(members.sum(0) < LOST).squeeze(1)
 
 
 def _reseed(z, lost, means, members, total):
