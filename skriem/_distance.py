@@ -77,7 +77,8 @@ class GeodesicDistance(
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Defined when `X` has feature names that are all strings.
 
     Examples
@@ -158,6 +159,13 @@ class GeodesicDistance(
 
     def pairwise(self, X, Y=None):
         """Geodesic distances between the samples of `X` and of `Y`, or of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+            Of the same kind as in ``fit``.
+        Y : array-like of shape (m, n_features), default=None
+            None takes `X`.
 
         Returns
         -------

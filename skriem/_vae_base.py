@@ -337,6 +337,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             In the units of the data.
         """
         check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
         z = torch.as_tensor(rng.standard_normal((n_samples, self.n_components)))
         X = self._embedding.mean(z).numpy()

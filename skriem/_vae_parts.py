@@ -19,8 +19,6 @@ from .nn.variance import fit_variance
 
 # Neighbours are looked for along as many principal components at most.
 MAX_SEARCHED = 50
-# The least width of a radial basis function, as a share of the posterior's.
-NARROWEST = 0.25
 
 
 def check_parameters(vae):
@@ -157,9 +155,7 @@ def fit_precision(codes, z, noise, sample_weight, n_centers, bandwidth, contrast
     kmeans.fit(codes.numpy(), sample_weight=sample_weight.numpy())
     centers = torch.as_tensor(kmeans.cluster_centers_)
     labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
-    # Bumps that are narrow for what the encoder can tell apart would miss the data's own codes.
-    least = NARROWEST * float((z - codes).norm(dim=1).mean())
-    rates = bandwidth_rates(codes, sample_weight, labels, centers, bandwidth, least)
+    rates = bandwidth_rates(codes, sample_weight, labels, centers, bandwidth)
     features = rbf_features(z, centers, rates)
     weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
     found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}

@@ -90,19 +90,46 @@ class Metric(ABC):
 
     @torch.no_grad()
     def tensor(self, Z):
-        """Metric tensors at points, (n, n_dims, n_dims)."""
+        """Metric tensors at points.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, n_dims)
+
+        Returns
+        -------
+        (n, n_dims, n_dims)
+        """
         Z, answer = self._enter(Z)
         return answer(self._space.tensor(Z))
 
     @torch.no_grad()
     def log_volume(self, Z):
-        """Logarithm of the magnification factor, log sqrt(det M), (n,)."""
+        """Logarithm of the magnification factor, log sqrt(det M).
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, n_dims)
+
+        Returns
+        -------
+        (n,)
+        """
         Z, answer = self._enter(Z)
         return answer(self._space.log_volume(Z))
 
     @torch.no_grad()
     def scalar_curvature(self, Z):
-        """Scalar curvature of a two-dimensional metric, twice its Gaussian curvature, (n,)."""
+        """Scalar curvature of a two-dimensional metric, twice its Gaussian curvature.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, n_dims)
+
+        Returns
+        -------
+        (n,)
+        """
         if self.n_dims != 2:
             raise ValueError(
                 f"scalar_curvature is for metrics of 2 dimensions; this one has {self.n_dims}."
@@ -133,7 +160,17 @@ class Metric(ABC):
         return Geodesics(*(answer(field) for field in self._between(A, B, tol, max_iter)))
 
     def distance(self, A, B, tol=1e-3, max_iter=100):
-        """Geodesic distances between the rows of `A` and `B`, (n,); see :meth:`geodesic`.
+        """Geodesic distances between the rows of `A` and the rows of `B`.
+
+        Parameters
+        ----------
+        A, B : array-like of shape (n, n_dims)
+        tol, max_iter
+            As in :meth:`geodesic`.
+
+        Returns
+        -------
+        (n,)
 
         Warns
         -----
@@ -146,7 +183,25 @@ class Metric(ABC):
 
     @torch.no_grad()
     def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
-        """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), (n, m)."""
+        """Geodesic distances between all rows of `A` and all rows of `B` (or `A`).
+
+        Parameters
+        ----------
+        A : array-like of shape (n, n_dims)
+        B : array-like of shape (m, n_dims), default=None
+            None takes `A`.
+        tol, max_iter
+            As in :meth:`geodesic`.
+
+        Returns
+        -------
+        (n, m)
+
+        Warns
+        -----
+        ConvergenceWarning
+            Once, with counts, if some pairs did not converge.
+        """
         (A, answer) = self._enter(A)
         if B is None:
             i, j = torch.triu_indices(len(A), len(A), offset=1, device=A.device)
@@ -175,6 +230,11 @@ class Metric(ABC):
             the mean squared distance. From 1e-3 on the mean is that of the curves at hand, and
             much cheaper.
         max_iter : int, default=100
+            Steps of the mean, and Newton iterations of the curves to it.
+
+        Returns
+        -------
+        (n_dims,)
 
         Warns
         -----
@@ -330,9 +390,18 @@ class Metric(ABC):
 
     @torch.no_grad()
     def path_lengths(self, A, B):
-        """Lengths of shortest paths through the graph between all rows of `A` and `B`, (n, m).
+        """Lengths of shortest paths through the graph between all rows of `A` and of `B`.
 
         Much cheaper than geodesics, and never shorter.
+
+        Parameters
+        ----------
+        A : array-like of shape (n, n_dims)
+        B : array-like of shape (m, n_dims)
+
+        Returns
+        -------
+        (n, m)
         """
         (A, answer), (B, _) = self._enter(A), self._enter(B)
         if self.graph is None:
@@ -341,7 +410,17 @@ class Metric(ABC):
         return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(A))
 
     def lower_bounds(self, A, B):
-        """Numbers that no distance between rows of `A` and rows of `B` is below, (n, m)."""
+        """Numbers that no distance between rows of `A` and rows of `B` is below.
+
+        Parameters
+        ----------
+        A : array-like of shape (n, n_dims)
+        B : array-like of shape (m, n_dims)
+
+        Returns
+        -------
+        (n, m)
+        """
         (A, answer), (B, _) = self._enter(A), self._enter(B)
         return answer(self._space.lower_bounds(A, B))
 
@@ -350,7 +429,13 @@ class Metric(ABC):
 
         Paths along a grid in up to 3 dimensions, the shorter of a straight line and a path
         through the graph in more, corrected by what exact geodesics between a sample of
-        `points` are shorter. Thousands of times as fast as :meth:`pairwise`.
+        `points` are shorter. Much faster than :meth:`pairwise` where there are many.
+
+        Parameters
+        ----------
+        A : array-like of shape (n, n_dims)
+        B : array-like of shape (m, n_dims), default=None
+            None takes `A`.
 
         Returns
         -------

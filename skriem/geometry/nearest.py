@@ -51,8 +51,9 @@ class Network(NamedTuple):
 
 
 class NearestNeighborMetric(Metric):
-    """M(z) = p^2 (2 r(z) / w)^(2 p - 2) S^-2, with r(z) the distance to the nearest of some points.
+    """A metric of data: steps cost more the further the nearest datum is.
 
+    M(z) = p^2 (2 r(z) / w)^(2 p - 2) S^-2, with r(z) the distance to the nearest of the points.
     S holds the scale of every coordinate, r is measured in scaled coordinates, p is the power,
     and w the mean distance of the points to their nearest neighbours, so that along the data
     lengths are about what they are without the metric.
@@ -73,6 +74,25 @@ class NearestNeighborMetric(Metric):
     power : float, default=2.0
         At least 1. The larger, the costlier are gaps; 1 is no metric of the data but the
         Euclidean one along the graph.
+
+    Attributes
+    ----------
+    n_dims : int
+        Number of coordinates.
+    points : ndarray of shape (n_points, n_dims)
+        The data.
+    scale : ndarray of shape (n_dims,)
+        What coordinates are divided by.
+    power : float
+        How much costlier gaps are than steps along the data.
+    fingerprint : str
+        Metrics of the same points, scale and power are equal.
+
+    Raises
+    ------
+    ValueError
+        If points are no table of finite numbers, a scale is not positive, or the power is
+        below 1.
 
     Notes
     -----

@@ -28,14 +28,18 @@ class DensityDisplay:
         In nats, on a grid over the box of the points, or at the points of more than two
         dimensions.
     points : ndarray of shape (n, d)
+        Samples in the coordinates of the density.
     extent : pair of ndarray of shape (d,), default=None
         Lower and upper corner of the box.
     means : ndarray of shape (k, d), default=None
+        Drawn as stars.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Where it was drawn last.
     figure_ : matplotlib Figure
+        The figure of these.
     log_density, points, extent, means
         As above.
 
@@ -133,7 +137,7 @@ class DensityDisplay:
         side = round(np.sqrt(len(self.log_density)))
         values = self.log_density.reshape(side, side)
         highest = values[np.isfinite(values)].max()
-        levels = highest + np.linspace(-DEPTH, 0.0, N_LEVELS + 1)
+        levels = np.ceil(2.0 * highest) / 2.0 + np.linspace(-DEPTH, 0.0, N_LEVELS + 1)
         x, y = np.linspace(left, right, side), np.linspace(bottom, top, side)
         filled = ax.contourf(
             x, y, np.nan_to_num(values, neginf=highest - 2 * DEPTH), levels, cmap=cmap

@@ -36,7 +36,9 @@ class GeodesicDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Where it was drawn last.
     figure_ : matplotlib Figure
+        The figure of these.
     frames, lengths, image_shape
         As above.
 

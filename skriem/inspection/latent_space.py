@@ -33,8 +33,11 @@ class LatentSpaceDisplay:
     Parameters
     ----------
     points : ndarray of shape (n, d)
+        In the coordinates of the metric.
     labels : ndarray of shape (n,), default=None
+        What points are coloured by: names of classes, or measurements.
     centers : ndarray of shape (k, d), default=None
+        Drawn as stars.
     curves : ndarray of shape (n_curves, n_steps, d), default=None
         Geodesics.
     curve_labels : ndarray of shape (n_curves,), default=None
@@ -49,7 +52,9 @@ class LatentSpaceDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Where it was drawn last.
     figure_ : matplotlib Figure
+        The figure of these.
     points, labels, centers, curves, curve_labels, values, extent, background
         As above.
 
@@ -257,7 +262,7 @@ class LatentSpaceDisplay:
             vmax=high,
         )
         ax.figure.colorbar(
-            image, ax=ax, label=BACKGROUNDS[self.background], location="left", shrink=0.85
+            image, ax=ax, label=BACKGROUNDS[self.background], location="left", shrink=0.85, pad=0.01
         )
 
     def _plot_line(self, ax):

@@ -9,6 +9,8 @@ import torch
 from torch.nn.functional import linear
 
 PRIOR_SAMPLES = 1.0
+# Bumps that samples see less of than this, all together, are no measure of precision.
+LEAST_SEEN = 1e-3
 
 
 def rbf_features(z, centers, rates):
@@ -70,11 +72,11 @@ def bend_rbf_std(z, direction, centers, rates, weights, floor):
     return std / precision * (0.75 * slope.square() / precision - 0.5 * bend)
 
 
-def bandwidth_rates(z, sample_weight, labels, centers, bandwidth, least=0.0):
+def bandwidth_rates(z, sample_weight, labels, centers, bandwidth):
     """Rates lambda_k = 1/2 (a * mean distance of the cluster's codes to its centre)^-2.
 
     A cluster of identical codes would have no width; it gets the smallest width that occurs
-    among the others. No width is below `least`.
+    among the others.
     """
     distances = (z - centers[labels]).norm(dim=1)
     zeros = torch.zeros(len(centers), dtype=z.dtype)
@@ -82,7 +84,7 @@ def bandwidth_rates(z, sample_weight, labels, centers, bandwidth, least=0.0):
     widths = zeros.index_add(0, labels, sample_weight * distances) / total.clamp(min=1e-300)
     positive = widths > 1e-6 * distances.mean()
     smallest = widths[positive].min() if positive.any() else torch.ones((), dtype=z.dtype)
-    widths = torch.where(positive, widths, smallest).clamp(min=least)
+    widths = torch.where(positive, widths, smallest)
     return 0.5 / (bandwidth * widths).square()
 
 
@@ -112,7 +114,8 @@ def fit_rbf_weights(features, noise, sample_weight, contrast, max_iter=200, tol=
     weighted = sample_weight[:, None] * features
     typical = sample_weight.sum() / (sample_weight @ noise)
     floor = typical / contrast**2
-    prior = (typical * sample_weight.sum() / weighted.sum())[:, None]
+    seen = (weighted.sum() / sample_weight.sum()).clamp(min=LEAST_SEEN)
+    prior = (typical / seen)[:, None]
     weights = prior.expand(-1, features.shape[1])
     rate = noise.T @ weighted + PRIOR_SAMPLES / prior
     for _ in range(max_iter):
