@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ._latent import find_metric
+from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
 from ._vae_base import MAX_GRAPH_POINTS
 from .geometry import Metric, local_metric
@@ -39,7 +40,9 @@ class MetricConsumerMixin:
         if isinstance(metric, str) and metric == "auto":
             metric = self._default_encoder() if carried is None else carried
         elif isinstance(metric, str) and metric == "local":
-            metric = local_metric(values, points=self._some(values, rng))
+            rows, weights = distinct_rows(values, check_weights(sample_weight, values))
+            points = self._some(rows, rng)
+            metric = local_metric(rows, points=points, sample_weight=weights)
         if isinstance(metric, Metric):
             self._check_carried(carried, metric)
             if values.shape[1] != metric.n_dims:

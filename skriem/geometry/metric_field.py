@@ -100,13 +100,17 @@ class LocalVariance:
     bandwidth : float
         Standard deviation of the weights.
     rho : float
+    sample_weight : ndarray of shape (n,)
+        How often each row counts.
     """
 
-    def __init__(self, data, bandwidth, rho):
+    def __init__(self, data, bandwidth, rho, sample_weight):
         self._data = np.array(data, dtype=np.float64)
+        self._sample_weight = np.array(sample_weight, dtype=np.float64)
         self._bandwidth, self._rho = float(bandwidth), float(rho)
         digest = hashlib.sha256(f"{self._bandwidth!r} {self._rho!r} {data.shape}".encode())
-        self.fingerprint = digest.update(self._data.tobytes()) or digest.hexdigest()
+        digest.update(self._data.tobytes() + self._sample_weight.tobytes())
+        self.fingerprint = digest.hexdigest()
         self.numbers_per_point = 4 * self._data.size
 
     def __call__(self, z):
@@ -114,17 +118,23 @@ class LocalVariance:
 
     def variance(self, z):
         """Weighted sums of squared coordinate differences to the data, (n, d)."""
-        offsets = torch.as_tensor(self._data, dtype=z.dtype, device=z.device) - z[:, None]
-        squares = offsets.square()
-        weights = torch.exp(-squares.sum(-1) / (2.0 * self._bandwidth**2))
+        _, squares, weights = self._around(z)
         return (weights[:, None] @ squares).squeeze(1)
+
+    def _around(self, z):
+        """Offsets of the data from points, their squares, and the weights (n, n_data)."""
+        data, often = (
+            torch.as_tensor(part, dtype=z.dtype, device=z.device)
+            for part in (self._data, self._sample_weight)
+        )
+        offsets = data - z[:, None]
+        squares = offsets.square()
+        return offsets, squares, often * torch.exp(squares.sum(-1) / (-2.0 * self._bandwidth**2))
 
     def jets(self, z, v):
         """See :meth:`.field.Field.jets`; e(z, v) = sum_k v_k^2 / (variance_k + rho)."""
         h, eye = self._bandwidth**-2, torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-        offsets = torch.as_tensor(self._data, dtype=z.dtype, device=z.device) - z[:, None]
-        squares = offsets.square()
-        weights = torch.exp(-0.5 * h * squares.sum(-1))
+        offsets, squares, weights = self._around(z)
         weighted = weights[..., None] * offsets
         inverse = 1.0 / ((weights[:, None] @ squares).squeeze(1) + self._rho)
         # Entry [j, k] is the derivative of the variance along k by coordinate j.
@@ -149,7 +159,7 @@ class LocalVariance:
         )
 
 
-def local_metric(data, bandwidth=None, points=None):
+def local_metric(data, bandwidth=None, points=None, sample_weight=None):
     """The local-variance metric of data: small where they are, large where they are not.
 
     Its tensors are diagonal, M_kk(z) = 1 / (sum_n w_n(z) (x_nk - z_k)^2 + rho) with Gaussian
@@ -165,6 +175,8 @@ def local_metric(data, bandwidth=None, points=None):
         the neighbour of rank sqrt(n).
     points : array-like of shape (n_points, d), default=None
         Points to search for geodesics along; None takes the data.
+    sample_weight : array-like of shape (n,), default=None
+        How often each row counts; None counts each once.
 
     Returns
     -------
@@ -201,8 +213,10 @@ def local_metric(data, bandwidth=None, points=None):
         bandwidth = cKDTree(places).query(places, k=rank + 1)[0][:, -1].mean()
     if not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}.")
+    weights = np.ones(len(data)) if sample_weight is None else np.asarray(sample_weight)
     at = torch.as_tensor(data)
-    tensors = LocalVariance(data, bandwidth, 0.0)
+    tensors = LocalVariance(data, bandwidth, 0.0, weights)
     variance = in_chunks(lambda part: (tensors.variance(part),), at, tensors.numbers_per_point)[0]
-    tensors = LocalVariance(data, bandwidth, FLOOR * float(variance.mean()))
+    rho = FLOOR * float(np.average(variance.mean(1).numpy(), weights=weights))
+    tensors = LocalVariance(data, bandwidth, rho, weights)
     return MetricField(tensors, data.shape[1], data if points is None else points)
