@@ -123,7 +123,12 @@ def refine(metric, z, centers, current, tol):
     ends = centers[current.labels]
     space = metric.space_for(z, centers)
     nodes = curves.subdivide(current.nodes, LEVELS[0][0] // LEVEL[0])
-    return solve_geodesics(space, z, ends, [(rows, nodes)], tol, MAX_ITER)
+    found = solve_geodesics(space, z, ends, [(rows, nodes)], tol, MAX_ITER)
+    # Curves that leave the metric's table have no finite length in it.
+    lost = rows[~found.length.isfinite()]
+    if len(lost) == 0:
+        return found
+    return found.replaced(lost, metric.geodesic(z[lost], ends[lost], tol=tol, max_iter=MAX_ITER))
 
 
 def reassign(metric, z, centers, current):
