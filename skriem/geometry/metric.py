@@ -165,8 +165,10 @@ class Metric(ABC):
         Parameters
         ----------
         A, B : array-like of shape (n, n_dims)
-        tol, max_iter
-            As in :meth:`geodesic`.
+        tol : float, default=1e-3
+            Relative tolerance of the lengths; see :meth:`geodesic`.
+        max_iter : int, default=100
+            Newton iterations at each resolution.
 
         Returns
         -------
@@ -190,8 +192,10 @@ class Metric(ABC):
         A : array-like of shape (n, n_dims)
         B : array-like of shape (m, n_dims), default=None
             None takes `A`.
-        tol, max_iter
-            As in :meth:`geodesic`.
+        tol : float, default=1e-3
+            Relative tolerance of the lengths; see :meth:`geodesic`.
+        max_iter : int, default=100
+            Newton iterations at each resolution.
 
         Returns
         -------

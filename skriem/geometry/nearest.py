@@ -146,9 +146,19 @@ class NearestNeighborMetric(Metric):
 
     @torch.no_grad()
     def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
-        """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), (n, m).
+        """Geodesic distances between all rows of `A` and all rows of `B` (or `A`).
 
-        `tol` and `max_iter` are there for the sake of the other metrics.
+        Parameters
+        ----------
+        A : array-like of shape (n, n_dims)
+        B : array-like of shape (m, n_dims), default=None
+            None takes `A`.
+        tol, max_iter : float, int
+            Ignored; there for the sake of the other metrics.
+
+        Returns
+        -------
+        (n, m)
         """
         A, answer = self._enter(A)
         if B is None:
