@@ -107,7 +107,8 @@ class MetricConsumerMixin:
 
     def _check_not_stripped(self, X):
         """Refuse codes that are known by the names of their columns only."""
-        names = [str(name) for name in getattr(X, "columns", ())]
+        # Behind a ColumnTransformer names have the name of its branch in front.
+        names = [str(name).rsplit("__", 1)[-1] for name in getattr(X, "columns", ())]
         if names and all(name.startswith("vaetransformer") for name in names):
             raise ValueError(
                 "These columns are codes of a VAETransformer, but their metric was lost on the "

@@ -7,11 +7,12 @@ import sklearn
 from sklearn.base import BaseEstimator, ClusterMixin, clone
 from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
-from skriem._latent import find_metric
+from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem._latent import LatentArray, find_metric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
 # unresolved: a warning that the tests of warnings look at, and the others do not.
@@ -57,9 +58,22 @@ def test_refitting_leaves_no_old_metric_behind(X):
     assert twin[-1].metric_ == first
 
 
-def test_cold_and_warm_cache(X, tmp_path):
+def test_clones_and_refits_leave_no_old_metric_behind(X):
+    pipe, metrics = pipeline(max_iter=2, precision="constant"), []
+    for rows in (slice(40), slice(20, 60), slice(40), slice(20, 60)):
+        pipe = clone(pipe).fit(X[rows])
+        assert not hasattr(clone(pipe)[0], "metric_")
+        pipe.fit(X[rows])
+        assert pipe[-1].metric_ is pipe[0].metric_
+        metrics.append(pipe[-1].metric_)
+    assert metrics[0] == metrics[2]
+    assert metrics[1] == metrics[3]
+    assert metrics[0] != metrics[1]
+
+
+def test_a_cold_cache_and_one_that_is_warm_twice(X, tmp_path):
     expected = pipeline().fit(X)
-    for _ in range(2):
+    for _ in range(3):
         pipe = pipeline(memory=str(tmp_path)).fit(X)
         np.testing.assert_array_equal(pipe[-1].labels_, expected[-1].labels_)
         assert pipe[-1].metric_ == expected[0].metric_
@@ -77,6 +91,34 @@ def test_cached_step_sees_a_change_of_the_metric_alone(X, tmp_path):
         np.testing.assert_allclose(found[-1], make_pipeline(*steps).fit_transform(X[:20]))
     assert not np.allclose(found[0], found[1])
     assert not np.allclose(found[1], found[2])
+
+
+def mean_distance(pipe, X, y):
+    """A score that sees the metric and nothing else of the codes."""
+    return pipe[:-1].transform(X).mean()
+
+
+def test_grid_search_over_a_parameter_of_the_metric_alone_with_a_cache(X, y, tmp_path):
+    bandwidths = [1.5, 2.0, 3.0]
+
+    def search(memory):
+        pipe = make_pipeline(
+            VAETransformer(random_state=0, max_iter=5, contrast=5),
+            GeodesicDistance(method="graph", random_state=0),
+            KNeighborsClassifier(1, metric="precomputed"),
+            memory=memory,
+        )
+        grid = {"vaetransformer__bandwidth": bandwidths}
+        return GridSearchCV(pipe, grid, scoring=mean_distance, cv=2).fit(X[:60], y[:60])
+
+    expected = search(None).cv_results_["mean_test_score"]
+    assert len(set(expected)) == 3
+    for _ in range(2):
+        found = search(str(tmp_path))
+        np.testing.assert_allclose(found.cv_results_["mean_test_score"], expected, rtol=1e-12)
+        best = found.best_estimator_
+        assert best[1].metric_ == best[0].metric_
+        assert best[0].bandwidth == bandwidths[np.argmax(expected)]
 
 
 def test_cross_validation_in_processes(X, y):
@@ -113,6 +155,13 @@ def test_cross_validation_on_codes_themselves(digits_vae, digits):
     np.testing.assert_array_equal(one, two)
     part, _ = train_test_split(codes, random_state=0)
     assert find_metric(part) == find_metric(codes)
+
+
+def test_default_output_after_another(X):
+    pipe = pipeline().set_output(transform="pandas").set_output(transform="default")
+    np.testing.assert_array_equal(pipe.fit_predict(X), pipeline().fit_predict(X))
+    assert type(pipe[0].transform(X)) is LatentArray
+    assert pipe[-1].metric_ is pipe[0].metric_
 
 
 @pytest.mark.parametrize("how", ["set_output", "set_config"])
@@ -155,6 +204,36 @@ def test_a_scaler_in_between_makes_data_of_codes(X):
     ).fit(X)
     assert pipe[-1].encoder_ is not None
     assert pipe[-1].metric_ != pipe[0].metric_
+
+
+@pytest.mark.parametrize("change", [lambda Z: 2 * Z, lambda Z: Z - Z.mean(0), np.tanh])
+def test_arithmetic_in_between_drops_the_metric(X, change):
+    pipe = make_pipeline(
+        VAETransformer(random_state=0, max_iter=5),
+        FunctionTransformer(change),
+        RiemannianKMeans(2, metric=VAETransformer(max_iter=5), random_state=0),
+    ).fit(X)
+    # An estimator that is asked to fit an encoder refuses codes that still carry a metric.
+    assert find_metric(pipe[:-1].transform(X)) is None
+    assert pipe[-1].metric_ != pipe[0].metric_
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method"),
+    [
+        (RiemannianKMeans(2, random_state=0), "predict"),
+        (RiemannianNormal(random_state=0), "score_samples"),
+        (GeodesicDistance(random_state=0), "transform"),
+    ],
+)
+def test_predicting_with_codes_of_a_foreign_encoder_raises(X, estimator, method):
+    vae = VAETransformer(random_state=0, max_iter=5, precision="constant")
+    pipe = make_pipeline(vae, clone(estimator)).fit(X[:40])
+    foreign = VAETransformer(random_state=1, max_iter=5).fit(X[:40])
+    # As after a refit of the first step alone.
+    pipe.steps[0] = ("vaetransformer", foreign)
+    with pytest.raises(ValueError, match="another metric"):
+        getattr(pipe, method)(X[:5])
 
 
 def test_weights_are_passed_on(X):
