@@ -41,6 +41,8 @@ class MetricConsumerMixin:
             metric = self._default_encoder() if carried is None else carried
         elif isinstance(metric, str) and metric == "local":
             rows, weights = distinct_rows(values, check_weights(sample_weight, values))
+            if len(rows) < 2:
+                raise ValueError("All rows of X are the same: they have no variance.")
             points = self._some(rows, rng)
             metric = local_metric(rows, points=points, sample_weight=weights)
         if isinstance(metric, Metric):

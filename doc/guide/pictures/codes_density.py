@@ -30,5 +30,5 @@ for k in (1, 3):
             train, test = np.asarray(train), np.asarray(test)
         found = model.fit(train).score_samples(test)
         seed = {} if name == "Gaussian" else {"random_state": 0}
-        walls = vae.metric_.log_volume(model.sample(500, **seed)[0]) > highest
+        walls = vae.metric_.log_volume(model.sample(100, **seed)[0]) > highest
         print(f"{k:10}  {name:8} {found.mean():15.3f} {np.median(found):8.3f} {walls.mean():9.0%}")
