@@ -79,6 +79,11 @@ def test_a_curve_has_the_colour_of_the_points_it_ends_in(kmeans, digits_vae):
     }
     for k, line in zip(display.curve_labels, display.ax_.lines[1::2]):
         assert line.get_color() == colors[str(k)]
+    # Labels of another kind are no clusters.
+    display = LatentSpaceDisplay.from_estimator(
+        kmeans, digits_vae[1], kmeans.labels_[::-1], grid_resolution=5
+    )
+    assert {line.get_color() for line in display.ax_.lines[1::2]} == {"white"}
 
 
 def test_noise_is_small_at_the_data(digits_vae):

@@ -41,7 +41,7 @@ class LatentSpaceDisplay:
     curves : ndarray of shape (n_curves, n_steps, d), default=None
         Geodesics.
     curve_labels : ndarray of shape (n_curves,), default=None
-        The labels that curves are coloured by.
+        The labels that curves are coloured by; None leaves them white.
     values : ndarray of shape (resolution ** d,), default=None
         Background, log10, on a grid over the box of the points.
     extent : pair of ndarray of shape (d,), default=None
@@ -191,6 +191,9 @@ class LatentSpaceDisplay:
         labels = None if y is None else np.asarray(y)
         centers = None if centers is None else np.asarray(centers, dtype=float)
         curves, curve_labels = _geodesics(metric, points, centers, center_labels, n_geodesics)
+        if y is not center_labels:
+            # Points have other colours than centres.
+            curve_labels = None
         values = extent = None
         if metric.n_dims <= 2 and background is not None:
             extent = window(points)
@@ -228,9 +231,8 @@ class LatentSpaceDisplay:
         if self.values is not None:
             self._shade(ax, cmap)
         draw_points(ax, show(self.points), self.labels)
-        # Lines have the colours of clusters only where points have them.
-        colored = self.labels is not None and np.array_equal(
-            np.unique(self.labels), np.arange(0 if self.centers is None else len(self.centers))
+        colored = self.curve_labels is not None and np.array_equal(
+            np.unique(self.labels), np.arange(len(self.centers))
         )
         for k, curve in enumerate([] if self.curves is None else self.curves):
             line = show(curve).T
@@ -301,7 +303,7 @@ def _geodesics(metric, points, centers, labels, n_geodesics):
     if centers is None:
         order = rng.permutation(len(points))
         n = min(n_geodesics, len(points) // 2)
-        starts, ends, which = points[order[:n]], points[order[n : 2 * n]], np.zeros(n, dtype=int)
+        starts, ends, which = points[order[:n]], points[order[n : 2 * n]], None
     else:
         if labels is None:
             labels = metric.approximate_pairwise(points, centers).argmin(1)
