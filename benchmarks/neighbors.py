@@ -15,7 +15,6 @@ from skriem import GeodesicDistance, VAETransformer
 
 SETTINGS = {
     "defaults": {},
-    "contrast=300": {"contrast": 300.0},
     "n_neighbors=5, bandwidth=0.7": {"n_neighbors": 5, "bandwidth": 0.7},
 }
 N_TRAIN, N_TEST = 2000, 1000
