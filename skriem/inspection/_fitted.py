@@ -18,7 +18,6 @@ class Fitted(NamedTuple):
     metric: Metric
     labels: np.ndarray | None  # (n,)
     centers: np.ndarray | None  # (k, d)
-    estimator: object  # the one that has the metric
 
 
 def look_into(estimator, X):
@@ -46,7 +45,7 @@ def look_into(estimator, X):
     if labels is None and hasattr(estimator, "predict"):
         labels = estimator.predict(X)
     centers = getattr(estimator, "cluster_centers_", getattr(estimator, "means_", None))
-    return Fitted(points, estimator.metric_, labels, centers, estimator)
+    return Fitted(points, estimator.metric_, labels, centers)
 
 
 def _unknown(estimator):

@@ -90,9 +90,14 @@ def is_continuous(labels):
     return labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels))
 
 
-def draw_points(ax, points, labels, size=None):
+def draw_centers(ax, centers):
+    """Centres (k, 2 or 3) as stars."""
+    ax.scatter(*centers.T, s=150, marker="*", color="white", edgecolor="black", zorder=5)
+
+
+def draw_points(ax, points, labels):
     """Scatter points (n, d), coloured by labels where there are any; returns what was drawn."""
-    size = size or float(np.clip(6000.0 / max(1, len(points)), 5.0, 30.0))
+    size = float(np.clip(6000.0 / max(1, len(points)), 5.0, 30.0))
     options = {"s": size, "linewidths": 0.0, "alpha": 0.85, "rasterized": len(points) > 5000}
     if labels is None:
         return [ax.scatter(*points.T, color=COLORS[0], **options)]

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._latent import LatentArray
 from .._metric import MetricConsumerMixin
-from ._style import Projection, draw_points, grid, new_axes, window
+from ._style import Projection, draw_centers, draw_points, grid, new_axes, window
 
 # Contours go down to this much below the highest density, in nats, in so many steps.
 DEPTH, N_LEVELS = 8.0, 16
@@ -146,6 +146,5 @@ class DensityDisplay:
         size = float(np.clip(3000.0 / len(self.points), 2.0, 12.0))
         ax.scatter(*self.points.T, s=size, color="black", linewidths=0.0, alpha=0.5)
         if self.means is not None:
-            stars = {"marker": "*", "color": "white", "edgecolor": "black", "zorder": 5}
-            ax.scatter(*np.asarray(self.means).T, s=150, **stars)
+            draw_centers(ax, np.asarray(self.means))
         ax.set(xlim=(left, right), ylim=(bottom, top))

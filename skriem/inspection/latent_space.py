@@ -7,7 +7,7 @@ import torch
 from sklearn.utils import check_scalar
 
 from ._fitted import look_into
-from ._style import Projection, draw_points, grid, new_axes, style_of, window
+from ._style import Projection, draw_centers, draw_points, grid, new_axes, style_of, window
 
 BACKGROUNDS = {
     "magnification": "magnification factor, log10 √det M",
@@ -240,8 +240,7 @@ class LatentSpaceDisplay:
             ax.plot(*line, color="black", linewidth=1.9, alpha=0.55, solid_capstyle="round")
             ax.plot(*line, color=color, linewidth=1.0, solid_capstyle="round")
         if self.centers is not None:
-            stars = {"marker": "*", "color": "white", "edgecolor": "black", "zorder": 5}
-            ax.scatter(*show(self.centers).T, s=150, **stars)
+            draw_centers(ax, show(self.centers))
         if show.n_dims == 2 and self.extent is not None:
             (left, bottom), (right, top) = self.extent
             ax.set(xlim=(left, right), ylim=(bottom, top))
@@ -278,19 +277,13 @@ class LatentSpaceDisplay:
             foot = finite.min() - 0.08 * max(np.ptp(finite), 1.0)
         else:
             ax.set_yticks([])
-        draw_points(
-            ax, np.column_stack([self.points, np.full(len(self.points), foot)]), self.labels
-        )
+
+        def on_foot(points):
+            return np.column_stack([points, np.full(len(points), foot)])
+
+        draw_points(ax, on_foot(self.points), self.labels)
         if self.centers is not None:
-            ax.scatter(
-                self.centers[:, 0],
-                np.full(len(self.centers), foot),
-                s=150,
-                marker="*",
-                color="white",
-                edgecolor="black",
-                zorder=5,
-            )
+            draw_centers(ax, on_foot(self.centers))
         ax.set_xlabel("coordinate 0")
         return self
 
