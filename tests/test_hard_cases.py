@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skriem import (
     GeodesicDistance,
@@ -520,7 +521,9 @@ def test_frames_of_mixed_types_are_as_good_as_arrays(estimator, look, kind):
     X = np.column_stack(list(mixed_columns().values())).astype(np.float64)
     expected = look(clone(estimator).fit(X), X)
     fitted = clone(estimator).fit(frame)
-    assert list(fitted.feature_names_in_) == list(mixed_columns())
+    # Which frames have names is scikit-learn's affair: its 1.6 does not know polars 2.
+    known = hasattr(StandardScaler().fit(frame), "feature_names_in_")
+    assert list(getattr(fitted, "feature_names_in_", [])) == list(mixed_columns()) * known
     name = "score_samples" if isinstance(estimator, RiemannianNormal) else "transform"
     np.testing.assert_array_equal(getattr(fitted, name)(frame), expected[name])
     assert frame.equals(before)
