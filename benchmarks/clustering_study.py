@@ -19,9 +19,10 @@ from sklearn.mixture import GaussianMixture
 
 from skriem import NeighborEncoder, RiemannianKMeans, VAETransformer
 from skriem._neighbor import PLAIN_POWERS, feature_scale
-from skriem._vae_parts import fit_precision
+from skriem._vae_parts import fit_precision, place_bumps
 from skriem.geometry import NearestNeighborMetric, PullbackMetric, medoids
-from skriem.nn.embedding import DecoderEmbedding
+from skriem.geometry.decoder import DecoderEmbedding
+from skriem.nn.network import LayeredNetwork, perceptron
 
 MAX_POINTS, N_RUNS = 1000, 20
 # On-data noise of an identity decoder, in units of the data's spread.
@@ -78,10 +79,11 @@ def walled(points, noise, bandwidth, contrast, n_centers):
     errors = torch.full((n, d), noise**2, dtype=torch.float64)
     ones = torch.ones(n, dtype=torch.float64)
     rng = np.random.RandomState(0)
-    precision = fit_precision(z, z, errors, ones, n_centers, bandwidth, contrast, rng)
-    nothing = [(np.zeros((1, d)), np.zeros(1)), (np.zeros((d, 1)), np.zeros(d))]
-    identity = [(np.eye(d), np.zeros(d)), *nothing]
-    embedding = DecoderEmbedding(identity, "tanh", np.zeros(d), 1.0, noise, precision)
+    bumps = place_bumps(z, ones, n_centers, bandwidth, rng)
+    precision = fit_precision(bumps, z, errors, ones, contrast)
+    nothing = [np.zeros((1, d)), np.zeros(1), np.zeros((d, 1)), np.zeros(d)]
+    identity = LayeredNetwork(perceptron([d, 1, d], "tanh"), [np.eye(d), np.zeros(d), *nothing])
+    embedding = DecoderEmbedding(identity, np.zeros(d), 1.0, noise, precision)
     return PullbackMetric(embedding, d, points, tabulate=False)
 
 

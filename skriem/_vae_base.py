@@ -1,4 +1,4 @@
-"""Training, encoding, decoding and likelihoods of a Gaussian variational autoencoder."""
+"""Training, encoding, decoding and likelihoods of a variational autoencoder."""
 
 import math
 import numbers
@@ -14,25 +14,20 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._blocks import by_blocks
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
+from ._vae_geometry import embedding_of, metric_of
 from ._vae_parts import (
-    arrays,
     check_parameters,
     data_scale,
-    fit_precision,
-    fit_variance_network,
+    make_networks,
     nearest_rows,
-    pca_networks,
-    tensors,
+    network_forms,
     torch_generator,
 )
-from .geometry import PullbackMetric
-from .nn.embedding import DecoderEmbedding
-from .nn.likelihood import log_weights
-from .nn.mlp import mlp
-from .nn.train import NOISE_FLOOR, encode, train
+from .nn.importance import log_weights
+from .nn.likelihoods import LIKELIHOODS
+from .nn.module import ModuleForm, own_generator
+from .nn.train import Model, Penalties, encode, train
 
-MAX_CENTERS = 64
-SAMPLES_PER_CENTER = 8
 MAX_GRAPH_POINTS = 1000
 # Rows kept by partial_fit to estimate the noise and the graph from.
 MAX_RESERVOIR = 2000
@@ -54,6 +49,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         hidden_layer_sizes=(64, 32),
         activation="tanh",
         likelihood="gaussian",
+        geometry="auto",
         precision="rbf",
         n_centers="auto",
         bandwidth=1.0,
@@ -62,6 +58,13 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         flatness=0.0,
         n_neighbors=0,
         attraction=0.0,
+        n_importance_samples=1,
+        n_decoders=1,
+        image_shape=None,
+        residual=False,
+        skip=True,
+        encoder=None,
+        decoder=None,
         batch_size="auto",
         learning_rate_init=3e-3,
         max_iter=200,
@@ -79,6 +82,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.likelihood = likelihood
+        self.geometry = geometry
         self.precision = precision
         self.n_centers = n_centers
         self.bandwidth = bandwidth
@@ -87,6 +91,13 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.flatness = flatness
         self.n_neighbors = n_neighbors
         self.attraction = attraction
+        self.n_importance_samples = n_importance_samples
+        self.n_decoders = n_decoders
+        self.image_shape = image_shape
+        self.residual = residual
+        self.skip = skip
+        self.encoder = encoder
+        self.decoder = decoder
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
@@ -123,7 +134,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If all rows are the same, or training diverges: the loss is no longer finite.
+            If all rows are the same, the data are not of the kind that the likelihood is for,
+            or training diverges: the loss is no longer finite.
 
         Warns
         -----
@@ -137,12 +149,14 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues()
+        if warm:
+            self._likelihood.check(X)
         if not warm:
             self._init(X, weights, rng)
         warm_up = 0 if warm else self.max_iter // 4
         neighbors = None
         if self.n_neighbors:
-            neighbors = nearest_rows(self._scaled(X), self.n_neighbors)
+            neighbors = nearest_rows(self._inputs(X), self.n_neighbors)
         history = self._train(X, weights, rng, self.max_iter, warm_up, neighbors)
         self.loss_curve_ = history.loss
         if self.attraction > 0.0 and not history.interrupted:
@@ -189,6 +203,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if first:
             self._init(X, weights, rng)
             self.loss_curve_, self.n_iter_ = [], 0
+        else:
+            self._likelihood.check(X)
         self.loss_curve_ = self.loss_curve_ + self._train(X, weights, rng, 1, 0).loss
         self.n_iter_ += 1
         # Every row ever seen gets a random key; those with the largest keys are kept.
@@ -219,6 +235,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        self._likelihood.check(X)
         return self._codes(X).numpy().astype(X.dtype, copy=False)
 
     def inverse_transform(self, Z):
@@ -232,7 +249,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units of the data, float64.
+            In the units of the data, float64: means, or the most probable categories.
 
         Raises
         ------
@@ -245,7 +262,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"Codes must have shape (n_samples, {self.n_components}), got {Z.shape}."
             )
-        return self._embedding.mean(torch.as_tensor(Z)).numpy()
+        return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
 
     @by_blocks
     def score_samples(self, X, n_samples=100):
@@ -264,7 +281,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            In nats, with respect to Lebesgue measure in the units of the data.
+            In nats: densities with respect to Lebesgue measure in the units of the data,
+            probabilities where data are counts, categories or zeros and ones.
         """
         found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
         return (found - math.log(n_samples)).numpy()
@@ -282,21 +300,20 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            In nats, with respect to Lebesgue measure in the units of the data.
+            In nats: densities with respect to Lebesgue measure in the units of the data,
+            probabilities where data are counts, categories or zeros and ones.
         """
         return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
 
     def _log_weights(self, X, n_samples, **options):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
+        self._likelihood.check(X)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
-        posterior = encode(
-            torch.as_tensor(self._scaled(X)), tensors(self._encoder), self.activation
-        )
         return log_weights(
-            torch.as_tensor(np.array(X, order="C")),
-            *posterior,
+            torch.as_tensor(np.array(self._likelihood.targets(X), order="C")),
+            *self._posterior(X),
             self._embedding,
             n_samples,
             generator,
@@ -327,7 +344,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_samples : int, default=1
             How many.
         noise : bool, default=True
-            Whether to add the decoder's noise or return its mean.
+            Whether to draw from the decoder's distribution or return its mean.
         random_state : int, RandomState instance or None, default=None
             An int makes the rows reproducible; None draws others in every call.
 
@@ -340,10 +357,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
         z = torch.as_tensor(rng.standard_normal((n_samples, self.n_components)))
-        X = self._embedding.mean(z).numpy()
-        if noise:
-            X = X + self._embedding.std(z).numpy() * rng.standard_normal(X.shape)
-        return X
+        X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
+        return self._likelihood.decoded(X)
 
     def _device(self):
         if self.device != "auto":
@@ -352,69 +367,103 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _continues(self):
         """Whether the present weights fit the parameters and the data, for a warm start."""
-        if not hasattr(self, "_encoder"):
+        if (
+            not hasattr(self, "_encoder")
+            or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
+        ):
             return False
-        sizes = [self.n_features_in_, *self.hidden_layer_sizes, 2 * self.n_components]
-        return [weight.shape[0] for weight, _ in self._encoder[1:]] == sizes[1:] and (
-            self._encoder[1][0].shape[1] == sizes[0]
-        )
+        n_inputs = len(self._center)
+        forms = network_forms(self, n_inputs, n_inputs)
+        sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_inputs)
+        for k, factory in enumerate((self.encoder, self.decoder)):
+            if factory is not None:
+                forms = *forms[:k], ModuleForm(factory, *sizes[k]), *forms[k + 1 :]
+        present = [self._encoder, *self._decoders]
+        wanted = [forms[0], *[forms[1]] * self.n_decoders]
+        return [repr(network.form) for network in present] == [repr(form) for form in wanted]
 
     # Training ----------------------------------------------------------------------------
 
     def _init(self, X, weights, rng):
-        self._center, self._scale, self._n_varying = data_scale(X, weights)
-        self._encoder, self._decoder = pca_networks(
-            self._scaled(X), weights, self.n_components, list(self.hidden_layer_sizes), rng
+        self._likelihood = LIKELIHOODS[self.likelihood]().fit(X)
+        inputs = self._likelihood.inputs(X)
+        self._center, self._scale, n_varying = data_scale(inputs, weights)
+        if self._likelihood.is_location_scale:
+            self._likelihood.n_varying = n_varying
+            bias, slope = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+        else:
+            bias, slope = self._likelihood.start(self._likelihood.targets(X), weights)
+            slope = slope * self._scale
+        self._encoder, self._decoders = make_networks(
+            self, self._inputs(X), weights, bias, slope, rng
         )
+        self._likelihood_parts = [part.numpy() for part in self._likelihood.init_parts(len(bias))]
 
-    def _scaled(self, X):
-        return (X.astype(np.float64) - self._center) / self._scale
+    def _inputs(self, X):
+        """What the encoder sees."""
+        return (self._likelihood.inputs(X).astype(np.float64) - self._center) / self._scale
+
+    def _targets(self, X):
+        """What the decoder's distribution is over, in its unit."""
+        if self._likelihood.is_location_scale:
+            return self._inputs(X)
+        return self._likelihood.targets(X)
 
     def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
         device = self._device()
-        x = torch.as_tensor(self._scaled(X), dtype=torch.float32, device=device)
-        w = torch.as_tensor(weights / weights.mean(), dtype=torch.float32, device=device)
+        data = [
+            torch.as_tensor(part, dtype=torch.float32, device=device)
+            for part in (self._inputs(X), self._targets(X), weights / weights.mean())
+        ]
         held_out = None
         if self.early_stopping:
-            n_held_out = math.ceil(self.validation_fraction * len(x))
-            if n_held_out >= len(x):
+            n_held_out = math.ceil(self.validation_fraction * len(X))
+            if n_held_out >= len(X):
                 raise ValueError(
-                    f"early_stopping needs more than {len(x)} distinct samples to hold out "
+                    f"early_stopping needs more than {len(X)} distinct samples to hold out "
                     f"validation_fraction={self.validation_fraction} of them."
                 )
-            order = torch.as_tensor(rng.permutation(len(x)), device=device)
+            order = torch.as_tensor(rng.permutation(len(X)), device=device)
             if neighbors is not None:
                 raise ValueError("early_stopping does not go together with n_neighbors.")
-            held_out = x[order[:n_held_out]], w[order[:n_held_out]]
-            x, w = x[order[n_held_out:]], w[order[n_held_out:]]
+            held_out = [part[order[:n_held_out]] for part in data]
+            data = [part[order[n_held_out:]] for part in data]
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = min(200, max(16, len(x) // 10))
+            batch_size = min(200, max(16, len(data[0]) // 10))
         if neighbors is not None:
             neighbors = torch.as_tensor(neighbors, device=device)
-        encoder = tensors(self._encoder, torch.float32, device)
-        decoder = tensors(self._decoder, torch.float32, device)
-        with Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress:
+        model = Model(
+            self._encoder.on(torch.float32, device, training=True),
+            [decoder.on(torch.float32, device, training=True) for decoder in self._decoders],
+            self._likelihood,
+            [
+                torch.tensor(part, dtype=torch.float32, device=device)
+                for part in self._likelihood_parts
+            ],
+        )
+        seed = rng.randint(2**31 - 1)
+        # Modules of the user's may draw, for dropout, from torch's global generator.
+        with (
+            Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress,
+            own_generator(self.encoder or self.decoder, seed),
+        ):
             history = train(
-                x,
-                w,
-                encoder,
-                decoder,
-                self.activation,
-                n_outputs=self._n_varying,
+                model,
+                *data,
                 batch_size=batch_size,
                 learning_rate=self.learning_rate_init,
                 weight_decay=self.alpha,
-                flatness=self.flatness,
+                penalties=Penalties(self.flatness, attraction),
                 max_iter=max_iter,
                 warm_up=warm_up,
                 tol=self.tol,
                 n_iter_no_change=self.n_iter_no_change,
-                generator=torch_generator(rng, device),
+                generator=torch.Generator(device=device).manual_seed(seed),
+                n_draws=self.n_importance_samples,
                 mixed_precision=self.mixed_precision,
                 neighbors=neighbors,
                 n_steps=n_steps,
-                attraction=attraction,
                 held_out=held_out,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
@@ -430,49 +479,32 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 "Training diverged: the loss is no longer finite. Lower learning_rate_init "
                 f"(now {self.learning_rate_init})."
             )
-        self._encoder, self._decoder = arrays(encoder), arrays(decoder)
+        self._encoder = model.encoder.stored()
+        self._decoders = [decoder.stored() for decoder in model.decoders]
+        self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]
         return history
 
     # Geometry ----------------------------------------------------------------------------
 
     def _fit_metric(self, X, weights, rng):
-        """Precision network on the codes of the trained encoder, and the metric of it all."""
-        codes, precision = self._codes(X), None
-        z, squared_errors = self._posterior_errors(X, rng)
-        weights = torch.as_tensor(weights)
-        if self.precision == "rbf":
-            n_centers = self.n_centers
-            if n_centers == "auto":
-                n_centers = min(MAX_CENTERS, max(1, len(codes) // SAMPLES_PER_CENTER))
-            precision = fit_precision(
-                codes, z, squared_errors, weights, n_centers, self.bandwidth, self.contrast, rng
-            )
-        elif self.precision == "mlp":
-            precision = fit_variance_network(
-                z, squared_errors, weights, self.hidden_layer_sizes[::-1], torch_generator(rng)
-            )
-        noise = float((weights @ squared_errors.mean(1) / weights.sum()).sqrt())
-        self._embedding = DecoderEmbedding(
-            self._decoder, self.activation, self._center, self._scale, noise, precision
-        )
-        points = codes.numpy()
-        if len(points) > MAX_GRAPH_POINTS:
-            points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
-        self.metric_ = PullbackMetric(self._embedding, self.n_components, points)
-        self._n_features_out = self.n_components
-
-    def _posterior_errors(self, X, rng):
-        """A code drawn from every row's posterior, and the decoder's squared errors there."""
-        x = torch.as_tensor(self._scaled(X))
-        mean, log_variance = encode(x, tensors(self._encoder), self.activation)
+        """Uncertainty around the codes of the trained encoder, and the metric of it all."""
+        mean, log_variance = self._posterior(X)
         noise = torch.as_tensor(rng.standard_normal(mean.shape))
         z = mean + torch.exp(0.5 * log_variance) * noise
-        decoded = mlp(z, tensors(self._decoder), self.activation)
-        return z, (x - decoded).square() + NOISE_FLOOR**2
+        targets = torch.as_tensor(self._targets(X))
+        self._embedding = embedding_of(self, mean, z, targets, torch.as_tensor(weights), rng)
+        points = mean.numpy()
+        if len(points) > MAX_GRAPH_POINTS:
+            points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
+        self.metric_ = metric_of(self, self._embedding, points)
+        self._n_features_out = self.n_components
+
+    def _posterior(self, X):
+        """Means and log variances of the codes, two (n, d) tensors."""
+        return encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
 
     def _codes(self, X):
-        x = torch.as_tensor(self._scaled(X))
-        return encode(x, tensors(self._encoder), self.activation)[0]
+        return self._posterior(X)[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

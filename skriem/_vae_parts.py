@@ -4,6 +4,7 @@ Principal components and k-means centres come from scikit-learn, the networks fr
 :mod:`skriem.nn`.
 """
 
+import math
 import numbers
 
 import numpy as np
@@ -13,10 +14,15 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_scalar
 
-from .nn.mlp import ACTIVATIONS, init_mlp
+from .nn.likelihoods import LIKELIHOODS
+from .nn.module import module_network
+from .nn.network import ACTIVATIONS, convolutional, layered_network, perceptron
 from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
 from .nn.variance import fit_variance
 
+# Bumps of a precision network: at most, and samples for each.
+MAX_CENTERS = 64
+SAMPLES_PER_CENTER = 8
 # Neighbours are looked for along as many principal components at most.
 MAX_SEARCHED = 50
 
@@ -30,11 +36,43 @@ def check_parameters(vae):
         raise ValueError("hidden_layer_sizes must name at least one layer, such as (64,).")
     for name, allowed in (
         ("activation", sorted(ACTIVATIONS)),
-        ("likelihood", ["gaussian"]),
+        ("likelihood", sorted(LIKELIHOODS)),
+        ("geometry", ["auto", "expected", "fisher_rao"]),
         ("precision", ["constant", "mlp", "rbf"]),
     ):
         if getattr(vae, name) not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {getattr(vae, name)!r}.")
+    if not LIKELIHOODS[vae.likelihood].is_location_scale:
+        if vae.geometry == "expected":
+            raise ValueError(
+                f"geometry='expected' needs a standard deviation beside the mean; "
+                f"likelihood={vae.likelihood!r} has none. Use geometry='fisher_rao'."
+            )
+        if vae.precision == "mlp":
+            raise ValueError(
+                "precision='mlp' is a network for standard deviations; "
+                f"likelihood={vae.likelihood!r} has none. Use precision='rbf'."
+            )
+    if vae.image_shape is not None:
+        shape = tuple(vae.image_shape)
+        if len(shape) not in (2, 3) or not all(
+            isinstance(side, numbers.Integral) and side > 0 for side in shape
+        ):
+            raise ValueError(
+                "image_shape must be (height, width) or (channels, height, width), got "
+                f"{vae.image_shape!r}."
+            )
+        if vae.likelihood == "categorical":
+            raise ValueError("image_shape does not go together with likelihood='categorical'.")
+    for name in ("encoder", "decoder"):
+        factory = getattr(vae, name)
+        if isinstance(factory, torch.nn.Module):
+            raise TypeError(
+                f"{name} must be a function or class that makes a module, so that every fit "
+                f"starts afresh; got a module. Pass {name}=lambda n_in, n_out: ... ."
+            )
+        if factory is not None and not callable(factory):
+            raise TypeError(f"{name} must be a function that makes a module, got {factory!r}.")
     for name in ("n_centers", "batch_size"):
         if getattr(vae, name) != "auto":
             check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
@@ -47,8 +85,9 @@ def check_parameters(vae):
         raise ValueError("attraction draws neighbours together: set n_neighbors, such as 15.")
     for name in ("alpha", "attraction", "flatness", "tol"):
         check_scalar(getattr(vae, name), name, numbers.Real, min_val=0)
-    check_scalar(vae.mixed_precision, "mixed_precision", (bool, np.bool_))
-    for name in ("max_iter", "n_iter_no_change"):
+    for name in ("mixed_precision", "residual", "skip"):
+        check_scalar(getattr(vae, name), name, (bool, np.bool_))
+    for name in ("max_iter", "n_iter_no_change", "n_importance_samples", "n_decoders"):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
     check_scalar(
         vae.validation_fraction,
@@ -94,68 +133,136 @@ def nearest_rows(x, n_neighbors):
     return search.kneighbors(return_distance=False)
 
 
-def pca_networks(x, weights, n_components, hidden, rng):
-    """Encoder and decoder that start as principal component analysis with codes of variance 1.
+def make_networks(vae, x, weights, bias, slope, rng):
+    """Encoder and decoders of a VAETransformer with fresh weights.
+
+    Ours start as principal component analysis with codes of variance 1; modules of the user's
+    as their factories make them.
 
     Parameters
     ----------
-    x : ndarray of shape (n, n_features)
-        Scaled data.
+    vae : VAETransformer
+        Says what networks are asked for.
+    x : ndarray of shape (n, p)
+        What the encoder sees.
     weights : ndarray of shape (n,)
-    n_components : int
-    hidden : list of int
-        Widths of the encoder's hidden layers.
+    bias : ndarray of shape (m,)
+        What the decoder says of the mean of the data.
+    slope : ndarray of shape (m,)
+        How much more it says of data one unit beyond.
     rng : RandomState
 
     Returns
     -------
-    encoder, decoder : list of (ndarray, ndarray)
+    encoder : Network
+    decoders : list of Network
+    """
+    d, n_inputs, n_outputs = vae.n_components, x.shape[1], len(bias)
+    seed = rng.randint(2**31 - 1)
+    encode_skip, decode_skip = principal_maps(x, weights, d, seed)
+    generator = torch_generator(rng)
+    forms = network_forms(vae, n_inputs, n_outputs)
+    if vae.encoder is not None:
+        encoder = module_network(vae.encoder, n_inputs, 2 * d, generator)
+    else:
+        log_variance = np.concatenate([np.zeros(d), np.full(d, -2.0)])
+        encoder = layered_network(forms[0], (encode_skip, log_variance), generator)
+    decoders = []
+    for _ in range(vae.n_decoders):
+        if vae.decoder is not None:
+            decoders.append(module_network(vae.decoder, d, n_outputs, generator))
+        else:
+            skip = decode_skip * slope[:, None], bias
+            decoders.append(layered_network(forms[1], skip, generator))
+    return encoder.stored(), [decoder.stored() for decoder in decoders]
+
+
+def network_forms(vae, n_inputs, n_outputs):
+    """Forms of the networks that a VAETransformer makes itself."""
+    d, hidden = vae.n_components, list(vae.hidden_layer_sizes)
+    options = vae.activation, vae.residual, vae.skip
+    if vae.image_shape is None:
+        return (
+            perceptron([n_inputs, *hidden, 2 * d], *options),
+            perceptron([d, *hidden[::-1], n_outputs], *options),
+        )
+    shape = (1, *vae.image_shape) if len(vae.image_shape) == 2 else tuple(vae.image_shape)
+    if math.prod(shape) != n_inputs:
+        raise ValueError(
+            f"image_shape={vae.image_shape!r} has {math.prod(shape)} pixels, but X has "
+            f"{n_inputs} features."
+        )
+    return convolutional(shape, hidden, (2 * d, d), *options)
+
+
+def principal_maps(x, weights, n_components, seed):
+    """Weights of principal component analysis both ways, with codes of variance 1.
+
+    Returns
+    -------
+    encode : ndarray of shape (2 * n_components, p)
+        The second half is zero.
+    decode : ndarray of shape (p, n_components)
     """
     d, n_features = n_components, x.shape[1]
     weighted = x * np.sqrt(weights / weights.mean())[:, None]
-    pca = PCA(n_components=min(d, *x.shape), random_state=rng.randint(2**31 - 1)).fit(weighted)
+    pca = PCA(n_components=min(d, *x.shape), random_state=seed).fit(weighted)
     std = np.sqrt(pca.explained_variance_)
     used = std > 1e-6
     components, std = pca.components_[used], std[used]
-    encode_skip, decode_skip = np.zeros((2 * d, n_features)), np.zeros((n_features, d))
-    encode_skip[: len(std)] = components / std[:, None]
-    decode_skip[:, : len(std)] = components.T * std
-    log_variance = np.concatenate([np.zeros(d), np.full(d, -2.0)])
-    generator = torch_generator(rng)
-    encoder = init_mlp([n_features, *hidden, 2 * d], (encode_skip, log_variance), generator)
-    bias = np.zeros(n_features)
-    decoder = init_mlp([d, *hidden[::-1], n_features], (decode_skip, bias), generator)
-    return arrays(encoder), arrays(decoder)
+    encode, decode = np.zeros((2 * d, n_features)), np.zeros((n_features, d))
+    encode[: len(std)] = components / std[:, None]
+    decode[:, : len(std)] = components.T * std
+    return encode, decode
 
 
-def fit_precision(codes, z, noise, sample_weight, n_centers, bandwidth, contrast, rng):
-    """Precision network around k-means centres of the codes.
+def place_bumps(codes, sample_weight, n_centers, bandwidth, rng):
+    """Centres of a precision network, by k-means on the codes, and their rates.
 
     Parameters
     ----------
     codes : Tensor of shape (n, d)
-        Where centres and widths are taken from.
+    sample_weight : Tensor of shape (n,)
+    n_centers : int or "auto"
+        At most; never more than there are distinct codes.
+    bandwidth : float
+    rng : RandomState
+
+    Returns
+    -------
+    centers : Tensor of shape (K, d)
+    rates : Tensor of shape (K,)
+    """
+    if n_centers == "auto":
+        n_centers = min(MAX_CENTERS, max(1, len(codes) // SAMPLES_PER_CENTER))
+    n_centers = min(n_centers, len(np.unique(codes.numpy(), axis=0)))
+    kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
+    kmeans.fit(codes.numpy(), sample_weight=sample_weight.numpy())
+    centers = torch.as_tensor(kmeans.cluster_centers_)
+    labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
+    return centers, bandwidth_rates(codes, sample_weight, labels, centers, bandwidth)
+
+
+def fit_precision(bumps, z, noise, sample_weight, contrast):
+    """Precision network around bumps.
+
+    Parameters
+    ----------
+    bumps : pair of Tensor
+        Centres and rates; see :func:`place_bumps`.
     z : Tensor of shape (n, d)
         Codes at which the noise was observed.
     noise : Tensor of shape (n, m)
         Squared errors of the decoder's mean at `z`.
     sample_weight : Tensor of shape (n,)
-    n_centers : int
-        At most; never more than there are distinct codes.
-    bandwidth, contrast : float
-    rng : RandomState
+    contrast : float
 
     Returns
     -------
     dict of ndarray
         ``centers, rates, weights, floor``.
     """
-    n_centers = min(n_centers, len(np.unique(codes.numpy(), axis=0)))
-    kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
-    kmeans.fit(codes.numpy(), sample_weight=sample_weight.numpy())
-    centers = torch.as_tensor(kmeans.cluster_centers_)
-    labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
-    rates = bandwidth_rates(codes, sample_weight, labels, centers, bandwidth)
+    centers, rates = bumps
     features = rbf_features(z, centers, rates)
     weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
     found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}
@@ -178,15 +285,3 @@ def fit_variance_network(z, noise, sample_weight, hidden, generator):
 def torch_generator(rng, device="cpu"):
     """A torch generator seeded from a NumPy one."""
     return torch.Generator(device=device).manual_seed(int(rng.randint(2**31 - 1)))
-
-
-def tensors(layers, dtype=torch.float64, device=None):
-    """The weights of a network as new tensors."""
-    return [
-        tuple(torch.tensor(part, dtype=dtype, device=device) for part in pair) for pair in layers
-    ]
-
-
-def arrays(layers):
-    """The weights of a network as arrays."""
-    return [tuple(part.detach().cpu().numpy() for part in pair) for pair in layers]

@@ -12,11 +12,13 @@ from test_maps import half_plane, hills, tensor_of, wavy
 from skriem import RiemannianKMeans
 from skriem.geometry import MetricField, PullbackMetric, Status, local_metric
 from skriem.geometry.corrected import Corrected
+from skriem.geometry.decoder import DecoderEmbedding
 from skriem.geometry.embedded import Embedded
 from skriem.geometry.energy import discrete_energy
 from skriem.geometry.field import Field
 from skriem.geometry.metric_field import LocalVariance
 from skriem.geometry.table import TabulatedTensor, tabulate
+from skriem.nn.network import LayeredNetwork, perceptron
 
 
 def hyperbolic_distance(a, b):
@@ -200,17 +202,17 @@ def test_tabulated_thinned_and_exact_agree_on_a_decoder(digits_vae):
 
 
 def test_thinned_decoder_is_nearly_the_same():
-    from skriem.nn.embedding import DecoderEmbedding
-
     rng = np.random.default_rng(0)
-    layers = [(rng.normal(size=(m, n)), np.zeros(m)) for m, n in [(600, 2), (8, 2), (600, 8)]]
+    shapes = [(600, 2), (600,), (8, 2), (8,), (600, 8), (600,)]
+    parts = [rng.normal(size=shape) for shape in shapes]
+    network = LayeredNetwork(perceptron([2, 8, 600], "tanh"), parts)
     precision = {
         "centers": rng.normal(size=(20, 2)),
         "rates": np.full(20, 2.0),
         "weights": rng.uniform(0.5, 5.0, (600, 20)),
         "floor": np.full(600, 0.01),
     }
-    full = DecoderEmbedding(layers, "tanh", np.zeros(600), 1.0, 1.0, precision)
+    full = DecoderEmbedding(network, np.zeros(600), 1.0, 1.0, precision)
     codes = rng.normal(size=(200, 2))
     thin = Embedded(full.thinned(codes))
     at = torch.as_tensor(codes[:50])
@@ -219,7 +221,7 @@ def test_thinned_decoder_is_nearly_the_same():
     nodes = torch.as_tensor(rng.normal(size=(3, 9, 2)))
     corrected = Corrected(Embedded(full), thin).expand(nodes, 2)
     torch.testing.assert_close(corrected.gradient, Embedded(full).expand(nodes, 2).gradient)
-    few = DecoderEmbedding([(w[:9], b[:9]) for w, b in layers], "tanh", np.zeros(9), 1.0, 1.0)
+    few = DecoderEmbedding(network.some_outputs(range(9)), np.zeros(9), 1.0, 1.0)
     assert few.thinned(codes) is None
 
 

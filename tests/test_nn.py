@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from skriem.nn.embedding import DecoderEmbedding
+from skriem.geometry.decoder import DecoderEmbedding
 from skriem.nn.flatness import distortion
-from skriem.nn.mlp import ACTIVATIONS, init_mlp, linearise_mlp, mlp
+from skriem.nn.likelihoods import Gaussian
+from skriem.nn.network import (
+    ACTIVATIONS,
+    LayeredNetwork,
+    convolutional,
+    layered_network,
+    perceptron,
+)
 from skriem.nn.precision import (
     bandwidth_rates,
     fit_rbf_weights,
@@ -17,7 +24,7 @@ from skriem.nn.precision import (
     rbf_features,
     rbf_precision,
 )
-from skriem.nn.train import train
+from skriem.nn.train import Model, Penalties, train
 from skriem.nn.variance import fit_variance, mlp_std
 
 
@@ -38,12 +45,19 @@ def check_linearised(function, z, linearised, weights):
         torch.testing.assert_close(found[i], hessian)
 
 
-def random_layers(sizes, seed=0):
-    d, m = sizes[0], sizes[-1]
-    layers = [(normal(m, d, seed=seed), normal(m, seed=seed + 1))]
-    for k, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:])):
-        layers.append((normal(fan_out, fan_in, seed=seed + 2 + k), normal(fan_out, seed=9 + k)))
-    return layers
+def random_network(form, n_inputs, n_outputs, seed=0):
+    """A network with random weights everywhere."""
+    skip = normal(n_outputs, n_inputs, seed=seed), normal(n_outputs, seed=seed + 1)
+    parts = form.init(skip, torch.Generator().manual_seed(seed), torch.float64)
+    inner = [
+        part.numel() ** -0.25 * normal(*part.shape, seed=seed + 2 + k)
+        for k, part in enumerate(parts[2:])
+    ]
+    return LayeredNetwork(form, parts[:2] + inner)
+
+
+def random_perceptron(sizes, activation="tanh", **options):
+    return random_network(perceptron(sizes, activation, **options), sizes[0], sizes[-1])
 
 
 def random_precision(n_centers, d, m):
@@ -55,15 +69,39 @@ def random_precision(n_centers, d, m):
     }
 
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_mlp_derivatives(activation):
-    layers, z = random_layers([2, 5, 4, 3]), normal(6, 2)
-    check_linearised(
-        lambda x: mlp(x, layers, activation),
-        z,
-        linearise_mlp(z, layers, activation),
-        normal(6, 3, seed=5),
-    )
+NETWORKS = {
+    **{name: lambda name=name: random_perceptron([2, 5, 4, 3], name) for name in ACTIVATIONS},
+    "residual": lambda: random_perceptron([2, 5, 5, 5, 3], residual=True),
+    "without skip": lambda: random_perceptron([2, 5, 3], skip=False),
+    "convolutional": lambda: random_network(
+        convolutional((2, 5, 4), [3, 2], (4, 2), "tanh")[1], 2, 40
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_network_derivatives(name):
+    network, z = NETWORKS[name](), normal(6, 2)
+    n_outputs = network(z).shape[1]
+    value, jacobian, curvature = network.linearise(z)
+    check_linearised(network, z, (value, jacobian, curvature), normal(6, n_outputs, seed=5))
+    direction, weights = normal(6, 2, seed=4), normal(6, n_outputs, seed=5)
+    along = (direction[:, None] @ curvature(weights) @ direction[..., None]).flatten()
+    torch.testing.assert_close((network.bend(z, direction) * weights).sum(1), along)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 5), (1, 28, 20), (2, 1, 3)])
+def test_convolutions_and_their_adjoints(shape):
+    encoder, decoder = convolutional(shape, [4, 3], (6, 2), "tanh")
+    n_pixels = shape[0] * shape[1] * shape[2]
+    assert random_network(encoder, n_pixels, 6)(normal(5, n_pixels)).shape == (5, 6)
+    assert random_network(decoder, 2, n_pixels)(normal(5, 2)).shape == (5, n_pixels)
+    for layer in (*encoder.layers, *decoder.layers):
+        weight = normal(*layer.weight_shape)
+        x, y = normal(5, layer.n_inputs), normal(5, layer.n_outputs, seed=1)
+        forth, back = layer(x, weight), layer.adjoint(y, weight)
+        assert forth.shape == y.shape
+        torch.testing.assert_close((forth * y).sum(1), (x * back).sum(1))
 
 
 def test_rbf_derivatives():
@@ -82,14 +120,14 @@ def random_noise(kind, m):
         return None
     if kind == "rbf":
         return {k: v.numpy() for k, v in random_precision(7, 2, m).items()}
-    parts = [0.1 * normal(m, seed=3).exp(), *sum(random_layers([2, 4, m], seed=20), ())]
+    parts = [0.1 * normal(m, seed=3).exp(), *random_perceptron([2, 4, m]).parts]
     return {str(i): part.numpy() for i, part in enumerate(parts)}
 
 
 @pytest.mark.parametrize("noise", ["rbf", "mlp", None])
 def test_embedding_derivatives_and_fingerprint(noise):
-    layers = [tuple(part.numpy() for part in pair) for pair in random_layers([2, 5, 3])]
-    arguments = [layers, "tanh", np.arange(3.0), 2.5, 0.7, random_noise(noise, 3)]
+    network = random_perceptron([2, 5, 3]).stored()
+    arguments = [network, np.arange(3.0), 2.5, 0.7, random_noise(noise, 3)]
     embedding, z = DecoderEmbedding(*arguments), normal(6, 2, seed=8)
     weights = normal(6, 6 if noise else 3, seed=5)
     value, jacobian, curvature = embedding.linearise(z)
@@ -102,14 +140,14 @@ def test_embedding_derivatives_and_fingerprint(noise):
     for twin in (pickle.loads(pickle.dumps(embedding)), copy.deepcopy(embedding)):
         assert twin.fingerprint == embedding.fingerprint
         torch.testing.assert_close(twin(z), embedding(z), rtol=0, atol=0)
-    arguments[3] = 2.6
+    arguments[2] = 2.6
     assert DecoderEmbedding(*arguments).fingerprint != embedding.fingerprint
 
 
 @pytest.mark.parametrize("noise", ["rbf", "mlp", None])
 def test_compact_embedding_has_the_same_geometry(noise):
-    layers = [tuple(part.numpy() for part in pair) for pair in random_layers([2, 5, 40])]
-    full = DecoderEmbedding(layers, "tanh", np.arange(40.0), 2.5, 0.7, random_noise(noise, 40))
+    network = random_perceptron([2, 5, 40]).stored()
+    full = DecoderEmbedding(network, np.arange(40.0), 2.5, 0.7, random_noise(noise, 40))
     compact, z = full.compact(), normal(9, 2, seed=8)
     assert compact(z).shape[1] == full(z).shape[1] - 33
     torch.testing.assert_close(torch.cdist(compact(z), compact(z)), torch.cdist(full(z), full(z)))
@@ -120,9 +158,10 @@ def test_compact_embedding_has_the_same_geometry(noise):
 
 def test_networks_start_as_their_skip_connection():
     skip = normal(3, 2), normal(3)
-    layers = init_mlp([2, 8, 3], skip, torch.Generator().manual_seed(0), dtype=torch.float64)
+    form = perceptron([2, 8, 3], "tanh")
+    network = layered_network(form, skip, torch.Generator().manual_seed(0), torch.float64)
     z = normal(5, 2)
-    torch.testing.assert_close(mlp(z, layers, "tanh"), z @ skip[0].T + skip[1])
+    torch.testing.assert_close(network(z), z @ skip[0].T + skip[1])
 
 
 def test_precision_recovers_the_noise_of_its_samples():
@@ -171,25 +210,28 @@ def test_bandwidths():
     torch.testing.assert_close(found, 0.5 / torch.tensor([2.0, 4.0, 2.0]).double() ** 2)
 
 
-def small_training(x, **options):
+def small_training(x, flatness=0.0, n_decoders=1, **options):
     generator = torch.Generator().manual_seed(0)
     skip = torch.zeros(4, 6), torch.zeros(4)
-    encoder = init_mlp([6, 8, 4], skip, generator)
-    decoder = init_mlp([2, 8, 6], (torch.zeros(6, 2), torch.zeros(6)), generator)
+    encoder = layered_network(perceptron([6, 8, 4], "tanh"), skip, generator)
+    skip = torch.zeros(6, 2), torch.zeros(6)
+    decoders = [
+        layered_network(perceptron([2, 8, 6], "tanh"), skip, generator) for _ in range(n_decoders)
+    ]
     settings = dict(
-        n_outputs=6,
         batch_size=16,
         learning_rate=1e-2,
         weight_decay=0.0,
-        flatness=0.0,
+        penalties=Penalties(flatness),
         max_iter=40,
         warm_up=5,
         tol=0.0,
         n_iter_no_change=40,
         generator=generator,
     )
-    history = train(x, torch.ones(len(x)), encoder, decoder, "tanh", **{**settings, **options})
-    return history, encoder, decoder
+    model = Model(encoder, decoders, Gaussian(6), [])
+    history = train(model, x, x, torch.ones(len(x)), **{**settings, **options})
+    return history, encoder, decoders[0]
 
 
 def test_training_lowers_the_loss_and_repeats_bit_for_bit():
@@ -197,20 +239,21 @@ def test_training_lowers_the_loss_and_repeats_bit_for_bit():
     (first, weights, _), (second, again, _) = small_training(x), small_training(x)
     assert first.loss[-1] < first.loss[0] - 1.0
     assert first.loss == second.loss
-    assert all((a[0] == b[0]).all() for a, b in zip(weights, again))
+    assert all((a == b).all() for a, b in zip(weights.parts, again.parts))
 
 
 def linear_decoder(*stretches):
     """A decoder that stretches orthogonal directions, with outputs mixed by a rotation."""
     rotation = torch.linalg.qr(normal(5, 5))[0]
     skip = rotation[:, : len(stretches)] * torch.tensor(stretches, dtype=torch.float64), normal(5)
-    return init_mlp([len(stretches), 4, 5], skip, torch.Generator(), torch.float64)
+    form = perceptron([len(stretches), 4, 5], "tanh")
+    return layered_network(form, skip, torch.Generator(), torch.float64)
 
 
 def test_distortion_of_linear_decoders():
     def of(*stretches):
         z = normal(7, len(stretches))
-        return distortion(z, linear_decoder(*stretches), "tanh", torch.Generator()).item()
+        return distortion(z, linear_decoder(*stretches), torch.Generator()).item()
 
     assert of(3.0, 3.0) == pytest.approx(0.0, abs=1e-12)
     # The metric diag(1, 9) over its mean eigenvalue 5, less the identity.
@@ -225,7 +268,7 @@ def test_flatness_evens_the_decoder_out():
     def spread(flatness):
         decoder = small_training(x, flatness=flatness)[2]
         z = normal(200, 2, seed=3).float()
-        return distortion(z, decoder, "tanh", torch.Generator()).item()
+        return distortion(z, decoder, torch.Generator()).item()
 
     assert spread(10.0) < 0.3 * spread(0.0)
 
@@ -235,7 +278,7 @@ def test_training_stops_when_nothing_improves():
     history, *_ = small_training(x, tol=1e6, n_iter_no_change=3)
     assert history.converged
     assert len(history.loss) == 5 + 1 + 3
-    held_out, *_ = small_training(x, held_out=(x[:16], torch.ones(16)))
+    held_out, *_ = small_training(x, held_out=(x[:16], x[:16], torch.ones(16)))
     assert len(held_out.validation_loss) == len(held_out.loss)
 
 

@@ -132,8 +132,8 @@ def test_a_nearest_neighbour_metric_is_its_points(way, digits):
 def test_a_file_is_little_larger_than_what_was_learned(fitted, digits):
     encoder = fitted("VAETransformer")
     learned = [encoder.metric_.points]
-    for layers in (encoder._encoder, encoder._decoder):
-        learned += [part for pair in layers for part in pair]
+    for network in (encoder._encoder, *encoder._decoders):
+        learned += network.parts
     learned += list(encoder.metric_._space.embed._precision.values())
     expected = sum(part.nbytes for part in learned)
     distance = fitted("pipeline of distances")

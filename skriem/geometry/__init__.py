@@ -1,9 +1,13 @@
 """Riemannian geometry: metrics, geodesics, maps and means on torch tensors."""
 
+from .ambient import ambient_metric
+from .conformal import conformal_metric
+from .location_scale import location_scale_metric, student_t_weights
 from .metric import ConvergenceWarning, Metric
 from .metric_field import MetricField, local_metric
 from .nearest import NearestNeighborMetric
 from .pullback import PullbackMetric
+from .regularised import regularised_metric
 from .solution import Geodesics, Status
 
 __all__ = [
@@ -14,5 +18,10 @@ __all__ = [
     "NearestNeighborMetric",
     "PullbackMetric",
     "Status",
+    "ambient_metric",
+    "conformal_metric",
     "local_metric",
+    "location_scale_metric",
+    "regularised_metric",
+    "student_t_weights",
 ]

@@ -159,6 +159,16 @@ class LocalVariance:
         )
 
 
+def neighbor_distance(data):
+    """Mean distance of rows (n, d) to their neighbours of rank sqrt(n), a float."""
+    # Rows that come more than once are no neighbours of themselves.
+    places = np.unique(data, axis=0)
+    if len(places) < 2:
+        raise ValueError("All rows of the data are the same: they have no variance.")
+    rank = min(len(places) - 1, int(np.ceil(np.sqrt(len(places)))))
+    return cKDTree(places).query(places, k=rank + 1)[0][:, -1].mean()
+
+
 def local_metric(data, bandwidth=None, points=None, sample_weight=None):
     """The local-variance metric of data: small where they are, large where they are not.
 
@@ -205,12 +215,7 @@ def local_metric(data, bandwidth=None, points=None, sample_weight=None):
     if data.ndim != 2 or len(data) < 2 or not np.isfinite(data).all():
         raise ValueError("data must be at least two rows of finite numbers.")
     if bandwidth is None:
-        # Rows that come more than once are no neighbours of themselves.
-        places = np.unique(data, axis=0)
-        if len(places) < 2:
-            raise ValueError("All rows of the data are the same: they have no variance.")
-        rank = min(len(places) - 1, int(np.ceil(np.sqrt(len(places)))))
-        bandwidth = cKDTree(places).query(places, k=rank + 1)[0][:, -1].mean()
+        bandwidth = neighbor_distance(data)
     if not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}.")
     weights = np.ones(len(data)) if sample_weight is None else np.asarray(sample_weight)

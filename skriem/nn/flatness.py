@@ -2,14 +2,12 @@
 
 import torch
 
-from .mlp import linearise_mlp
-
 # Points of the penalty lie on lines through two codes, up to this share of their distance
 # beyond them.
 BEYOND = 0.2
 
 
-def distortion(z, decoder, activation, generator):
+def distortion(z, decoder, generator):
     """Mean squared difference between the mean's metric and its best multiple of the identity.
 
     The metric J'J is taken at points between random pairs of codes and divided by c^2, the
@@ -21,8 +19,7 @@ def distortion(z, decoder, activation, generator):
     ----------
     z : Tensor of shape (n, d)
         Codes; half as many points are tried.
-    decoder : list of (Tensor, Tensor)
-    activation : str
+    decoder : Network
     generator : torch.Generator
 
     Returns
@@ -33,7 +30,9 @@ def distortion(z, decoder, activation, generator):
     a, b = z[: (n + 1) // 2], z[n // 2 :]
     share = torch.rand(len(a), 1, generator=generator, dtype=z.dtype, device=z.device)
     points = a + ((1.0 + 2.0 * BEYOND) * share - BEYOND) * (b - a)
-    _, jacobian, _ = linearise_mlp(points, decoder, activation)
+    directions = torch.eye(d, dtype=z.dtype, device=z.device)
+    columns = [torch.func.jvp(decoder, (points,), (v.expand_as(points),))[1] for v in directions]
+    jacobian = torch.stack(columns, dim=1)
     metric = jacobian @ jacobian.mT
     identity = torch.eye(d, dtype=z.dtype, device=z.device)
     scale = metric.diagonal(dim1=1, dim2=2).mean().clamp(min=torch.finfo(z.dtype).tiny)

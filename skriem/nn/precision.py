@@ -31,8 +31,8 @@ def rbf_std(z, centers, rates, weights, floor):
     return rbf_precision(z, centers, rates, weights, floor).rsqrt()
 
 
-def linearise_rbf_std(z, centers, rates, weights, floor):
-    """Standard deviation with its derivatives.
+def linearise_rbf_precision(z, centers, rates, weights, floor):
+    """Precision with its derivatives.
 
     Returns
     -------
@@ -45,17 +45,26 @@ def linearise_rbf_std(z, centers, rates, weights, floor):
     # In this order in memory, or the matrix product below takes five times as long.
     offsets = z.unsqueeze(-1) - centers.T.contiguous()
     slopes = linear((-2.0 * features * rates).unsqueeze(1) * offsets, weights)
-    precision = linear(features, weights, floor)
+
+    def curvature(output_weights):
+        on_features = (output_weights @ weights) * features * rates
+        total = (offsets * (4.0 * on_features * rates).unsqueeze(1)) @ offsets.mT
+        isotropic = 2.0 * on_features.sum(1)[:, None, None]
+        return total - isotropic * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+
+    return linear(features, weights, floor), slopes, curvature
+
+
+def linearise_rbf_std(z, centers, rates, weights, floor):
+    """Standard deviation with its derivatives; see :func:`linearise_rbf_precision`."""
+    precision, slopes, on_precision = linearise_rbf_precision(z, centers, rates, weights, floor)
     std = precision.rsqrt()
     by_precision = -0.5 * std / precision
 
     def curvature(output_weights):
         bend = 0.75 * output_weights * std / precision.square()
-        total = (slopes * bend.unsqueeze(1)) @ slopes.mT
-        on_features = ((output_weights * by_precision) @ weights) * features * rates
-        total = total + (offsets * (4.0 * on_features * rates).unsqueeze(1)) @ offsets.mT
-        isotropic = 2.0 * on_features.sum(1)[:, None, None]
-        return total - isotropic * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+        outer = (slopes * bend.unsqueeze(1)) @ slopes.mT
+        return outer + on_precision(output_weights * by_precision)
 
     return std, by_precision.unsqueeze(1) * slopes, curvature
 

@@ -1,4 +1,4 @@
-"""Training of the Gaussian variational autoencoder's encoder and mean decoder."""
+"""Training of a variational autoencoder's encoder and of one or several decoders."""
 
 import math
 from typing import NamedTuple
@@ -7,11 +7,29 @@ import torch
 
 from .attraction import info_nce
 from .flatness import distortion
-from .mlp import mlp
+from .likelihoods import Likelihood
+from .network import Network
 
-# The decoder is never trained to be surer than this (standard deviation, on data of unit
-# variance): with as many codes as features the likelihood has no maximum otherwise.
-NOISE_FLOOR = 0.05
+
+class Model(NamedTuple):
+    """What is trained."""
+
+    encoder: Network
+    decoders: list  # of Network
+    likelihood: Likelihood
+    parts: list  # of Tensor: further parameters of the likelihood
+
+    def trainable(self):
+        """All tensors that training changes."""
+        networks = [self.encoder, *self.decoders]
+        return [part for network in networks for part in network.trainable()] + self.parts
+
+
+class Penalties(NamedTuple):
+    """Weights of what is added to the negative evidence lower bound."""
+
+    flatness: float = 0.0  # of the decoder's distortion, in nats per sample
+    attraction: float = 0.0  # per output, of the loss that draws codes of neighbours together
 
 
 class History(NamedTuple):
@@ -23,58 +41,72 @@ class History(NamedTuple):
     interrupted: bool
 
 
-def encode(x, encoder, activation):
+def encode(x, encoder):
     """Mean and log variance of the approximate posterior, two (n, d) tensors."""
-    mean, log_variance = mlp(x, encoder, activation).to(x.dtype).chunk(2, dim=-1)
+    mean, log_variance = encoder(x).to(x.dtype).chunk(2, dim=-1)
     # Bounded both ways so that one bad step cannot overflow the exponential.
     return mean, log_variance.clamp(-14.0, 4.0)
 
 
 def objective(
+    model,
+    which,
     x,
     weights,
-    encoder,
-    decoder,
-    activation,
-    n_outputs,
     kl_weight,
-    flatness,
+    penalties,
     generator,
-    mixed_precision=False,
-    target=None,
-    attraction=0.0,
+    target,
+    near=None,
     log_scale=None,
+    n_draws=1,
+    mixed_precision=False,
 ):
     """Weighted mean of the negative evidence lower bound per sample, up to a constant, plus
-    `flatness` times the decoder's distortion and, per output, `attraction` times the loss that
-    draws the codes of `x` and `target` together.
+    penalties.
 
-    What is decoded is compared with `target`, by default `x`. The noise level is constant over
-    the data and set to its maximum likelihood value, which turns the reconstruction term into
-    the logarithm of the mean squared error (Rybkin, Daniilidis and Levine, *Simple and
-    effective VAE training with calibrated decoders*, ICML 2021).
+    Parameters
+    ----------
+    which : int
+        The decoder that is asked.
+    x, target : Tensor of shape (n, p), (n, m)
+        What is encoded, and what the decoder has to say.
+    near : Tensor of shape (n, p) or None
+        What is encoded of a neighbour of each, where codes attract each other.
+    n_draws : int
+        Codes drawn for every sample. With several the bound is the importance weighted one
+        (Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016).
     """
+    decoder = model.decoders[which]
     # The networks alone: sums over outputs and samples need all digits.
     rough = torch.autocast(x.device.type, torch.bfloat16, enabled=mixed_precision)
     with rough:
-        mean, log_variance = encode(x, encoder, activation)
-    noise = torch.randn(mean.shape, generator=generator, dtype=x.dtype, device=x.device)
+        mean, log_variance = encode(x, model.encoder)
+    shape = mean.shape if n_draws == 1 else (n_draws, *mean.shape)
+    noise = torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
     z = mean + torch.exp(0.5 * log_variance) * noise
     weights = weights / weights.sum()
+    flat = z.reshape(-1, z.shape[-1])
     with rough:
-        decoded = mlp(z, decoder, activation)
-    errors = ((x if target is None else target) - decoded).square().sum(-1)
-    mse = weights @ errors / n_outputs + NOISE_FLOOR**2
-    kl = 0.5 * weights @ (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(-1)
-    loss = 0.5 * n_outputs * mse.log() + kl_weight * kl
-    if flatness > 0.0:
-        loss = loss + flatness * distortion(z, decoder, activation, generator)
-    if attraction > 0.0:
+        decoded = decoder(flat)
+    if n_draws == 1:
+        kl = 0.5 * weights @ (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(-1)
+        loss = model.likelihood.loss(decoded, target, weights, model.parts) + kl_weight * kl
+    else:
+        decoded = decoded.unflatten(0, z.shape[:2])
+        of_data = model.likelihood.log_prob(decoded, target, model.parts).sum(-1)
+        of_code = 0.5 * (noise.square() + log_variance - z.square()).sum(-1)
+        bound = torch.logsumexp(of_data + kl_weight * of_code, dim=0) - math.log(n_draws)
+        loss = -(weights @ bound)
+    if penalties.flatness > 0.0:
+        loss = loss + penalties.flatness * distortion(flat[: len(x)], decoder, generator)
+    if penalties.attraction > 0.0:
         with rough:
-            near, near_log_variance = encode(target, encoder, activation)
+            near, near_log_variance = encode(near, model.encoder)
         noise = torch.randn(near.shape, generator=generator, dtype=x.dtype, device=x.device)
         near = near + torch.exp(0.5 * near_log_variance) * noise
-        loss = loss + attraction * n_outputs * info_nce(z, near, log_scale)
+        weight = penalties.attraction * decoded.shape[-1]
+        loss = loss + weight * info_nce(z, near, log_scale)
     return loss
 
 
@@ -88,45 +120,47 @@ def walk(neighbors, rows, n_steps, generator):
 
 
 def train(
+    model,
     x,
+    targets,
     weights,
-    encoder,
-    decoder,
-    activation,
     *,
-    n_outputs,
     batch_size,
     learning_rate,
     weight_decay,
-    flatness,
+    penalties,
     max_iter,
     warm_up,
     tol,
     n_iter_no_change,
     generator,
+    n_draws=1,
     mixed_precision=False,
     neighbors=None,
     n_steps=1,
-    attraction=0.0,
     held_out=None,
     on_epoch=None,
 ):
-    """Fit encoder and decoder in place by Adam on the warmed-up evidence lower bound.
+    """Fit the networks in place by Adam on the warmed-up evidence lower bound.
+
+    Of several decoders one is drawn for every batch, and all share the encoder.
 
     Parameters
     ----------
-    x : Tensor of shape (n, m)
-        Scaled data, on the device that does the work; batches are cut from it there.
+    model : Model
+    x : Tensor of shape (n, p)
+        What the encoder sees, on the device that does the work; batches are cut from it there.
+    targets : Tensor of shape (n, m)
+        What the decoder has to say.
     weights : Tensor of shape (n,)
-    flatness : float
-        Weight of the decoder's distortion, in nats per sample; see :mod:`.flatness`.
-    n_outputs : int
-        Number of features that vary; the others carry no information on the noise level.
+    penalties : Penalties
     warm_up : int
         Epochs over which the weight of the Kullback-Leibler term rises from 0 to 1. The loss is
         watched for convergence only afterwards.
     tol, n_iter_no_change : float, int
         Stop when the loss has not improved by `tol` for that many epochs.
+    n_draws : int
+        Codes drawn for every sample; see :func:`objective`.
     mixed_precision : bool
         Whether matrix products are of bfloat16 numbers; weights stay what they are.
     neighbors : Tensor of shape (n, k) or None
@@ -135,11 +169,9 @@ def train(
         not share.
     n_steps : int
         A neighbour is where a random walk of so many steps from row to row ends.
-    attraction : float
-        Weight, per output, of a loss that draws codes of neighbours together and others apart;
-        see :mod:`.attraction`.
-    held_out : pair of Tensor or None
-        Data and weights whose loss, if given, decides when to stop; the best networks are kept.
+    held_out : triple of Tensor or None
+        The same as `x`, `targets` and `weights`: data whose loss, if given, decides when to
+        stop; the best networks are kept.
     on_epoch : callable or None
         Called as ``on_epoch(loss)`` after each epoch.
 
@@ -147,7 +179,7 @@ def train(
     -------
     History
     """
-    parameters = [part.requires_grad_() for pair in (*encoder, *decoder) for part in pair]
+    parameters = [part.requires_grad_() for part in model.trainable()]
     log_scale = torch.zeros((), dtype=x.dtype, device=x.device, requires_grad=True)
     optimizer = torch.optim.Adam(
         [*parameters, log_scale], lr=learning_rate, weight_decay=weight_decay, fused=True
@@ -167,24 +199,24 @@ def train(
             order = torch.randperm(len(x), generator=generator, device=x.device)
             total = torch.zeros((), dtype=x.dtype, device=x.device)
             for rows in order.tensor_split(n_batches):
-                target = None
+                of_target, near = rows, None
                 if neighbors is not None:
-                    target = x[walk(neighbors, rows, n_steps, generator)]
+                    of_target = walk(neighbors, rows, n_steps, generator)
+                    near = x[of_target]
                 optimizer.zero_grad(set_to_none=True)
                 loss = objective(
+                    model,
+                    draw_decoder(model, generator),
                     x[rows],
                     weights[rows],
-                    encoder,
-                    decoder,
-                    activation,
-                    n_outputs,
                     kl_weight,
-                    flatness,
+                    penalties,
                     generator,
-                    mixed_precision,
-                    target,
-                    attraction,
+                    targets[of_target],
+                    near,
                     log_scale,
+                    n_draws,
+                    mixed_precision,
                 )
                 loss.backward()
                 optimizer.step()
@@ -192,10 +224,7 @@ def train(
             losses.append(total.item() / len(x))
             watched = losses[-1]
             if held_out is not None:
-                with torch.no_grad():
-                    watched = objective(
-                        *held_out, encoder, decoder, activation, n_outputs, 1.0, flatness, generator
-                    ).item()
+                watched = held_out_loss(model, *held_out, penalties, generator, n_draws)
                 validation_losses.append(watched)
             if on_epoch is not None:
                 on_epoch(losses[-1])
@@ -219,3 +248,21 @@ def train(
         if best_parameters is not None:
             part.copy_(best_parameters[i])
     return History(losses, validation_losses, converged, interrupted)
+
+
+def draw_decoder(model, generator):
+    """The decoder that the next batch trains."""
+    n_decoders = len(model.decoders)
+    if n_decoders == 1:
+        return 0
+    return int(torch.randint(n_decoders, (), generator=generator, device=generator.device))
+
+
+@torch.no_grad()
+def held_out_loss(model, x, targets, weights, penalties, generator, n_draws):
+    """Loss of samples that do not train, averaged over the decoders."""
+    losses = [
+        objective(model, k, x, weights, 1.0, penalties, generator, targets, n_draws=n_draws).item()
+        for k in range(len(model.decoders))
+    ]
+    return sum(losses) / len(losses)

@@ -9,7 +9,7 @@ import math
 import torch
 from torch.nn.functional import softplus
 
-from .mlp import bend_mlp, init_mlp, linearise_mlp, mlp
+from .network import LayeredNetwork, layered_network, perceptron
 
 ACTIVATION = "tanh"
 # Variances below this share of the typical one are not believed.
@@ -17,19 +17,20 @@ FLOOR = 1e-3
 BATCH_SIZE, N_EPOCHS, LEARNING_RATE = 200, 100, 3e-3
 
 
-def paired(parts):
-    """A network's layers from its weights and biases in one row."""
-    return list(zip(parts[1::2], parts[2::2]))
+def network_of(parts):
+    """The network from its weights and biases in one row."""
+    sizes = [parts[2].shape[1], *(bias.shape[0] for bias in parts[3::2])]
+    return LayeredNetwork(perceptron(sizes, ACTIVATION), parts)
 
 
 def mlp_std(z, floor, *parts):
     """Standard deviation of every output, the root of floor + softplus(network), (n, m)."""
-    return (floor + softplus(mlp(z, paired((floor, *parts)), ACTIVATION))).sqrt()
+    return (floor + softplus(network_of(parts)(z))).sqrt()
 
 
 def linearise_mlp_std(z, floor, *parts):
-    """Standard deviation with its Jacobian and curvature; see :func:`.mlp.linearise_mlp`."""
-    value, jacobian, curvature = linearise_mlp(z, paired((floor, *parts)), ACTIVATION)
+    """Standard deviation, Jacobian and curvature; see :meth:`.network.Layered.linearise`."""
+    value, jacobian, curvature = network_of(parts).linearise(z)
     std, slope, bend = _std_of(value, floor)
 
     def of_std(weights):
@@ -41,11 +42,11 @@ def linearise_mlp_std(z, floor, *parts):
 
 def bend_mlp_std(z, direction, floor, *parts):
     """Second derivative of the standard deviation along a direction at every point, (n, m)."""
-    layers = paired((floor, *parts))
-    value, jacobian, _ = linearise_mlp(z, layers, ACTIVATION)
+    network = network_of(parts)
+    value, jacobian, _ = network.linearise(z)
     along = (direction.unsqueeze(1) @ jacobian).squeeze(1)
     _, slope, bend = _std_of(value, floor)
-    return bend * along.square() + slope * bend_mlp(z, direction, layers, ACTIVATION)
+    return bend * along.square() + slope * network.bend(z, direction)
 
 
 def _std_of(value, floor):
@@ -78,15 +79,15 @@ def fit_variance(z, noise, sample_weight, hidden, generator):
     floor = FLOOR * typical
     # Starts out as constant noise: the inverse of softplus.
     skip = torch.zeros(m, d), torch.log(torch.expm1(typical))
-    layers = init_mlp([d, *hidden, m], skip, generator, dtype=z.dtype)
-    parts = [part.requires_grad_() for pair in layers for part in pair]
+    network = layered_network(perceptron([d, *hidden, m], ACTIVATION), skip, generator, z.dtype)
+    parts = [part.requires_grad_() for part in network.trainable()]
     optimizer = torch.optim.Adam(parts, lr=LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, N_EPOCHS)
     for _ in range(N_EPOCHS):
         order = torch.randperm(len(z), generator=generator)
         for rows in order.tensor_split(math.ceil(len(z) / BATCH_SIZE)):
             optimizer.zero_grad(set_to_none=True)
-            variance = floor + softplus(mlp(z[rows], layers, ACTIVATION))
+            variance = floor + softplus(network(z[rows]))
             losses = (noise[rows] / variance + variance.log()).mean(1)
             (sample_weight[rows] @ losses / sample_weight[rows].sum()).backward()
             optimizer.step()

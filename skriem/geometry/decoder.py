@@ -1,18 +1,15 @@
-"""The decoder of a fitted autoencoder as a map into (mean, standard deviation) space."""
+"""A decoder with noise as a map into (mean, standard deviation) space."""
 
 import hashlib
 
 import numpy as np
 import torch
 
-from .mlp import bend_mlp, linearise_mlp, mlp
-from .precision import bend_rbf_std, linearise_rbf_std, rbf_std
-from .variance import bend_mlp_std, linearise_mlp_std, mlp_std
-
-# Standard deviations that stand for all of them where a rough metric will do, and points that
-# tell which.
-N_THINNED = 96
-N_PROBES = 200
+from ..nn.likelihoods import Gaussian
+from ..nn.precision import bend_rbf_std, linearise_rbf_std, rbf_std
+from ..nn.variance import bend_mlp_std, linearise_mlp_std, mlp_std
+from .jacobian import bend, linearise
+from .sampling import sample_outputs
 
 
 class DecoderEmbedding:
@@ -27,9 +24,8 @@ class DecoderEmbedding:
 
     Parameters
     ----------
-    layers : list of (ndarray, ndarray)
-        The mean network: linear skip connection first, see :mod:`skriem.nn.mlp`.
-    activation : str
+    network : Network
+        The mean, in its own unit, with arrays for weights.
     center : ndarray of shape (m,)
         Added to the mean.
     scale : float
@@ -41,19 +37,21 @@ class DecoderEmbedding:
         ``centers, rates, weights, floor`` of a network of radial basis functions, or ``floor``
         and then weights and biases of a perceptron, see :mod:`skriem.nn.variance`. None:
         constant noise, and the metric is the mean's alone.
+    likelihood : Gaussian or StudentT
+        The distribution that has this mean and standard deviation.
     """
 
     follows_dtype = True
 
-    def __init__(self, layers, activation, center, scale, noise, precision=None):
-        self._layers = [tuple(map(np.asarray, pair)) for pair in layers]
-        self._activation = activation
+    def __init__(self, network, center, scale, noise, precision=None, likelihood=None):
+        self._network = network
         self._center = np.array(center, dtype=np.float64)
         self._scale = float(scale)
         self._noise = float(noise)
         self._precision = precision and {
             name: np.array(value, dtype=np.float64) for name, value in precision.items()
         }
+        self._likelihood = Gaussian() if likelihood is None else likelihood
         self._tensors = {}
 
     def __call__(self, z):
@@ -66,20 +64,28 @@ class DecoderEmbedding:
     def mean(self, z):
         """Decoder mean, (n, m), in data units."""
         tensors = self._on(z)
-        return mlp(z, tensors["layers"], self._activation) * self._scale + tensors["center"]
+        return tensors["network"](z) * self._scale + tensors["center"]
 
     def std(self, z):
         """Decoder standard deviation, (n, m), in data units."""
         if self._precision is None:
             n_outputs = len(self._center)
-            return torch.full((len(z), n_outputs), self._noise, dtype=z.dtype) * self._scale
+            return z.new_full((len(z), n_outputs), self._noise) * self._scale
         std = rbf_std if self._is_rbf else mlp_std
         return std(z, *self._on(z)["precision"]) * self._scale
+
+    def draw(self, z, rng):
+        """A draw from the distribution at every row of `z`, ndarray (n, m)."""
+        return self._likelihood.draw_around(self.mean(z).numpy(), self.std(z).numpy(), rng)
+
+    def log_prob(self, x, z):
+        """Logarithm of the density of the rows of `x` (n, m) given those of `z`, (n,)."""
+        return self._likelihood.log_density(x, self.mean(z), self.std(z)).sum(-1)
 
     def linearise(self, z):
         """Value, Jacobian and curvature at `z`; see :func:`skriem.geometry.jacobian.linearise`."""
         tensors, scale = self._on(z), self._scale
-        value, jacobian, mean_curvature = linearise_mlp(z, tensors["layers"], self._activation)
+        value, jacobian, mean_curvature = linearise(tensors["network"], z)
         value = value * scale + tensors["center"]
         if self._precision is None:
             return value, jacobian * scale, lambda weights: scale * mean_curvature(weights)
@@ -96,61 +102,45 @@ class DecoderEmbedding:
     def bend(self, z, direction):
         """Second derivative along a direction at every row of `z`."""
         tensors, scale = self._on(z), self._scale
-        mean = bend_mlp(z, direction, tensors["layers"], self._activation) * scale
+        mean = bend(tensors["network"], z, direction) * scale
         if self._precision is None:
             return mean
         bend_std = bend_rbf_std if self._is_rbf else bend_mlp_std
         return torch.cat([mean, bend_std(z, direction, *tensors["precision"]) * scale], dim=-1)
 
     def compact(self):
-        """A map with the same geometry and fewer outputs.
-
-        The mean is linear in the last hidden layer and the code together. An orthogonal change
-        of the output space, which no distance notices, leaves as many outputs as these have
-        units.
-        """
-        (skip, _), *hidden, (last, _) = self._layers
-        n_units = last.shape[1] + skip.shape[1]
-        if len(last) <= n_units:
+        """A map with the same geometry and fewer outputs, where the mean can be folded."""
+        folded = self._network.folded() if hasattr(self._network, "folded") else None
+        if folded is None:
             return self
-        both = np.concatenate([last, skip], axis=1, dtype=np.float64)
-        factor = np.linalg.qr(both, mode="r")
-        zeros = np.zeros(n_units)
-        folded = (factor[:, last.shape[1] :], zeros), (factor[:, : last.shape[1]], zeros)
-        layers = [folded[0], *hidden, folded[1]]
-        return DecoderEmbedding(
-            layers, self._activation, zeros, self._scale, self._noise, self._precision
-        )
+        zeros = np.zeros(len(folded.parts[-1]))
+        return DecoderEmbedding(folded, zeros, self._scale, self._noise, self._precision)
+
+    def in_noises(self, weight):
+        """The mean in units of the constant noise, the squared unit divided by `weight`."""
+        factor = weight**0.5 / self._noise
+        center = self._center * (factor / self._scale)
+        return DecoderEmbedding(self._network, center, factor, 1.0 / factor)
 
     def thinned(self, codes):
         """A map with about the same geometry and far fewer outputs.
 
-        Of the standard deviations, a sample is taken, each with a probability in proportion to
-        what it contributes to the metric between `codes`, and scaled up to stand for the rest.
-        The same sample is taken every time. None where there is nothing to be gained.
+        A sample of the standard deviations stands for all; see :mod:`.sampling`. None where
+        there is nothing to be gained.
         """
-        if not self._is_rbf or len(self._precision["weights"]) < 2 * N_THINNED:
+        if not self._is_rbf:
             return None
-        rng = np.random.default_rng(0)
-        i, j = rng.integers(len(codes), size=(2, N_PROBES))
-        between = torch.as_tensor(0.5 * (codes[i] + codes[j]))
-        jacobian = self.linearise(between)[1][..., -len(self._precision["weights"]) :]
-        total = jacobian.square().sum(1)
-        share = (total / total.sum(1, keepdim=True)).mean(0).numpy() + 1e-12
-        expected = N_THINNED * share / share.sum()
-        # Systematic sampling: evenly spaced marks on the line of cumulated shares.
-        marks = np.floor(np.cumsum(expected) + rng.uniform())
-        counts = np.diff(marks, prepend=0.0)
-        kept = np.flatnonzero(counts)
-        scale = (counts / expected)[kept]
+        n_stds = len(self._precision["weights"])
+        sample = sample_outputs(lambda z: self.linearise(z)[1][..., -n_stds:], codes)
+        if sample is None:
+            return None
+        square = sample.scale**2
         precision = {
             **self._precision,
-            "weights": self._precision["weights"][kept] / scale[:, None],
-            "floor": self._precision["floor"][kept] / scale,
+            "weights": self._precision["weights"][sample.kept] / square[:, None],
+            "floor": self._precision["floor"][sample.kept] / square,
         }
-        return DecoderEmbedding(
-            self._layers, self._activation, self._center, self._scale, self._noise, precision
-        )
+        return DecoderEmbedding(self._network, self._center, self._scale, self._noise, precision)
 
     @property
     def _is_rbf(self):
@@ -159,9 +149,9 @@ class DecoderEmbedding:
     @property
     def fingerprint(self):
         """Digest of everything the map depends on; equal maps have equal fingerprints."""
-        digest = hashlib.sha256(f"{self._activation} {self._scale!r} {self._noise!r}".encode())
-        arrays = [part for pair in self._layers for part in pair] + [self._center]
-        arrays += list((self._precision or {}).values())
+        digest = hashlib.sha256(f"{self._scale!r} {self._noise!r}".encode())
+        digest.update(self._network.fingerprint.encode())
+        arrays = [self._center, *(self._precision or {}).values()]
         for array in arrays:
             digest.update(str(array.shape).encode() + array.tobytes())
         return digest.hexdigest()
@@ -174,7 +164,7 @@ class DecoderEmbedding:
                 return torch.as_tensor(array, dtype=z.dtype, device=z.device)
 
             self._tensors[key] = {
-                "layers": [(tensor(weight), tensor(bias)) for weight, bias in self._layers],
+                "network": self._network.on(z.dtype, z.device),
                 "center": tensor(self._center),
                 "precision": self._precision and [*map(tensor, self._precision.values())],
             }
@@ -184,7 +174,6 @@ class DecoderEmbedding:
         return {**self.__dict__, "_tensors": {}}
 
     def __repr__(self):
-        n_outputs, n_dims = self._layers[0][0].shape
         noise = "rbf precision" if self._is_rbf else "a variance network"
         noise = "constant noise" if self._precision is None else noise
-        return f"DecoderEmbedding({n_dims} -> {n_outputs}, {noise})"
+        return f"DecoderEmbedding({len(self._center)} outputs, {noise})"

@@ -25,10 +25,11 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
     Parameters
     ----------
     x : Tensor of shape (n, m)
+        What the likelihood is of.
     mean, log_variance : Tensor of shape (n, d)
         The normal distribution that each row's proposal is made of.
-    embedding : DecoderEmbedding
-        Gives the decoder's mean and standard deviation.
+    embedding : object
+        Its ``log_prob(x, z)`` is the decoder's log-likelihood of rows given codes.
     n_samples : int
     generator : torch.Generator
     widths : sequence of float
@@ -51,9 +52,7 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
         z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise
         log_proposal = log_noise - 0.5 * log_variance[rows, None].sum(-1)
         log_prior = -0.5 * z.square().sum(-1)
-        flat = z.flatten(0, 1)
-        std = embedding.std(flat).unflatten(0, z.shape[:2])
-        error = (x[rows, None] - embedding.mean(flat).unflatten(0, z.shape[:2])) / std
-        log_data = -(0.5 * error.square() + std.log() + 0.5 * math.log(2 * math.pi)).sum(-1)
+        repeated = x[rows].repeat_interleave(n_samples, dim=0)
+        log_data = embedding.log_prob(repeated, z.flatten(0, 1)).unflatten(0, z.shape[:2])
         results.append(log_data + log_prior - log_proposal)
     return torch.cat(results)

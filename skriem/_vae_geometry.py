@@ -1,0 +1,98 @@
+"""From a trained autoencoder to the geometry of its decoder."""
+
+import torch
+
+from ._vae_parts import fit_precision, fit_variance_network, place_bumps, torch_generator
+from .geometry import PullbackMetric, location_scale_metric
+from .geometry.decoder import DecoderEmbedding
+from .geometry.ensemble import EnsembleEmbedding
+from .geometry.fisher_rao import fisher_rao_embedding
+from .nn.likelihoods import NOISE_FLOOR, Gaussian
+from .nn.precision import rbf_precision
+
+# Rounds of weighing outliers down when the precision is fitted to errors with heavy tails.
+N_ROUNDS = 5
+
+
+def embedding_of(vae, codes, z, targets, weights, rng):
+    """The decoder with its uncertainty, as a map.
+
+    Parameters
+    ----------
+    vae : VAETransformer
+        Trained, and says what is asked for.
+    codes, z : Tensor of shape (n, d)
+        Codes of the data, where bumps are put, and draws from their posteriors, where errors
+        are observed.
+    targets : Tensor of shape (n, m)
+    weights : Tensor of shape (n,)
+    rng : RandomState
+
+    Returns
+    -------
+    DecoderEmbedding, FisherRaoEmbedding or EnsembleEmbedding
+    """
+    make = location_scale_decoder if vae._likelihood.is_location_scale else natural_decoder
+    if len(vae._decoders) == 1:
+        return make(vae, vae._decoders[0], vae.precision, codes, z, targets, weights, rng)
+    # Disagreement says where the data are in place of a network.
+    return EnsembleEmbedding(
+        [
+            make(vae, decoder, "constant", codes, z, targets, weights, rng)
+            for decoder in vae._decoders
+        ]
+    )
+
+
+def location_scale_decoder(vae, decoder, precision, codes, z, targets, weights, rng):
+    """A decoder whose distributions have a mean and a standard deviation."""
+    likelihood = vae._likelihood
+    squares = (targets - decoder.on()(z)).square() + NOISE_FLOOR**2
+    noise = likelihood.typical_noise(squares, weights, vae._likelihood_parts)
+    network = None
+    if precision == "mlp":
+        hidden = list(vae.hidden_layer_sizes)[::-1]
+        network = fit_variance_network(z, squares, weights, hidden, torch_generator(rng))
+    elif precision == "rbf":
+        bumps = place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng)
+        network = fit_robust_precision(bumps, z, squares, weights, vae.contrast, noise, likelihood)
+    return DecoderEmbedding(decoder, vae._center, vae._scale, noise, network, likelihood)
+
+
+def fit_robust_precision(bumps, z, squares, weights, contrast, noise, likelihood):
+    """Precision network for errors (n, m) from a distribution that may have heavy tails."""
+    if type(likelihood) is Gaussian:
+        return fit_precision(bumps, z, squares, weights, contrast)
+    precision = torch.full_like(squares, noise**-2)
+    for _ in range(N_ROUNDS):
+        robust = likelihood.robust_squares(squares, precision)
+        network = fit_precision(bumps, z, robust, weights, contrast)
+        precision = rbf_precision(z, *map(torch.as_tensor, network.values()))
+    return network
+
+
+def natural_decoder(vae, decoder, precision, codes, z, targets, weights, rng):
+    """A decoder whose distributions have one parameter."""
+    walls = None
+    if precision == "rbf":
+        bumps = place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng)
+        # The precision of errors that are one wherever there are data.
+        walls = fit_precision(bumps, z, torch.ones(len(z), 1).to(z), weights, vae.contrast)
+    return fisher_rao_embedding(
+        decoder, vae._likelihood, vae._likelihood_parts, walls, vae.contrast
+    )
+
+
+def metric_of(vae, embedding, points):
+    """The metric of the decoder that was asked for."""
+    likelihood = vae._likelihood
+    asked = vae.geometry
+    if asked == "auto":
+        asked = "expected" if vae.likelihood == "gaussian" else "fisher_rao"
+    if asked == "expected" or not likelihood.is_location_scale:
+        return PullbackMetric(embedding, vae.n_components, points)
+    weights = likelihood.location_weight, likelihood.scale_weight
+    if vae.precision == "constant" or vae.n_decoders > 1:
+        # What never changes can be divided by.
+        return PullbackMetric(embedding.in_noises(weights[0]), vae.n_components, points)
+    return location_scale_metric(embedding, vae.n_components, *weights, points)

@@ -1,0 +1,121 @@
+"""Several decoders at once: the geometry of their average metric."""
+
+import hashlib
+import math
+
+import torch
+
+from .jacobian import bend, linearise
+
+
+class EnsembleEmbedding:
+    """Decoders side by side, so that the pulled-back metric is the mean of theirs.
+
+    Where they disagree, away from the data, their derivatives are large and so is the metric
+    (Syrota, Moreno-Muñoz and Hauberg, *Decoder ensembling for learned latent geometries*,
+    GRaM 2024).
+
+    Immutable.
+
+    Parameters
+    ----------
+    members : sequence
+        Embeddings of the same codes.
+    """
+
+    follows_dtype = True
+
+    def __init__(self, members):
+        self._members = list(members)
+        self._share = 1.0 / math.sqrt(len(self._members))
+
+    def __call__(self, z):
+        """Embed the rows of `z`: tensor (n, d) -> tensor (n, S m)."""
+        return self._share * torch.cat([member(z) for member in self._members], dim=-1)
+
+    def linearise(self, z):
+        """Value, Jacobian and curvature at `z`; see :func:`.jacobian.linearise`."""
+        found = [linearise(member, z) for member in self._members]
+        value, jacobian = (torch.cat([part[k] for part in found], dim=-1) for k in (0, 1))
+        sizes = [part[0].shape[-1] for part in found]
+
+        def curvature(weights):
+            shares = weights.split(sizes, dim=-1)
+            return self._share * sum(part[2](share) for part, share in zip(found, shares))
+
+        return self._share * value, self._share * jacobian, curvature
+
+    def bend(self, z, direction):
+        """Second derivative along a direction at every row of `z`."""
+        bent = [bend(member, z, direction) for member in self._members]
+        return self._share * torch.cat(bent, dim=-1)
+
+    def compact(self):
+        """A map with the same geometry and fewer outputs, where members have one."""
+        return EnsembleEmbedding(
+            [m.compact() if hasattr(m, "compact") else m for m in self._members]
+        )
+
+    def in_noises(self, weight):
+        """See :meth:`.decoder.DecoderEmbedding.in_noises`."""
+        return EnsembleEmbedding([member.in_noises(weight) for member in self._members])
+
+    def mean(self, z):
+        """Mean of the members' means, (n, m)."""
+        return torch.stack([member.mean(z) for member in self._members]).mean(0)
+
+    def draw(self, z, rng):
+        """A draw from a random member at every row of `z`, ndarray (n, m)."""
+        drawn = torch.stack([torch.as_tensor(m.draw(z, rng)) for m in self._members]).numpy()
+        return drawn[rng.randint(len(self._members), size=len(z)), range(len(z))]
+
+    def log_prob(self, x, z):
+        """Logarithm of the members' mean probability of `x` (n, m) given `z`, (n,)."""
+        each = torch.stack([member.log_prob(x, z) for member in self._members])
+        return torch.logsumexp(each, dim=0) - math.log(len(self._members))
+
+    @property
+    def fingerprint(self):
+        """Digest of everything the map depends on; equal maps have equal fingerprints."""
+        parts = " ".join(member.fingerprint for member in self._members)
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def __repr__(self):
+        return f"EnsembleEmbedding({len(self._members)} of {self._members[0]!r})"
+
+
+def ensemble_energy(embeddings, points):
+    """Energy of curves when the two ends of every chord are decoded by independent decoders.
+
+    The expectation over both decoders of N times the sum of the N squared chords,
+    E |f_s(c_(t+1)) - f_r(c_t)|^2: the squared chord of the mean decoder, plus the variance over
+    the decoders at either end. Where decoders disagree it is costly to be, not only to move,
+    so that the energy grows with the square of the number of chords there (Syrota,
+    Moreno-Muñoz and Hauberg, *Decoder ensembling for learned latent geometries*, GRaM 2024).
+
+    Parameters
+    ----------
+    embeddings : sequence of callable
+        Decoders, torch functions from (n, d) to (n, m).
+    points : Tensor of shape (B, N+1, d)
+        Points of the curves.
+
+    Returns
+    -------
+    Tensor of shape (B,)
+        Differentiable.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skriem.geometry import ensemble_energy
+    >>> decoders = [lambda z: z, lambda z: 3.0 * z]
+    >>> ensemble_energy(decoders, torch.tensor([[[0.0], [1.0], [2.0]]]))
+    tensor([28.])
+    """
+    flat = points.flatten(0, 1)
+    values = torch.stack([embed(flat) for embed in embeddings]).unflatten(1, points.shape[:2])
+    mean = values.mean(0)
+    variance = (values - mean).square().sum(-1).mean(0)
+    chords = (mean[:, 1:] - mean[:, :-1]).square().sum(-1)
+    return chords.shape[1] * (chords + variance[:, 1:] + variance[:, :-1]).sum(-1)

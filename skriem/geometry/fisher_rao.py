@@ -1,0 +1,253 @@
+"""Fisher-Rao geometry of decoders whose outputs are parameters of distributions.
+
+For distributions of one parameter the Fisher-Rao distance is the difference after a change of
+variable that makes the variance constant; for a categorical one it is measured on a sphere. So
+the geometry of a decoder is again that of an embedding (Arvanitidis, González-Duque, Pouplin,
+Kalatzis and Hauberg, *Pulling back information geometry*, AISTATS 2022).
+"""
+
+import hashlib
+import math
+
+import numpy as np
+import torch
+
+from ..nn.likelihoods import Bernoulli, NegativeBinomial, Poisson
+from ..nn.precision import linearise_rbf_precision, rbf_precision
+from .jacobian import bend, linearise
+from .sampling import sample_outputs
+
+# The decoder is half-way unsure (on the scale of logarithms) where the precision of its walls is
+# so much below that on the data.
+HALF_WAY = 0.1
+
+
+def bernoulli(logit):
+    """2 arcsin sqrt(p) of the logit of p, with two derivatives: ds = dp / sqrt(p (1 - p))."""
+    slope = 0.5 / torch.cosh(0.5 * logit)
+    return 2.0 * torch.exp(0.5 * logit).atan(), slope, -0.5 * slope * torch.tanh(0.5 * logit)
+
+
+def poisson(log_mean):
+    """2 sqrt(mean) of the logarithm of the mean, with two derivatives: ds = dm / sqrt(m)."""
+    root = torch.exp(0.5 * log_mean)
+    return 2.0 * root, root, 0.5 * root
+
+
+def negative_binomial(log_mean, log_size):
+    """2 sqrt(r) arsinh sqrt(m / r) of log m, with two derivatives: ds = dm / sqrt(m + m^2 / r)."""
+    odds, root = log_mean - log_size, torch.exp(0.5 * log_size)
+    share = torch.sigmoid(odds)
+    slope = root * share.sqrt()
+    return 2.0 * root * torch.exp(0.5 * odds).asinh(), slope, 0.5 * slope * (1.0 - share)
+
+
+def categorical(log_probabilities):
+    """2 sqrt(p) of the logarithms of probabilities: the sphere of radius 2."""
+    return 2.0 * torch.exp(0.5 * log_probabilities)
+
+
+ELEMENTWISE = {
+    Bernoulli: bernoulli,
+    Poisson: poisson,
+    NegativeBinomial: negative_binomial,
+}
+
+
+class FisherRaoEmbedding:
+    """The map from codes to where Euclidean length is Fisher-Rao length of the decoder's
+    distributions; away from the data these become as unsure as they can be.
+
+    How unsure is said by bumps around the data, as in :mod:`skriem.nn.precision`: the wider,
+    the less is known. At infinity standard deviations of counts are `contrast` times those that
+    the network says, and logits are divided by it.
+
+    Immutable, as is all that it is given.
+
+    Parameters
+    ----------
+    network : Network
+        Codes to natural parameters, with arrays for weights.
+    likelihood : Likelihood
+    parts : list of ndarray
+        Further parameters of the likelihood.
+    walls : dict of ndarray or None
+        ``centers, rates, weights, floor`` of a precision, one in the mean on the data. None: no
+        walls.
+    contrast : float
+    scale : ndarray of shape (m,) or None
+        Factors of the outputs, where they stand for others.
+
+    Notes
+    -----
+    This class serves categorical distributions; see :class:`StabilisedEmbedding` for others.
+    """
+
+    follows_dtype = True
+
+    def __init__(self, network, likelihood, parts=(), walls=None, contrast=1.0, scale=None):
+        self._network, self._likelihood = network, likelihood
+        self._parts, self._walls = list(parts), walls
+        self._contrast, self._scale = float(contrast), scale
+        self._tensors = {}
+
+    def __call__(self, z):
+        """Embed the rows of `z`: tensor (n, d) -> tensor (n, m)."""
+        return categorical(self._likelihood.log_probabilities(self.natural(z)))
+
+    def natural(self, z):
+        """Natural parameters of the distributions, as unsure as they are at `z`, (n, m)."""
+        return self._likelihood.widen(self._on(z)["network"](z), self.widening(z))
+
+    def widening(self, z):
+        """Logarithm of the factor by which the distributions are unsure, (n, 1)."""
+        if self._walls is None:
+            return z.new_zeros(len(z), 1)
+        precision = rbf_precision(z, *self._on(z)["walls"])
+        return math.log(self._contrast) / (1.0 + (precision / HALF_WAY).square())
+
+    def mean(self, z):
+        """Means of the distributions, (n, m)."""
+        return self._likelihood.mean(self.natural(z), self._on(z)["parts"])
+
+    def draw(self, z, rng):
+        """A draw from the distribution at every row of `z`, ndarray (n, m)."""
+        return self._likelihood.draw(self.natural(z), self._on(z)["parts"], rng)
+
+    def log_prob(self, x, z):
+        """Logarithm of the probability of the rows of `x` (n, m) given those of `z`, (n,)."""
+        tensors = self._on(z)
+        natural, widening = tensors["network"](z), self.widening(z)
+        return self._likelihood.log_prob(natural, x, tensors["parts"], widening).sum(-1)
+
+    @property
+    def fingerprint(self):
+        """Digest of everything the map depends on; equal maps have equal fingerprints."""
+        said = type(self._likelihood).__name__, vars(self._likelihood), self._contrast
+        digest = hashlib.sha256(repr(said).encode() + self._network.fingerprint.encode())
+        for array in [*self._parts, *(self._walls or {}).values(), self._scale]:
+            digest.update(np.asarray(array).tobytes() if array is not None else b"-")
+        return digest.hexdigest()
+
+    def _on(self, z):
+        key = (z.dtype, z.device)
+        if key not in self._tensors:
+
+            def tensor(array):
+                return torch.as_tensor(array, dtype=z.dtype, device=z.device)
+
+            self._tensors[key] = {
+                "network": self._network.on(z.dtype, z.device),
+                "parts": [tensor(part) for part in self._parts],
+                "walls": self._walls and [tensor(part) for part in self._walls.values()],
+                "scale": None if self._scale is None else tensor(self._scale),
+            }
+        return self._tensors[key]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_tensors": {}}
+
+    def __repr__(self):
+        return f"FisherRaoEmbedding({type(self._likelihood).__name__})"
+
+
+class StabilisedEmbedding(FisherRaoEmbedding):
+    """The same for distributions of one parameter, with derivatives written out."""
+
+    def __call__(self, z):
+        """Embed the rows of `z`: tensor (n, d) -> tensor (n, m)."""
+        return self._scaled(self._stabilised(self.natural(z))[0], z)
+
+    def thinned(self, codes):
+        """A map with about the same geometry and far fewer outputs, or None.
+
+        A sample of the outputs stands for all; see :func:`.sampling.sample_outputs`.
+        """
+        if not hasattr(self._network, "some_outputs"):
+            return None
+        sample = sample_outputs(lambda z: self.linearise(z)[1], codes)
+        network = sample and self._network.some_outputs(sample.kept)
+        if not network:
+            return None
+        parts = [part[sample.kept] for part in self._parts]
+        return type(self)(
+            network, self._likelihood, parts, self._walls, self._contrast, sample.scale
+        )
+
+    def _stabilised(self, natural):
+        """The variance-stabilising transform with two derivatives, three (n, m) tensors."""
+        return ELEMENTWISE[type(self._likelihood)](natural, *self._on(natural)["parts"])
+
+    def linearise(self, z):
+        """Value, Jacobian and curvature at `z`; see :func:`.jacobian.linearise`."""
+        natural, slopes, on_natural = self._linearise_natural(z)
+        value, first, second = self._stabilised(natural)
+        first, second = self._scaled(first, z), self._scaled(second, z)
+
+        def curvature(weights):
+            outer = (slopes * (weights * second)[:, None]) @ slopes.mT
+            return outer + on_natural(weights * first)
+
+        return self._scaled(value, z), slopes * first[:, None], curvature
+
+    def _linearise_natural(self, z):
+        """The same of the natural parameters: a(t) h + b(t) of the network's h and widening t."""
+        h, slopes, on_h = linearise(self._on(z)["network"], z)
+        if self._walls is None:
+            return h, slopes, on_h
+        t, along, bent = self._linearise_widening(z)
+        if isinstance(self._likelihood, Poisson):
+
+            def on_counts(weights):
+                return on_h(weights) + 2.0 * weights.sum(1)[:, None, None] * bent
+
+            return h + 2.0 * t, slopes + 2.0 * along[..., None], on_counts
+        a = torch.exp(-t)
+        curved = along[:, :, None] * along[:, None] - bent
+
+        def on_logits(weights):
+            total = (weights * h).sum(1)[:, None, None] * curved
+            crossed = (slopes @ weights[..., None]) * along[:, None]
+            return a[..., None] * (on_h(weights) + total - crossed - crossed.mT)
+
+        return a * h, a[..., None] * (slopes - along[..., None] * h[:, None]), on_logits
+
+    def _linearise_widening(self, z):
+        """Widening (n, 1) with gradient (n, d) and Hessian (n, d, d)."""
+        precision, slope, curvature = linearise_rbf_precision(z, *self._on(z)["walls"])
+        s = precision / HALF_WAY
+        share = 1.0 / (1.0 + s.square())
+        height = math.log(self._contrast)
+        by_s = -2.0 * s * share.square() * (height / HALF_WAY)
+        by_s_twice = (8.0 * s.square() * share - 2.0) * share.square() * (height / HALF_WAY**2)
+        slope = slope.squeeze(-1)
+        hessian = by_s_twice[..., None] * slope[:, :, None] * slope[:, None]
+        return height * share, by_s * slope, hessian + curvature(by_s)
+
+    def bend(self, z, direction):
+        """Second derivative along a direction at every row of `z`, (n, m)."""
+        network = self._on(z)["network"]
+        h, slopes, _ = linearise(network, z)
+        moved = (direction[:, None] @ slopes).squeeze(1)
+        bent = bend(network, z, direction)
+        if self._walls is not None:
+            t, along, hessian = self._linearise_widening(z)
+            speed = (along * direction).sum(1, keepdim=True)
+            pace = (direction[:, None] @ hessian @ direction[..., None]).squeeze(-1)
+            if isinstance(self._likelihood, Poisson):
+                h, moved, bent = h + 2.0 * t, moved + 2.0 * speed, bent + 2.0 * pace
+            else:
+                a = torch.exp(-t)
+                bent = a * (bent - 2.0 * speed * moved + (speed.square() - pace) * h)
+                h, moved = a * h, a * (moved - speed * h)
+        _, first, second = self._stabilised(h)
+        return self._scaled(second * moved.square() + first * bent, z)
+
+    def _scaled(self, value, z):
+        return value if self._scale is None else value * self._on(z)["scale"]
+
+
+def fisher_rao_embedding(network, likelihood, parts, walls, contrast):
+    """The embedding for a likelihood; see :class:`FisherRaoEmbedding`."""
+    kind = StabilisedEmbedding if type(likelihood) in ELEMENTWISE else FisherRaoEmbedding
+    return kind(network, likelihood, parts, walls, contrast)

@@ -1,0 +1,276 @@
+"""Networks as functions of their input and their weights.
+
+A form, such as :class:`Layered`, knows how a network computes; :class:`Network` is a form with
+weights. Weights are one row of tensors or arrays, so that fitted state is arrays alone.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+from torch.nn.functional import linear
+
+from .layers import Convolution, Deconvolution, Dense, glorot
+
+# Twice differentiable activations only: the metric of a piecewise linear decoder is
+# piecewise constant, and geodesics through it are polygons.
+ACTIVATIONS = {
+    "tanh": torch.tanh,
+    "logistic": torch.sigmoid,
+    "softplus": torch.nn.functional.softplus,
+}
+
+# First and second derivatives in terms of the value h, so that the input need not be kept.
+DERIVATIVES = {
+    "tanh": (lambda h: 1.0 - h * h, lambda h: -2.0 * h * (1.0 - h * h)),
+    "logistic": (lambda h: h * (1.0 - h), lambda h: h * (1.0 - h) * (1.0 - 2.0 * h)),
+    "softplus": (lambda h: -torch.expm1(-h), lambda h: torch.exp(-h) * -torch.expm1(-h)),
+}
+
+
+class Layered:
+    """Affine layers with an activation between them, and a linear connection past them all.
+
+    The first two weights are those of the linear connection from input to output, then come
+    those of the layers, two each; the output is the sum of both ways.
+
+    Parameters
+    ----------
+    layers : sequence of Dense, Convolution or Deconvolution
+    activation : str
+        One of ``ACTIVATIONS``.
+    residual : bool
+        Whether inner layers as wide as their input add to it what they make of it.
+    skip : bool
+        Whether there is a linear connection. If not its weights are zero and stay so.
+    """
+
+    def __init__(self, layers, activation, residual=False, skip=True):
+        self.layers, self.activation = list(layers), activation
+        self.residual, self.skip = residual, skip
+
+    def init(self, skip, generator, dtype=torch.float32):
+        """Draw weights of a network that starts out as the linear map `skip`.
+
+        Parameters
+        ----------
+        skip : pair of array
+            Weight (out, in) and bias (out,). Without a linear connection, the bias alone is
+            what the network starts from.
+        generator : torch.Generator
+            The only source of randomness.
+
+        Returns
+        -------
+        list of Tensor
+        """
+        weight, bias = (torch.as_tensor(part, dtype=dtype).clone() for part in skip)
+        parts = [weight if self.skip else torch.zeros_like(weight), bias]
+        for layer in self.layers:
+            parts += glorot(layer, generator, dtype)
+        if self.skip:
+            # A silent last layer makes the linear connection the whole network at the start.
+            parts[-2].zero_()
+        return parts
+
+    def trainable(self, parts):
+        """The weights that training may change."""
+        return list(parts) if self.skip else list(parts[1:])
+
+    def __call__(self, x, parts):
+        """Evaluate at the rows of `x`."""
+        h = x
+        *inner, last = self._with_weights(parts)
+        for layer, weight, bias in inner:
+            h = self._through(layer, h, layer(h, weight, bias))
+        layer, weight, bias = last
+        past = linear(x, parts[0], parts[1]) if self.skip else parts[1]
+        return past + layer(h, weight, bias)
+
+    def linearise(self, x, parts):
+        """Value, Jacobian and curvature at the rows of `x`.
+
+        Returns
+        -------
+        value : Tensor of shape (n, m)
+        jacobian : Tensor of shape (n, d, m)
+        curvature : callable
+            Maps weights (n, m) to the weighted sums of the outputs' Hessians, (n, d, d). A
+            hidden unit contributes the outer product of its input's gradient, times its second
+            derivative, times the weight that reaches it through the layers above.
+        """
+        first, second = DERIVATIVES[self.activation]
+        activate = ACTIVATIONS[self.activation]
+        *inner, (last, last_weight, last_bias) = self._with_weights(parts)
+        h = x
+        jacobian = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
+        tape = []
+        for layer, weight, bias in inner:
+            value, into = activate(layer(h, weight, bias)), layer(jacobian, weight)
+            tape.append((layer, weight, value, into))
+            jacobian = self._through(layer, jacobian, into * first(value)[:, None], False)
+            h = self._through(layer, h, value, False)
+
+        def curvature(weights):
+            reaching = last.adjoint(weights, last_weight)
+            total = 0.0
+            for layer, weight, value, into in reversed(tape):
+                total = total + (into * (reaching * second(value))[:, None]) @ into.mT
+                down = layer.adjoint(reaching * first(value), weight)
+                reaching = self._through(layer, reaching, down, False)
+            return total
+
+        value = linear(x, parts[0], parts[1]) + last(h, last_weight, last_bias)
+        return value, last(jacobian, last_weight) + parts[0].T, curvature
+
+    def bend(self, x, direction, parts):
+        """Second derivative along a direction at every row of `x`, (n, m)."""
+        first, second = DERIVATIVES[self.activation]
+        activate = ACTIVATIONS[self.activation]
+        *inner, (last, last_weight, _) = self._with_weights(parts)
+        h, slope, bend = x, direction, torch.zeros_like(x)
+        for layer, weight, bias in inner:
+            value = activate(layer(h, weight, bias))
+            into, bent = layer(slope, weight), layer(bend, weight)
+            bent = second(value) * into.square() + first(value) * bent
+            bend = self._through(layer, bend, bent, False)
+            slope = self._through(layer, slope, first(value) * into, False)
+            h = self._through(layer, h, value, False)
+        return last(bend, last_weight)
+
+    def in_mode(self, training):
+        """Training and evaluation are the same here."""
+        return self
+
+    def _with_weights(self, parts):
+        return zip(self.layers, parts[2::2], parts[3::2])
+
+    def _through(self, layer, h, value, activate=True):
+        """What leaves an inner layer: its value, added to its input where it is residual."""
+        value = ACTIVATIONS[self.activation](value) if activate else value
+        return h + value if self.residual and layer.n_inputs == layer.n_outputs else value
+
+    def __repr__(self):
+        shapes = [layer.weight_shape for layer in self.layers]
+        kinds = f"{self.activation}, residual={self.residual}, skip={self.skip}"
+        return f"Layered({shapes}, {kinds})"
+
+
+class Network:
+    """A form of network with weights; a function of its input.
+
+    Immutable. With arrays as weights it can be stored; :meth:`on` gives one that computes.
+
+    Parameters
+    ----------
+    form : Layered or ModuleForm
+    parts : sequence of ndarray or Tensor
+    """
+
+    def __init__(self, form, parts):
+        self.form, self.parts = form, list(parts)
+
+    def __call__(self, x):
+        return self.form(x, self.parts)
+
+    def trainable(self):
+        """The weights that training may change, list of Tensor."""
+        return self.form.trainable(self.parts)
+
+    def on(self, dtype=torch.float64, device=None, training=False):
+        """A copy with tensors as weights, of a dtype where they are floating point numbers."""
+        parts = [
+            torch.tensor(part, dtype=dtype if part.dtype.kind == "f" else None, device=device)
+            for part in self.parts
+        ]
+        return type(self)(self.form.in_mode(training), parts)
+
+    def stored(self):
+        """A copy with arrays as weights."""
+        arrays = [part.detach().cpu().numpy() for part in self.parts]
+        return type(self)(self.form.in_mode(False), arrays)
+
+    @property
+    def fingerprint(self):
+        """Digest of form and weights (arrays)."""
+        digest = hashlib.sha256(repr(self.form).encode())
+        for part in self.parts:
+            digest.update(str(part.shape).encode() + part.tobytes())
+        return digest.hexdigest()
+
+
+class LayeredNetwork(Network):
+    """A network that knows its own derivatives."""
+
+    def linearise(self, x):
+        """See :func:`skriem.geometry.jacobian.linearise`."""
+        return self.form.linearise(x, self.parts)
+
+    def bend(self, x, direction):
+        """Second derivative along a direction at every row of `x`, (n, m)."""
+        return self.form.bend(x, direction, self.parts)
+
+    def folded(self):
+        """A network (arrays) with the same distances between outputs and fewer of them.
+
+        The output is linear in the last hidden layer and the input together. An orthogonal
+        change of the output space, which no distance notices, leaves as many outputs as these
+        have units. None where there is nothing to be gained.
+        """
+        form, skip, last = self.form, self.parts[0], self.parts[-2]
+        n_units = form.layers[-1].n_inputs + skip.shape[1]
+        if not isinstance(form.layers[-1], Dense) or len(last) <= n_units:
+            return None
+        factor = np.linalg.qr(np.concatenate([last, skip], axis=1, dtype=np.float64), mode="r")
+        zeros, n_hidden = np.zeros(n_units), last.shape[1]
+        layers = [*form.layers[:-1], Dense(n_hidden, n_units)]
+        parts = factor[:, n_hidden:], zeros, *self.parts[2:-2], factor[:, :n_hidden], zeros
+        return LayeredNetwork(Layered(layers, form.activation, form.residual), parts)
+
+    def some_outputs(self, kept):
+        """A network (arrays) with some of the outputs, or None if they cannot be separated."""
+        if not isinstance(self.form.layers[-1], Dense):
+            return None
+        layers = [*self.form.layers[:-1], Dense(self.form.layers[-1].n_inputs, len(kept))]
+        first, last = self.parts[:2], self.parts[-2:]
+        parts = [*(p[kept] for p in first), *self.parts[2:-2], *(p[kept] for p in last)]
+        form = Layered(layers, self.form.activation, self.form.residual, self.form.skip)
+        return LayeredNetwork(form, parts)
+
+
+def layered_network(form, skip, generator, dtype=torch.float32):
+    """A network with fresh weights that starts out as the linear map `skip`."""
+    return LayeredNetwork(form, form.init(skip, generator, dtype))
+
+
+def perceptron(sizes, activation, residual=False, skip=True):
+    """A fully connected form with the given widths, input and output included."""
+    layers = [Dense(n_in, n_out) for n_in, n_out in zip(sizes[:-1], sizes[1:])]
+    return Layered(layers, activation, residual, skip)
+
+
+def convolutional(image_shape, channels, n_codes, activation, residual=False, skip=True):
+    """Forms of an encoder of images, and of a decoder into them.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        Channels, height and width.
+    channels : sequence of int
+        Channels after each halving of the image, in the encoder; the decoder reverses them.
+    n_codes : pair of int
+        Outputs of the encoder and inputs of the decoder.
+
+    Returns
+    -------
+    encoder, decoder : Layered
+    """
+    down, shapes = [], [tuple(image_shape)]
+    for n_channels in channels:
+        down.append(Convolution(shapes[-1], n_channels))
+        shapes.append(down[-1].out_shape)
+    up = [Deconvolution(small, big) for big, small in reversed(list(zip(shapes, shapes[1:])))]
+    n_units = down[-1].n_outputs
+    encoder = Layered([*down, Dense(n_units, n_codes[0])], activation, residual, skip)
+    decoder = Layered([Dense(n_codes[1], n_units), *up], activation, residual, skip)
+    return encoder, decoder
