@@ -141,8 +141,7 @@ def ambient_metric(embed, cost, n_dims, points=None):
 
     References
     ----------
-    Arvanitidis, Hauberg and Schölkopf, *Geometrically enriched latent spaces*, AISTATS 2021,
-    section 3.
+    Arvanitidis, Hauberg and Schölkopf, *Geometrically enriched latent spaces*, AISTATS 2021.
 
     Examples
     --------

@@ -55,7 +55,7 @@ def student_t_weights(df):
     References
     ----------
     Lange, Little and Taylor, *Robust statistical modeling using the t distribution*, Journal of
-    the American Statistical Association 1989, appendix B.
+    the American Statistical Association 1989.
 
     Examples
     --------

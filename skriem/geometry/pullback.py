@@ -1,35 +1,12 @@
 """The metric that a map pulls back: a decoder's, a surface's, any differentiable function's."""
 
-import copy
-import hashlib
+import warnings
 
 import torch
 
+from .adopted import FrozenModule, adopt, tried_module
 from .embedded import Embedded
 from .metric import Metric
-
-
-class FrozenModule:
-    """A copy of a torch module, in evaluation mode, for inputs of any dtype on any device."""
-
-    follows_dtype = True
-
-    def __init__(self, module):
-        self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
-        self._copies = {}
-        digest = hashlib.sha256(repr(self._module).encode())
-        for name, value in self._module.state_dict().items():
-            digest.update(name.encode() + value.numpy().tobytes())
-        self.fingerprint = digest.hexdigest()
-
-    def __call__(self, z):
-        key = (z.dtype, z.device)
-        if key not in self._copies:
-            self._copies[key] = copy.deepcopy(self._module).to(device=z.device, dtype=z.dtype)
-        return self._copies[key](z)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_copies": {}}
 
 
 class PullbackMetric(Metric):
@@ -103,6 +80,136 @@ class PullbackMetric(Metric):
         compact = self._map.compact() if hasattr(self._map, "compact") else self._map
         fingerprint = getattr(self._map, "fingerprint", None)
         super().__init__(Embedded(compact), n_dims, points, tabulate, fingerprint)
+        if isinstance(embed, torch.nn.Module):
+            kinks = tried_module(self._map, self.n_dims, self.points)
+            if kinks is not None:
+                warnings.warn(kinks, UserWarning, stacklevel=2)
+
+    @classmethod
+    def from_decoder(
+        cls,
+        decoder,
+        codes,
+        *,
+        data=None,
+        likelihood="auto",
+        output=None,
+        features=None,
+        noise=None,
+        n_centers="auto",
+        bandwidth=1.0,
+        contrast=30.0,
+        random_state=None,
+    ):
+        """The metric of a decoder that was trained elsewhere, with walls around codes.
+
+        Parameters
+        ----------
+        decoder : torch.nn.Module or callable
+            Maps codes (n, d), each row on its own, to a tensor of any shape (n, ...), a mapping
+            with one tensor or with a tensor called "reconstruction", or a torch distribution. A
+            module, or the module of a method such as ``model.decode``, is copied, and the copy is
+            converted to float64; other functions are given float64.
+        codes : array-like or Tensor of shape (n, d)
+            Codes of data. The decoder is sure of what it says around them, and searches for
+            geodesics lead through them, or through 1000 of them.
+        data : array-like or Tensor of shape (n, ...), default=None
+            What the codes are of, in the unit and shape of the output, or flattened. Says how
+            large the noise of a "gaussian" is, and where; of no use to others.
+        likelihood : {"auto", "gaussian", "bernoulli", "poisson"} or None, default="auto"
+            What the output says of data, and so what is measured.
+
+            - "gaussian": the output is a mean. Its noise is found around the codes as in
+              :class:`~skriem.VAETransformer`, and the metric is the expected one.
+            - "bernoulli", "poisson": the output is a probability of ones or the mean of counts,
+              and the metric is Fisher-Rao's, with distributions that become unsure away from the
+              codes.
+            - None: the output is all there is. No noise, no walls.
+            - "auto": "gaussian" for tensors, and with `features`. Normal distributions have
+              their own standard deviations, and no walls but these; Bernoulli, Poisson,
+              NegativeBinomial, Categorical and OneHotCategorical ones have Fisher-Rao's metric.
+
+            Of a distribution all but "auto" use the mean.
+        output : callable, default=None
+            Picks the tensor or distribution from what `decoder` returns, such as
+            ``lambda out: out[2]``, or makes the mean of it, such as ``torch.sigmoid``.
+        features : torch.nn.Module or callable, default=None
+            Where lengths are measured, in place of the space of the output: maps outputs, in
+            their own shape, to tensors (n, ...). Of `data` the features are taken too.
+        noise : float, default=None
+            Standard deviation of a "gaussian" without `data`, in the unit of the output or of
+            the features. None takes a tenth of the standard deviation of what codes decode to.
+        n_centers : int or "auto", default="auto"
+            Bumps around which the decoder is sure, at most. "auto": 64, or one for 8 codes.
+        bandwidth : float, default=1.0
+            Width of a bump, in mean distances of its codes to its centre.
+        contrast : float, default=30.0
+            Noise (standard deviation) far from all codes, in multiples of that at codes. 1 for
+            no walls.
+        random_state : int, RandomState instance, Generator or None, default=None
+            Where bumps begin to be looked for, and which codes are kept of many.
+
+        Returns
+        -------
+        PullbackMetric
+            Distances are in the unit of the output or of the features; Fisher-Rao's have none.
+
+        Raises
+        ------
+        TypeError
+            If it is not clear which tensor is the output, or nothing is known of its
+            distribution.
+        ValueError
+            If `decoder` or `features` have dropout or batch normalisation in training mode, or
+            rows depend on each other; if outputs have another shape than `data`, are not finite,
+            carry no gradient or are no means of the likelihood; if `codes` are not two-dimensional
+            or not finite; for options out of range.
+
+        Warns
+        -----
+        UserWarning
+            If the decoder has kinks, as ReLU makes them.
+
+        Notes
+        -----
+        A decoder that takes codes of another shape, such as (n, d, 1, 1), becomes one of rows
+        by ``torch.nn.Sequential(torch.nn.Unflatten(1, (d, 1, 1)), decoder)``.
+
+        References
+        ----------
+        Laine, *Feature-based metrics for exploring the latent space of generative models*, ICLR
+        workshop 2018.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from skriem.geometry import PullbackMetric
+        >>> codes = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+        >>> class Decoder(torch.nn.Module):
+        ...     def forward(self, z):
+        ...         return {"reconstruction": torch.cat([z, z.square()], dim=1)}
+        >>> metric = PullbackMetric.from_decoder(Decoder(), codes, noise=0.1, random_state=0)
+        >>> near, far = torch.tensor([[0.0, 0.0]]), torch.tensor([[6.0, 6.0]])
+        >>> mean = PullbackMetric.from_decoder(Decoder(), codes, likelihood=None)
+        >>> mean.log_volume(far) < metric.log_volume(far)
+        >>> mean.distance(near, far) < metric.distance(near, far)
+        """
+        adopted = adopt(
+            decoder,
+            codes,
+            data,
+            likelihood,
+            output,
+            features,
+            noise,
+            n_centers,
+            bandwidth,
+            contrast,
+            random_state,
+        )
+        if adopted.warning is not None:
+            warnings.warn(adopted.warning, UserWarning, stacklevel=2)
+        return cls(adopted.embed, adopted.points.shape[1], adopted.points)
 
     def embed(self, Z):
         """Embed points.

@@ -110,9 +110,7 @@ def regularised_metric(metric, strength, rank=None):
     Returns
     -------
     MetricField
-        With the points of `metric`, and lengths in the same unit, never longer. With a lower
-        rank, different points can have no distance, which geodesics report in their status;
-        tangent vectors have no exponential map.
+        With the points of `metric`, and lengths in the same unit, never longer.
 
     Raises
     ------
@@ -124,8 +122,12 @@ def regularised_metric(metric, strength, rank=None):
 
     Notes
     -----
-    With a lower rank the metric is smooth where the last eigenvalue kept is above the next, and
-    NaN where they are equal.
+    With a lower rank, directions that are left out have no length but what rounding leaves, and
+    tangent vectors no exponential map. That is sound for linear maps. Where these directions turn
+    from point to point, curves can follow them to where a step is cheap: shortest curves need
+    not exist, solving takes long, and the status of many says that they are not resolved. Keep
+    all and raise `strength` instead. Where the last eigenvalue kept equals the next, there is
+    nothing to choose between them: the metric is NaN.
 
     References
     ----------

@@ -84,7 +84,7 @@ class Deconvolution:
 def _shrink(h, shape, weight, bias=None):
     images = h.reshape(-1, *shape)
     found = functional.conv2d(images, weight, bias, STRIDE, PADDING)
-    return found.reshape(*h.shape[:-1], -1)
+    return found.reshape(*h.shape[:-1], math.prod(found.shape[1:]))
 
 
 def _grow(h, shape, out_shape, weight, bias=None):
@@ -92,7 +92,7 @@ def _grow(h, shape, out_shape, weight, bias=None):
     # What a stride over an odd side leaves over.
     extra = tuple(big - (STRIDE * (small - 1) + 1) for small, big in zip(shape[1:], out_shape[1:]))
     found = functional.conv_transpose2d(images, weight, bias, STRIDE, PADDING, extra)
-    return found.reshape(*h.shape[:-1], -1)
+    return found.reshape(*h.shape[:-1], math.prod(found.shape[1:]))
 
 
 def glorot(layer, generator, dtype=torch.float32):
