@@ -6,7 +6,7 @@ from ._vae_parts import fit_precision, fit_variance_network, place_bumps, torch_
 from .geometry import PullbackMetric, location_scale_metric
 from .geometry.decoder import DecoderEmbedding
 from .geometry.ensemble import EnsembleEmbedding
-from .geometry.fisher_rao import fisher_rao_embedding
+from .geometry.fisher_rao import fisher_rao_embedding, wall_contrast
 from .nn.likelihoods import NOISE_FLOOR, Gaussian
 from .nn.precision import rbf_precision
 
@@ -77,10 +77,9 @@ def natural_decoder(vae, decoder, precision, codes, z, targets, weights, rng):
     if precision == "rbf":
         bumps = place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng)
         # The precision of errors that are one wherever there are data.
-        walls = fit_precision(bumps, z, torch.ones(len(z), 1).to(z), weights, vae.contrast)
-    return fisher_rao_embedding(
-        decoder, vae._likelihood, vae._likelihood_parts, walls, vae.contrast
-    )
+        ones = torch.ones(len(z), 1).to(z)
+        walls = fit_precision(bumps, z, ones, weights, wall_contrast(vae.contrast))
+    return fisher_rao_embedding(decoder, vae._likelihood, vae._likelihood_parts, walls)
 
 
 def metric_of(vae, embedding, points):

@@ -185,9 +185,9 @@ def embedding(name, walled, m=3, **options):
     if walled:
         walls = {k: v.numpy() for k, v in random_precision(7, 2, 1).items()}
         walls["weights"] *= 0.02
-        walls["floor"] = np.array([1e-3])
+        walls["floor"] = np.array([0.1 / (30.0**2 - 1.0)])
     network = random_perceptron([2, 5, m]).stored()
-    return fisher_rao_embedding(network, likelihood, parts, walls, 30.0)
+    return fisher_rao_embedding(network, likelihood, parts, walls)
 
 
 @pytest.mark.parametrize("walled", [True, False])

@@ -1,8 +1,5 @@
-"""Decoders that were trained elsewhere: what they return, whether they can be measured, and what
-their uncertainty is to be.
-"""
+"""Decoders that were trained elsewhere: what they return, and what their uncertainty is to be."""
 
-import copy
 import hashlib
 import math
 import numbers
@@ -19,7 +16,8 @@ from torch import distributions
 from ..nn.likelihoods import NOISE_FLOOR, Bernoulli, Categorical, NegativeBinomial, Poisson
 from ..nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
 from .decoder import DecoderEmbedding
-from .fisher_rao import fisher_rao_embedding
+from .fisher_rao import fisher_rao_embedding, wall_contrast
+from .frozen import FrozenModule, frozen, in_their_dtype, kinks_of
 
 # Bumps of a precision network: at most, and codes for each.
 MAX_CENTERS = 64
@@ -30,111 +28,20 @@ MAX_POINTS = 1000
 NOISE_SHARE = 0.1
 # Codes decoded at once, and codes at which a decoder is tried out.
 N_ROWS, N_TRIED = 1024, 16
-# Straight lines along which kinks are looked for, and points on each.
-N_LINES, N_ON_LINE = 8, 65
-# A map has kinks if so much of the change of its slope is not what second derivatives sum to.
-KINKED = 0.3
-# Layers that compute something else while they are trained.
-UNSTEADY = (
-    torch.nn.Dropout,
-    torch.nn.Dropout1d,
-    torch.nn.Dropout2d,
-    torch.nn.Dropout3d,
-    torch.nn.AlphaDropout,
-    torch.nn.FeatureAlphaDropout,
-    torch.nn.BatchNorm1d,
-    torch.nn.BatchNorm2d,
-    torch.nn.BatchNorm3d,
-    torch.nn.SyncBatchNorm,
-)
 CATEGORICAL = (distributions.Categorical, distributions.OneHotCategorical)
-SMOOTH = "Train it with a smooth activation: tanh, softplus, SiLU or GELU."
-
-
-# Modules -----------------------------------------------------------------------------------
-
-
-class FrozenModule:
-    """A copy of a torch module, in evaluation mode, for inputs of any dtype on any device.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-    method : str, default="__call__"
-        What is called of it.
-
-    Raises
-    ------
-    ValueError
-        If a layer that computes something else in training, dropout or batch normalisation, is
-        in training mode.
-    """
-
-    follows_dtype = True
-
-    def __init__(self, module, method="__call__"):
-        check_mode(module)
-        self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
-        self._method = method
-        self._copies = {}
-        digest = hashlib.sha256(repr(self._module).encode())
-        if method != "__call__":
-            digest.update(method.encode())
-        for name, value in self._module.state_dict().items():
-            digest.update(name.encode() + value.numpy().tobytes())
-        self.fingerprint = digest.hexdigest()
-
-    def __call__(self, z):
-        return self.on(z.dtype, z.device)(z)
-
-    def on(self, dtype=torch.float64, device=None):
-        """What is called, with weights of a dtype on a device."""
-        key = (dtype, torch.device("cpu" if device is None else device))
-        if key not in self._copies:
-            self._copies[key] = copy.deepcopy(self._module).to(device=key[1], dtype=dtype)
-        return getattr(self._copies[key], self._method)
-
-    def __getstate__(self):
-        return {**self.__dict__, "_copies": {}}
-
-
-def check_mode(module):
-    """Raise ValueError for modules that compute something else in training, and are in it."""
-    for name, layer in module.named_modules():
-        idle = getattr(layer, "p", None) == 0.0
-        if layer.training and isinstance(layer, UNSTEADY) and not idle:
-            raise ValueError(
-                f"Call .eval() first: in training mode the layer {name!r}, {type(layer).__name__}, "
-                "makes outputs random or dependent on the other rows, and there is no metric of "
-                "that."
-            )
-
-
-def frozen(function):
-    """Modules and their methods as copies that are never changed; other functions as they are."""
-    if isinstance(function, torch.nn.Module):
-        return FrozenModule(function)
-    if isinstance(getattr(function, "__self__", None), torch.nn.Module):
-        return FrozenModule(function.__self__, function.__name__)
-    return function
-
-
-def in_their_dtype(function, x):
-    """What a function is given: only of frozen modules is it known that they follow the dtype."""
-    return x if isinstance(function, FrozenModule) else x.double()
 
 
 # What decoders return ----------------------------------------------------------------------
 
 
-def found_in(returned):
-    """The tensor or distribution in what a decoder returned; TypeError if that is not clear."""
+def found_in(returned, who):
+    """The tensor or distribution in what was returned; TypeError if that is not clear."""
     if isinstance(returned, (torch.Tensor, distributions.Distribution)):
         return returned
-    hint = f"the decoder returned {type(returned).__name__}"
+    hint = f"{who} returned {type(returned).__name__}"
     if isinstance(returned, Mapping):
         if "reconstruction" in returned:
-            return found_in(returned["reconstruction"])
+            return found_in(returned["reconstruction"], who)
         single = [
             value
             for value in returned.values()
@@ -186,7 +93,10 @@ def logits(found):
     if isinstance(base, (distributions.Bernoulli, *CATEGORICAL)):
         return base.logits
     p = mean_of(found)
-    return torch.logit(p, eps=torch.finfo(p.dtype).eps)
+    eps = torch.finfo(p.dtype).eps
+    p = p.clamp(eps, 1.0 - eps)
+    # torch.logit has no second derivative forward.
+    return p.log() - torch.log1p(-p)
 
 
 def log_means(found):
@@ -221,7 +131,11 @@ class AdoptedDecoder:
     def __init__(self, decoder, output=None, read=mean_of, features=None):
         self._decoder, self._output = decoder, output
         self._read, self._features = read, features
-        said = [getattr(part, "fingerprint", None) for part in (decoder, output, features) if part]
+        said = [
+            getattr(part, "fingerprint", None)
+            for part in (decoder, output, features)
+            if part is not None
+        ]
         # What cannot be read is equal to itself and its pickles only.
         self.fingerprint = (
             uuid.uuid4().hex
@@ -239,14 +153,17 @@ class AdoptedDecoder:
     def found(self, z):
         """The tensor or distribution that the decoder returns."""
         returned = self._decoder(in_their_dtype(self._decoder, z))
-        return found_in(returned if self._output is None else self._output(returned))
+        if self._output is None:
+            return found_in(returned, "the decoder")
+        return found_in(self._output(returned), "output")
 
     def measured(self, value):
         """A tensor of the shape that the decoder returns as rows (n, m) of features."""
         if self._features is None:
             return rows(value)
         features = self._features(in_their_dtype(self._features, value))
-        features = mean_of(found_in(features))
+        if not isinstance(features, torch.Tensor):
+            raise TypeError(f"features must return a tensor, got {type(features).__name__}.")
         check_shape(features, len(value), "features module")
         return rows(features.to(value.dtype))
 
@@ -330,20 +247,30 @@ def adopt(
     check_values(values, plain, z, reading)
     data = None if data is None else checked_data(data, len(z), mean_of(found).shape[1:])
     if reading.likelihood is not None:
-        squares = z.new_ones(len(z), 1)
-        walls = walls_around(z, squares, n_centers, bandwidth, contrast, rng)
-        parts = further_parameters(base_of(found), reading)
-        embed = fisher_rao_embedding(network, *parts, walls, contrast)
+        walls = None
+        if contrast > 1:
+            # The precision of errors that are one wherever there are data.
+            ones, contrast = z.new_ones(len(z), 1), wall_contrast(contrast)
+            walls = walls_around(z, ones, n_centers, bandwidth, contrast, rng)
+        likelihood, parts = further_parameters(base_of(found), reading)
+        embed = fisher_rao_embedding(network, likelihood, parts, walls)
     elif reading.name == "gaussian":
         targets = None if data is None else targets_of(data, network)
         squares, std = squared_errors(values, targets, noise)
-        walls = walls_around(z, squares, n_centers, bandwidth, contrast, rng)
+        walls = None
+        if contrast > 1:
+            walls = walls_around(z, squares, n_centers, bandwidth, contrast, rng)
+            if data is None:
+                # One noise for all outputs.
+                for name in ("weights", "floor"):
+                    walls[name] = np.repeat(walls[name], values.shape[1], axis=0)
         embed = DecoderEmbedding(network, np.zeros(values.shape[1]), 1.0, std, walls)
     else:
         embed = network
     points = z[np.sort(rng.permutation(len(z))[:MAX_POINTS])]
     what = "decoder" if features is None else "decoder with its features"
-    return Adopted(embed, points.numpy(), kinks_of(network.on(), z, f"The {what}"))
+    smooth = network if reading.likelihood is None else plain
+    return Adopted(embed, points.numpy(), kinks_of(smooth.on(), z, f"The {what}"))
 
 
 def reading_of(found, likelihood, features):
@@ -414,7 +341,7 @@ def squared_errors(values, targets, noise):
 
     Returns
     -------
-    squares : Tensor of shape (n, m)
+    squares : Tensor of shape (n, m), or (n, 1) without targets
     std : float
     """
     variance = (values if targets is None else targets).var(0, correction=0)
@@ -429,13 +356,11 @@ def squared_errors(values, targets, noise):
         squares = (targets - values).square() + (NOISE_FLOOR * scale) ** 2
         return squares, float(squares.mean().sqrt())
     std = NOISE_SHARE * scale if noise is None else float(noise)
-    return torch.full_like(values, std**2), std
+    return torch.full_like(values[:, :1], std**2), std
 
 
 def walls_around(z, squares, n_centers, bandwidth, contrast, rng):
-    """Precision network around codes for squared errors (n, m): dict of ndarray, or None."""
-    if contrast == 1:
-        return None
+    """Precision network around codes for squared errors (n, m), dict of ndarray."""
     centers, rates = place_bumps(z, n_centers, bandwidth, rng)
     features = rbf_features(z, centers, rates)
     weights, floor = fit_rbf_weights(features, squares, z.new_ones(len(z)), contrast)
@@ -456,78 +381,6 @@ def place_bumps(z, n_centers, bandwidth, rng):
     used, labels = np.unique(labels, return_inverse=True)
     centers, labels = torch.as_tensor(centers[used]), torch.as_tensor(labels)
     return centers, bandwidth_rates(z, z.new_ones(len(z)), labels, centers, bandwidth)
-
-
-# Kinks -------------------------------------------------------------------------------------
-
-
-def kinks_of(network, z, what):
-    """Why a map is too rough for geodesics, a sentence, or None if it is smooth.
-
-    The slope along straight lines between points must change by what second derivatives sum
-    to; at a kink it jumps and they know nothing of it.
-
-    Parameters
-    ----------
-    network : callable
-        Maps (n, d) to (n, m), each row on its own.
-    z : Tensor of shape (n, d)
-        Where it is used.
-    what : str
-        The map in words, to begin the sentence with.
-
-    Returns
-    -------
-    str or None
-    """
-    rng = np.random.default_rng(0)
-    i, j = rng.integers(len(z), size=(2, N_LINES))
-    away = z.new_tensor(rng.normal(size=(N_LINES, z.shape[1])))
-    steps = torch.where((z[i] == z[j]).all(1, keepdim=True), away, z[j] - z[i])
-    t = torch.linspace(0.0, 1.0, N_ON_LINE, dtype=z.dtype)[:, None]
-    change = missed = seen = steepest = 0.0
-    for start, step in zip(z[i], steps):
-        slope, bent = slope_and_bend(network, start + t * step, step, rng)
-        expected = 0.5 * (bent[1:] + bent[:-1]) / (N_ON_LINE - 1)
-        change += slope.diff().abs().sum()
-        missed += (slope.diff() - expected).abs().sum()
-        seen += expected.abs().sum()
-        steepest += slope.abs().max()
-    if not change > 1e-4 * steepest:
-        return None
-    if seen < 1e-4 * change:
-        return (
-            f"{what} is piecewise linear, as with ReLU: the metric is piecewise constant and its "
-            "curvature zero, geodesics are polygons, and Newton's method, which goes by second "
-            f"derivatives, has nothing to go by. {SMOOTH}"
-        )
-    if missed > KINKED * change:
-        return (
-            f"{what} has kinks, as piecewise linear activations such as ReLU make them: the "
-            "metric jumps there, and second derivatives, which Newton's method and curvature go "
-            f"by, miss {float(missed / change):.0%} of how it changes. {SMOOTH}"
-        )
-    return None
-
-
-def slope_and_bend(network, line, step, rng):
-    """First and second derivative along a line of points of a random sum of a map's outputs."""
-    with torch.enable_grad():
-        at = line.detach().requires_grad_()
-        value = network(at)
-        if not value.requires_grad:
-            raise ValueError(
-                "The decoder's output carries no gradient with respect to the codes: it must "
-                "compute with torch throughout, without torch.no_grad() or detach()."
-            )
-        weights = value.new_tensor(rng.normal(size=value.shape[1:]))
-        gradient = torch.autograd.grad((value * weights).sum(), at, create_graph=True)[0]
-        slope = gradient @ step
-        bent = torch.zeros_like(slope)
-        if slope.requires_grad:
-            second = torch.autograd.grad(slope.sum(), at, allow_unused=True)[0]
-            bent = bent if second is None else second @ step
-    return slope.detach(), bent.detach()
 
 
 # Checks ------------------------------------------------------------------------------------
@@ -615,6 +468,7 @@ def try_out(decoder, z):
         check_shape(value, len(z), "decoder")
         if len(z) > 2:
             again = mean_of(decoder.found(z[:2]))
+            check_shape(again, 2, "decoder")
             if not torch.allclose(again, value[:2], 1e-3, 1e-3 * float(value.abs().max()), True):
                 raise ValueError(
                     "The decoder returns something else for the same codes among others: its "
@@ -623,29 +477,6 @@ def try_out(decoder, z):
                     ".eval() first."
                 )
     return found
-
-
-def tried_module(module, n_dims, points):
-    """What to warn of before a module is an embedding, or None; raise if it cannot be one.
-
-    Parameters
-    ----------
-    module : FrozenModule
-    n_dims : int
-    points : ndarray of shape (n_points, n_dims) or None
-        Where it will be used. None tries it out at random points.
-    """
-    if points is None:
-        points = np.random.default_rng(0).normal(size=(N_TRIED, n_dims))
-    z = torch.as_tensor(np.array(points[: N_TRIED * N_LINES]))
-    value = module(z)
-    if not isinstance(value, torch.Tensor) or value.ndim != 2 or len(value) != len(z):
-        what = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-        raise ValueError(
-            f"embed must turn {tuple(z.shape)} points into a tensor ({len(z)}, m), but returned "
-            f"{what}. PullbackMetric.from_decoder takes decoders of other kinds."
-        )
-    return kinks_of(module, z, "The module")
 
 
 def check_shape(value, n, name):

@@ -17,9 +17,8 @@ from ..nn.precision import linearise_rbf_precision, rbf_precision
 from .jacobian import bend, linearise
 from .sampling import sample_outputs
 
-# The decoder is half-way unsure (on the scale of logarithms) where the precision of its walls is
-# so much below that on the data.
-HALF_WAY = 0.1
+# The variance has doubled where the precision of the walls is so much below that on the data.
+DOUBLED = 0.1
 
 
 def bernoulli(logit):
@@ -58,9 +57,9 @@ class FisherRaoEmbedding:
     """The map from codes to where Euclidean length is Fisher-Rao length of the decoder's
     distributions; away from the data these become as unsure as they can be.
 
-    How unsure is said by bumps around the data, as in :mod:`skriem.nn.precision`: the wider,
-    the less is known. At infinity standard deviations of counts are `contrast` times those that
-    the network says, and logits are divided by it.
+    How unsure is said by bumps around the data, as in :mod:`skriem.nn.precision`. Where these
+    leave a precision of s, standard deviations of counts are sqrt(1 + ``DOUBLED`` / s) times
+    those that the network says, and logits are divided by as much.
 
     Immutable, as is all that it is given.
 
@@ -72,9 +71,8 @@ class FisherRaoEmbedding:
     parts : list of ndarray
         Further parameters of the likelihood.
     walls : dict of ndarray or None
-        ``centers, rates, weights, floor`` of a precision, one in the mean on the data. None: no
-        walls.
-    contrast : float
+        ``centers, rates, weights, floor`` of a precision that is about one on the data; see
+        :func:`wall_contrast`. None: no walls.
     scale : ndarray of shape (m,) or None
         Factors of the outputs, where they stand for others.
 
@@ -85,11 +83,10 @@ class FisherRaoEmbedding:
 
     follows_dtype = True
 
-    def __init__(self, network, likelihood, parts=(), walls=None, contrast=1.0, scale=None):
+    def __init__(self, network, likelihood, parts=(), walls=None, scale=None):
         self._network, self._likelihood = network, likelihood
         self._parts, self._walls = list(parts), walls
-        self._contrast, self._scale = float(contrast), scale
-        self._tensors = {}
+        self._scale, self._tensors = scale, {}
 
     def __call__(self, z):
         """Embed the rows of `z`: tensor (n, d) -> tensor (n, m)."""
@@ -104,7 +101,7 @@ class FisherRaoEmbedding:
         if self._walls is None:
             return z.new_zeros(len(z), 1)
         precision = rbf_precision(z, *self._on(z)["walls"])
-        return math.log(self._contrast) / (1.0 + (precision / HALF_WAY).square())
+        return 0.5 * torch.log1p(DOUBLED / precision)
 
     def mean(self, z):
         """Means of the distributions, (n, m)."""
@@ -123,7 +120,7 @@ class FisherRaoEmbedding:
     @property
     def fingerprint(self):
         """Digest of everything the map depends on; equal maps have equal fingerprints."""
-        said = type(self._likelihood).__name__, vars(self._likelihood), self._contrast
+        said = type(self._likelihood).__name__, vars(self._likelihood)
         digest = hashlib.sha256(repr(said).encode() + self._network.fingerprint.encode())
         for array in [*self._parts, *(self._walls or {}).values(), self._scale]:
             digest.update(np.asarray(array).tobytes() if array is not None else b"-")
@@ -170,9 +167,7 @@ class StabilisedEmbedding(FisherRaoEmbedding):
         if not network:
             return None
         parts = [part[sample.kept] for part in self._parts]
-        return type(self)(
-            network, self._likelihood, parts, self._walls, self._contrast, sample.scale
-        )
+        return type(self)(network, self._likelihood, parts, self._walls, sample.scale)
 
     def _stabilised(self, natural):
         """The variance-stabilising transform with two derivatives, three (n, m) tensors."""
@@ -215,14 +210,12 @@ class StabilisedEmbedding(FisherRaoEmbedding):
     def _linearise_widening(self, z):
         """Widening (n, 1) with gradient (n, d) and Hessian (n, d, d)."""
         precision, slope, curvature = linearise_rbf_precision(z, *self._on(z)["walls"])
-        s = precision / HALF_WAY
-        share = 1.0 / (1.0 + s.square())
-        height = math.log(self._contrast)
-        by_s = -2.0 * s * share.square() * (height / HALF_WAY)
-        by_s_twice = (8.0 * s.square() * share - 2.0) * share.square() * (height / HALF_WAY**2)
+        more = precision + DOUBLED
+        by_precision = -0.5 * DOUBLED / (precision * more)
+        bent = -by_precision * (precision + more) / (precision * more)
         slope = slope.squeeze(-1)
-        hessian = by_s_twice[..., None] * slope[:, :, None] * slope[:, None]
-        return height * share, by_s * slope, hessian + curvature(by_s)
+        hessian = bent[..., None] * slope[:, :, None] * slope[:, None] + curvature(by_precision)
+        return 0.5 * torch.log1p(DOUBLED / precision), by_precision * slope, hessian
 
     def bend(self, z, direction):
         """Second derivative along a direction at every row of `z`, (n, m)."""
@@ -247,7 +240,12 @@ class StabilisedEmbedding(FisherRaoEmbedding):
         return value if self._scale is None else value * self._on(z)["scale"]
 
 
-def fisher_rao_embedding(network, likelihood, parts, walls, contrast):
+def wall_contrast(contrast):
+    """What the contrast of a precision must be for standard deviations to grow by `contrast`."""
+    return math.sqrt((contrast**2 - 1.0) / DOUBLED)
+
+
+def fisher_rao_embedding(network, likelihood, parts, walls):
     """The embedding for a likelihood; see :class:`FisherRaoEmbedding`."""
     kind = StabilisedEmbedding if type(likelihood) in ELEMENTWISE else FisherRaoEmbedding
-    return kind(network, likelihood, parts, walls, contrast)
+    return kind(network, likelihood, parts, walls)

@@ -4,8 +4,9 @@ import warnings
 
 import torch
 
-from .adopted import FrozenModule, adopt, tried_module
+from .adopted import adopt
 from .embedded import Embedded
+from .frozen import FrozenModule, tried_module
 from .metric import Metric
 
 
@@ -21,7 +22,8 @@ class PullbackMetric(Metric):
     ----------
     embed : callable
         Differentiable torch function from (n, n_dims) to (n, m), each row on its own. A
-        ``torch.nn.Module`` is copied and put into evaluation mode.
+        ``torch.nn.Module`` is copied and put into evaluation mode; see :meth:`from_decoder` for
+        decoders whose output is something else, or should be unsure away from the data.
     n_dims : int
         Number of coordinates.
     points : array-like of shape (n_points, n_dims), default=None
@@ -46,7 +48,14 @@ class PullbackMetric(Metric):
     TypeError
         If `embed` is no function.
     ValueError
-        If `n_dims` is below 1, or `points` have another number of columns or are not finite.
+        If `n_dims` is below 1, or `points` have another number of columns or are not finite; if
+        `embed` is a module that does not return (n, m) numbers that depend on its input, or has
+        dropout or batch normalisation in training mode.
+
+    Warns
+    -----
+    UserWarning
+        If `embed` is a module with kinks, as ReLU makes them.
 
     See Also
     --------
@@ -182,17 +191,24 @@ class PullbackMetric(Metric):
 
         Examples
         --------
+        Codes on a circle, and a decoder that puts out what it gets:
+
         >>> import torch
         >>> from skriem.geometry import PullbackMetric
-        >>> codes = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
         >>> class Decoder(torch.nn.Module):
         ...     def forward(self, z):
-        ...         return {"reconstruction": torch.cat([z, z.square()], dim=1)}
-        >>> metric = PullbackMetric.from_decoder(Decoder(), codes, noise=0.1, random_state=0)
-        >>> near, far = torch.tensor([[0.0, 0.0]]), torch.tensor([[6.0, 6.0]])
+        ...         return {"reconstruction": z}
+        >>> angle = torch.linspace(0.0, 6.28, 400)
+        >>> codes = torch.stack([angle.cos(), angle.sin()], dim=1)
         >>> mean = PullbackMetric.from_decoder(Decoder(), codes, likelihood=None)
-        >>> mean.log_volume(far) < metric.log_volume(far)
-        >>> mean.distance(near, far) < metric.distance(near, far)
+        >>> metric = PullbackMetric.from_decoder(
+        ...     Decoder(), codes, noise=0.1, bandwidth=2.0, random_state=0
+        ... )
+        >>> a, b = torch.tensor([[-1.0, 0.0]]), torch.tensor([[1.0, 0.0]])
+        >>> mean.distance(a, b)  # through the middle
+        tensor([2.])
+        >>> bool(metric.distance(a, b) > 2.8)  # round it, along the codes
+        True
         """
         adopted = adopt(
             decoder,

@@ -21,7 +21,7 @@ DEGREES = 4.0
 # Means of counts and probabilities are not started from nearer to the edge than this.
 EDGE = 1e-2
 # Slopes from inputs to natural parameters are bounded by this.
-STEEPEST = 20.0
+STEEPEST = 5.0
 
 
 class Likelihood:
