@@ -5,7 +5,7 @@ from ._vae_base import _VAE
 
 
 class VAETransformer(_VAE):
-    """Gaussian variational autoencoder whose codes carry the geometry of its decoder.
+    """Variational autoencoder whose codes carry the geometry of its decoder.
 
     Reduces data to a few latent coordinates, like :class:`sklearn.decomposition.PCA`, with
     neural networks in both directions. The codes that :meth:`transform` returns remember the
@@ -27,8 +27,15 @@ class VAETransformer(_VAE):
         component analysis.
     activation : {"tanh", "logistic", "softplus"}, default="tanh"
         Smooth activations only: the geometry needs second derivatives.
-    likelihood : {"gaussian"}, default="gaussian"
-        Distribution of the data given the code.
+    likelihood : str, default="gaussian"
+        Distribution of the data given the code. "gaussian" and "student_t" (heavy tails, for
+        data with outliers): real numbers. "bernoulli": zeros and ones, or shares between.
+        "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
+        "negative_binomial" (counts that vary more than their mean): counts.
+    geometry : {"auto", "expected", "fisher_rao"}, default="auto"
+        "expected": distances in the unit of the data, through mean and standard deviation.
+        "fisher_rao": how well the distributions of two codes can be told apart, without unit.
+        "auto": "expected" for a Gaussian likelihood, "fisher_rao" for all others.
     precision : {"rbf", "mlp", "constant"}, default="rbf"
         How the decoder's noise depends on the code. "rbf": small near the data, large away
         from them. "mlp": as a second perceptron says, which is arbitrary away from the data;
@@ -57,6 +64,24 @@ class VAETransformer(_VAE):
         codes, and a loss of this weight, per feature, that draws codes of neighbours together
         and others apart (InfoNCE). With 1 codes fall into groups as those of UMAP do. Needs
         `n_neighbors`.
+    n_importance_samples : int, default=1
+        Codes drawn for every sample in training; several make the bound on the likelihood
+        tighter (Burda, Grosse and Salakhutdinov, ICLR 2016).
+    n_decoders : int, default=1
+        Number of decoders that share the encoder; every batch trains one of them. With several
+        the metric is the mean of theirs, `precision` is not used, and where they disagree
+        distances are long.
+    image_shape : tuple of int, default=None
+        (height, width) or (channels, height, width) of images whose pixels are the features.
+        Networks are then convolutional and `hidden_layer_sizes` numbers of channels, each
+        after halving the image.
+    residual : bool, default=False
+        Whether hidden layers as wide as the one before add to it what they make of it.
+    skip : bool, default=True
+        Whether networks have a linear connection from input to output.
+    encoder, decoder : callable, default=None
+        ``factory(n_inputs, n_outputs)`` that makes a ``torch.nn.Module`` to be used in place of
+        ours. An encoder has twice `n_components` outputs: means, then log variances.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
     learning_rate_init : float, default=3e-3

@@ -43,9 +43,9 @@ def student_t_weights(df):
     Returns
     -------
     location_weight : float
-        (df + 1) / (df + 3)
+        (df + 1) / (df + 3).
     scale_weight : float
-        2 df / (df + 3)
+        2 df / (df + 3).
 
     Raises
     ------
