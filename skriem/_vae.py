@@ -74,7 +74,8 @@ class VAETransformer(_VAE):
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images whose pixels are the features.
         Networks are then convolutional and `hidden_layer_sizes` numbers of channels, each
-        after halving the image.
+        after halving the image. The precision network's weights are then smooth over the
+        image: they come out of transposed convolutions with positive filters.
     residual : bool, default=False
         Whether hidden layers as wide as the one before add to it what they make of it.
     skip : bool, default=True

@@ -1,8 +1,16 @@
 """From a trained autoencoder to the geometry of its decoder."""
 
+from functools import partial
+
 import torch
 
-from ._vae_parts import fit_precision, fit_variance_network, place_bumps, torch_generator
+from ._vae_parts import (
+    fit_precision,
+    fit_variance_network,
+    place_bumps,
+    torch_generator,
+    with_channels,
+)
 from .geometry import PullbackMetric, location_scale_metric
 from .geometry.decoder import DecoderEmbedding
 from .geometry.ensemble import EnsembleEmbedding
@@ -55,18 +63,23 @@ def location_scale_decoder(vae, decoder, precision, codes, z, targets, weights, 
         network = fit_variance_network(z, squares, weights, hidden, torch_generator(rng))
     elif precision == "rbf":
         bumps = place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng)
-        network = fit_robust_precision(bumps, z, squares, weights, vae.contrast, noise, likelihood)
+        image = None
+        if vae.image_shape is not None:
+            image = with_channels(vae.image_shape), torch_generator(rng)
+        fit = partial(
+            fit_precision, bumps, z, sample_weight=weights, contrast=vae.contrast, image=image
+        )
+        network = fit_robust_precision(fit, z, squares, noise, likelihood)
     return DecoderEmbedding(decoder, vae._center, vae._scale, noise, network, likelihood)
 
 
-def fit_robust_precision(bumps, z, squares, weights, contrast, noise, likelihood):
+def fit_robust_precision(fit, z, squares, noise, likelihood):
     """Precision network for errors (n, m) from a distribution that may have heavy tails."""
     if type(likelihood) is Gaussian:
-        return fit_precision(bumps, z, squares, weights, contrast)
+        return fit(noise=squares)
     precision = torch.full_like(squares, noise**-2)
     for _ in range(N_ROUNDS):
-        robust = likelihood.robust_squares(squares, precision)
-        network = fit_precision(bumps, z, robust, weights, contrast)
+        network = fit(noise=likelihood.robust_squares(squares, precision))
         precision = rbf_precision(z, *map(torch.as_tensor, network.values()))
     return network
 

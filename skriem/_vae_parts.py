@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_scalar
 
+from .nn.image_precision import fit_image_weights
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import module_network
 from .nn.network import ACTIVATIONS, convolutional, layered_network, perceptron
@@ -177,6 +178,11 @@ def make_networks(vae, x, weights, bias, slope, rng):
     return encoder.stored(), [decoder.stored() for decoder in decoders]
 
 
+def with_channels(image_shape):
+    """(channels, height, width), of grey images too."""
+    return (1, *image_shape) if len(image_shape) == 2 else tuple(image_shape)
+
+
 def network_forms(vae, n_inputs, n_outputs):
     """Forms of the networks that a VAETransformer makes itself."""
     d, hidden = vae.n_components, list(vae.hidden_layer_sizes)
@@ -186,7 +192,7 @@ def network_forms(vae, n_inputs, n_outputs):
             perceptron([n_inputs, *hidden, 2 * d], *options),
             perceptron([d, *hidden[::-1], n_outputs], *options),
         )
-    shape = (1, *vae.image_shape) if len(vae.image_shape) == 2 else tuple(vae.image_shape)
+    shape = with_channels(vae.image_shape)
     if math.prod(shape) != n_inputs:
         raise ValueError(
             f"image_shape={vae.image_shape!r} has {math.prod(shape)} pixels, but X has "
@@ -243,7 +249,7 @@ def place_bumps(codes, sample_weight, n_centers, bandwidth, rng):
     return centers, bandwidth_rates(codes, sample_weight, labels, centers, bandwidth)
 
 
-def fit_precision(bumps, z, noise, sample_weight, contrast):
+def fit_precision(bumps, z, noise, sample_weight, contrast, image=None):
     """Precision network around bumps.
 
     Parameters
@@ -256,6 +262,9 @@ def fit_precision(bumps, z, noise, sample_weight, contrast):
         Squared errors of the decoder's mean at `z`.
     sample_weight : Tensor of shape (n,)
     contrast : float
+    image : tuple or None
+        Shape of the images that outputs are the pixels of, and a torch generator; see
+        :mod:`skriem.nn.image_precision`.
 
     Returns
     -------
@@ -264,7 +273,10 @@ def fit_precision(bumps, z, noise, sample_weight, contrast):
     """
     centers, rates = bumps
     features = rbf_features(z, centers, rates)
-    weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
+    if image is None:
+        weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
+    else:
+        weights, floor = fit_image_weights(features, noise, sample_weight, contrast, *image)
     found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}
     return {name: value.numpy() for name, value in found.items()}
 

@@ -6,9 +6,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import linear
 
 from skriem.geometry.decoder import DecoderEmbedding
 from skriem.nn.flatness import distortion
+from skriem.nn.image_precision import fit_image_weights
 from skriem.nn.likelihoods import Gaussian
 from skriem.nn.network import (
     ACTIVATIONS,
@@ -291,3 +293,23 @@ def test_fitting_the_variance_network_finds_the_noise():
     at = torch.linspace(-1.5, 1.5, 7, dtype=torch.float64)[:, None]
     expected = 0.5 + torch.sigmoid(2.0 * at)
     torch.testing.assert_close(mlp_std(at, *parts), expected, atol=0.1, rtol=0.0)
+
+
+def test_precision_of_images_is_that_of_their_parts():
+    """A bump where the left half is noisy and one where the right half is."""
+    rng, centers = np.random.default_rng(0), torch.tensor([[0.0], [10.0]]).double()
+    z = centers.repeat_interleave(1000, dim=0)
+    std = torch.ones(2, 8, 8, dtype=torch.float64)
+    std[0, :, :4], std[1, :, 4:] = 3.0, 3.0
+    labels = torch.arange(2).repeat_interleave(1000)
+    noise = (std.flatten(1)[labels] * torch.as_tensor(rng.normal(size=(2000, 64)))).square()
+    features = rbf_features(z, centers, torch.ones(2).double())
+    ones, generator = torch.ones(2000, dtype=torch.float64), torch.Generator().manual_seed(0)
+    weights, floor = fit_image_weights(features, noise, ones, 100.0, (1, 8, 8), generator)
+    assert (weights > 0).all()
+    found = (weights.T + floor).rsqrt().unflatten(1, (8, 8))
+    # Filters are wider than the edge between the halves.
+    inner = [0, 1, 6, 7]
+    torch.testing.assert_close(found[:, :, inner], std[:, :, inner], rtol=0.35, atol=0)
+    far = linear(torch.zeros(1, 2).double(), weights, floor).rsqrt()
+    torch.testing.assert_close(far[0], 100.0 * noise.mean(0).sqrt())
