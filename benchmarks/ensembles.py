@@ -46,15 +46,17 @@ def main():
     parser.add_argument("--n-trainings", type=int, default=10)
     parser.add_argument("--n-decoders", type=int, default=10)
     parser.add_argument("--max-iter", type=int, default=100)
+    parser.add_argument("--no-skip", action="store_true", help="start from random weights")
     options = parser.parse_args()
+    shared = {"max_iter": options.max_iter, "skip": not options.no_skip}
     rng = np.random.default_rng(0)
     X = load_mnist(options.mnist)[0]
     X = X[rng.choice(len(X), N_TRAIN, replace=False)]
     new = load_mnist(options.mnist, "test")[0]
     pairs = rng.choice(len(new), (N_PAIRS, 2), replace=False)
     models = {
-        "ensemble": {"n_decoders": options.n_decoders, "max_iter": options.max_iter},
-        "precision": {"max_iter": options.max_iter},
+        "ensemble": {"n_decoders": options.n_decoders, **shared},
+        "precision": shared,
     }
     lengths = {}
     for name, parameters in models.items():

@@ -11,16 +11,19 @@ from scipy.integrate import quad_vec
 from sklearn.datasets import make_moons
 from surfaces import bend, bumps, paraboloid
 from test_fields import hyperbolic_distance
+from test_likelihoods import embedding
 from test_maps import half_plane, near_pairs
 
 from skriem.geometry import (
     ConvergenceWarning,
+    EnsembleEmbedding,
     MetricField,
     NearestNeighborMetric,
     PullbackMetric,
     Status,
     ambient_metric,
     conformal_metric,
+    ensemble_energy,
     local_metric,
     location_scale_metric,
     regularised_metric,
@@ -63,6 +66,11 @@ def gaussian(z):
     return torch.cat([mean, 0.5 + spread.square()], dim=1)
 
 
+def feature(z):
+    """Features of what a decoder makes of codes."""
+    return torch.tanh(bumps(z) @ torch.tensor([[1.0, 0.5], [-0.5, 1.0], [0.3, 0.2]]).to(z))
+
+
 def points(low, high, n=7):
     return np.random.default_rng(0).uniform(low, high, (n, len(low)))
 
@@ -82,6 +90,12 @@ GEOMETRIES = {
     "regularised field": (regularised_metric(MetricField(half_plane, 2), 0.1), ABOVE),
     "gaussian": (location_scale_metric(gaussian, 2), 0.6 * SQUARE),
     "student": (location_scale_metric(gaussian, 3, *student_t_weights(4.0)), 0.6 * CUBE),
+    **{
+        f"{name} decoder": (PullbackMetric(embedding(name, True), 2), 0.5 * SQUARE)
+        for name in ("bernoulli", "categorical", "poisson", "negative_binomial")
+    },
+    "ensemble": (PullbackMetric(EnsembleEmbedding([bumps, paraboloid]), 2), SQUARE),
+    "features": (PullbackMetric(feature, 2), SQUARE),
 }
 
 
@@ -457,3 +471,26 @@ def test_units_of_the_data_do_not_matter():
 def test_bad_locations_and_scales(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_an_ensemble_has_the_mean_of_its_members_metrics():
+    members = [bumps, paraboloid, lambda z: 2.0 * z]
+    tensors = [PullbackMetric(member, 2).tensor(SQUARE) for member in members]
+    found = PullbackMetric(EnsembleEmbedding(members), 2).tensor(SQUARE)
+    np.testing.assert_allclose(found, np.mean(tensors, axis=0), rtol=1e-12)
+
+
+def test_energy_of_an_ensemble_is_the_mean_over_independent_pairs():
+    decoders = [bumps, paraboloid, lambda z: torch.cat([z, z[:, :1] * z[:, 1:]], dim=1)]
+    curves = torch.as_tensor(np.random.default_rng(0).normal(size=(3, 9, 2)))
+    values = torch.stack([decoder(curves.flatten(0, 1)) for decoder in decoders])
+    values = values.unflatten(1, (3, 9))
+    pairs = [
+        (ahead[:, 1:] - behind[:, :-1]).square().sum((1, 2))
+        for ahead in values
+        for behind in values
+    ]
+    expected = 8.0 * torch.stack(pairs).mean(0)
+    torch.testing.assert_close(ensemble_energy(decoders, curves), expected)
+    same = ensemble_energy([bumps, bumps], curves)
+    torch.testing.assert_close(same, ensemble_energy([bumps], curves))

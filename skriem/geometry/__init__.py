@@ -2,6 +2,7 @@
 
 from .ambient import ambient_metric
 from .conformal import conformal_metric
+from .ensemble import EnsembleEmbedding, ensemble_energy
 from .location_scale import location_scale_metric, student_t_weights
 from .metric import ConvergenceWarning, Metric
 from .metric_field import MetricField, local_metric
@@ -12,6 +13,7 @@ from .solution import Geodesics, Status
 
 __all__ = [
     "ConvergenceWarning",
+    "EnsembleEmbedding",
     "Geodesics",
     "Metric",
     "MetricField",
@@ -20,6 +22,7 @@ __all__ = [
     "Status",
     "ambient_metric",
     "conformal_metric",
+    "ensemble_energy",
     "local_metric",
     "location_scale_metric",
     "regularised_metric",

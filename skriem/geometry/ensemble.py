@@ -19,14 +19,22 @@ class EnsembleEmbedding:
 
     Parameters
     ----------
-    members : sequence
-        Embeddings of the same codes.
-    """
+    members : sequence of callable
+        Decoders of the same codes, torch functions from (n, d) to (n, m). What is asked of them
+        is what members offer: of plain functions, the metric alone.
 
-    follows_dtype = True
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skriem.geometry import EnsembleEmbedding, PullbackMetric
+    >>> ensemble = EnsembleEmbedding([lambda z: z, lambda z: 3.0 * z])
+    >>> PullbackMetric(ensemble, n_dims=1).tensor(np.zeros((1, 1)))
+    array([[[5.]]])
+    """
 
     def __init__(self, members):
         self._members = list(members)
+        self.follows_dtype = all(getattr(m, "follows_dtype", False) for m in self._members)
         self._share = 1.0 / math.sqrt(len(self._members))
 
     def __call__(self, z):
@@ -34,7 +42,19 @@ class EnsembleEmbedding:
         return self._share * torch.cat([member(z) for member in self._members], dim=-1)
 
     def linearise(self, z):
-        """Value, Jacobian and curvature at `z`; see :func:`.jacobian.linearise`."""
+        """Value, Jacobian and curvature at rows of `z`.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, d)
+
+        Returns
+        -------
+        value : Tensor of shape (n, S m)
+        jacobian : Tensor of shape (n, d, S m)
+        curvature : callable
+            Maps weights (n, S m) to the weighted sums of the outputs' Hessians, (n, d, d).
+        """
         found = [linearise(member, z) for member in self._members]
         value, jacobian = (torch.cat([part[k] for part in found], dim=-1) for k in (0, 1))
         sizes = [part[0].shape[-1] for part in found]
@@ -46,39 +66,92 @@ class EnsembleEmbedding:
         return self._share * value, self._share * jacobian, curvature
 
     def bend(self, z, direction):
-        """Second derivative along a direction at every row of `z`."""
+        """Second derivative along a direction at every row of `z`.
+
+        Parameters
+        ----------
+        z, direction : Tensor of shape (n, d)
+
+        Returns
+        -------
+        Tensor of shape (n, S m)
+        """
         bent = [bend(member, z, direction) for member in self._members]
         return self._share * torch.cat(bent, dim=-1)
 
     def compact(self):
-        """A map with the same geometry and fewer outputs, where members have one."""
+        """A map with the same geometry and fewer outputs, where members have one.
+
+        Returns
+        -------
+        EnsembleEmbedding
+        """
         return EnsembleEmbedding(
             [m.compact() if hasattr(m, "compact") else m for m in self._members]
         )
 
     def in_noises(self, weight):
-        """See :meth:`.decoder.DecoderEmbedding.in_noises`."""
+        """The means in units of the members' constant noise.
+
+        Parameters
+        ----------
+        weight : float
+            What the squared unit is divided by.
+
+        Returns
+        -------
+        EnsembleEmbedding
+        """
         return EnsembleEmbedding([member.in_noises(weight) for member in self._members])
 
     def mean(self, z):
-        """Mean of the members' means, (n, m)."""
+        """Mean of the members' means.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, d)
+
+        Returns
+        -------
+        Tensor of shape (n, m)
+        """
         return torch.stack([member.mean(z) for member in self._members]).mean(0)
 
     def draw(self, z, rng):
-        """A draw from a random member at every row of `z`, ndarray (n, m)."""
+        """A draw from a random member at every row of `z`.
+
+        Parameters
+        ----------
+        z : Tensor of shape (n, d)
+        rng : RandomState
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+        """
         drawn = torch.stack([torch.as_tensor(m.draw(z, rng)) for m in self._members]).numpy()
         return drawn[rng.randint(len(self._members), size=len(z)), range(len(z))]
 
     def log_prob(self, x, z):
-        """Logarithm of the members' mean probability of `x` (n, m) given `z`, (n,)."""
+        """Logarithm of the members' mean probability of rows given codes.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, m)
+        z : Tensor of shape (n, d)
+
+        Returns
+        -------
+        Tensor of shape (n,)
+        """
         each = torch.stack([member.log_prob(x, z) for member in self._members])
         return torch.logsumexp(each, dim=0) - math.log(len(self._members))
 
     @property
     def fingerprint(self):
-        """Digest of everything the map depends on; equal maps have equal fingerprints."""
-        parts = " ".join(member.fingerprint for member in self._members)
-        return hashlib.sha256(parts.encode()).hexdigest()
+        """Digest of everything the map depends on, or None if a member has none."""
+        parts = [getattr(member, "fingerprint", None) for member in self._members]
+        return None if None in parts else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def __repr__(self):
         return f"EnsembleEmbedding({len(self._members)} of {self._members[0]!r})"
