@@ -38,7 +38,7 @@ def embedding_of(vae, codes, z, targets, weights, rng):
 
     Returns
     -------
-    DecoderEmbedding, FisherRaoEmbedding or EnsembleEmbedding
+    DecoderEmbedding, StabilisedEmbedding or EnsembleEmbedding
     """
     make = location_scale_decoder if vae._likelihood.is_location_scale else natural_decoder
     if len(vae._decoders) == 1:

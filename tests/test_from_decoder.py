@@ -10,7 +10,7 @@ from torch import distributions, nn
 
 from skriem.geometry import PullbackMetric
 from skriem.geometry.decoder import DecoderEmbedding
-from skriem.geometry.fisher_rao import FisherRaoEmbedding
+from skriem.geometry.fisher_rao import StabilisedEmbedding
 from skriem.geometry.frozen import FrozenModule
 
 TOL = 1e-2
@@ -258,7 +258,7 @@ def test_fisher_rao_without_walls_is_the_stabilising_transform(name, codes):
     make, likelihood, transform = FISHER_RAO[name]
     decoder = Returning(make)
     metric = adopted(decoder, codes, likelihood=likelihood, contrast=1.0)
-    assert isinstance(metric._map, FisherRaoEmbedding)
+    assert isinstance(metric._map, StabilisedEmbedding)
     layers = decoder.layers.double()
     plain = PullbackMetric(lambda z: transform(layers(z)), 2, codes)
     np.testing.assert_allclose(metric.embed(codes), plain.embed(codes), rtol=1e-5)

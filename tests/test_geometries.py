@@ -91,7 +91,7 @@ GEOMETRIES = {
     "gaussian": (location_scale_metric(gaussian, 2), 0.6 * SQUARE),
     "student": (location_scale_metric(gaussian, 3, *student_t_weights(4.0)), 0.6 * CUBE),
     **{
-        f"{name} decoder": (PullbackMetric(embedding(name, True), 2), 0.5 * SQUARE)
+        f"{name} decoder": (PullbackMetric(embedding(name, True), 2), 0.3 * SQUARE)
         for name in ("bernoulli", "categorical", "poisson", "negative_binomial")
     },
     "ensemble": (PullbackMetric(EnsembleEmbedding([bumps, paraboloid]), 2), SQUARE),

@@ -42,8 +42,9 @@ def negative_binomial(log_mean, log_size):
 
 
 def categorical(log_probabilities):
-    """2 sqrt(p) of the logarithms of probabilities: the sphere of radius 2."""
-    return 2.0 * torch.exp(0.5 * log_probabilities)
+    """2 sqrt(p) of the logarithm of p, with two derivatives: the sphere of radius 2."""
+    root = torch.exp(0.5 * log_probabilities)
+    return 2.0 * root, root, 0.5 * root
 
 
 ELEMENTWISE = {
@@ -53,7 +54,7 @@ ELEMENTWISE = {
 }
 
 
-class FisherRaoEmbedding:
+class StabilisedEmbedding:
     """The map from codes to where Euclidean length is Fisher-Rao length of the decoder's
     distributions; away from the data these become as unsure as they can be.
 
@@ -76,9 +77,6 @@ class FisherRaoEmbedding:
     scale : ndarray of shape (m,) or None
         Factors of the outputs, where they stand for others.
 
-    Notes
-    -----
-    This class serves categorical distributions; see :class:`StabilisedEmbedding` for others.
     """
 
     follows_dtype = True
@@ -90,7 +88,7 @@ class FisherRaoEmbedding:
 
     def __call__(self, z):
         """Embed the rows of `z`: tensor (n, d) -> tensor (n, m)."""
-        return categorical(self._likelihood.log_probabilities(self.natural(z)))
+        return self._scaled(self._stabilised(self.natural(z))[0], z)
 
     def natural(self, z):
         """Natural parameters of the distributions, as unsure as they are at `z`, (n, m)."""
@@ -126,35 +124,6 @@ class FisherRaoEmbedding:
             digest.update(np.asarray(array).tobytes() if array is not None else b"-")
         return digest.hexdigest()
 
-    def _on(self, z):
-        key = (z.dtype, z.device)
-        if key not in self._tensors:
-
-            def tensor(array):
-                return torch.as_tensor(array, dtype=z.dtype, device=z.device)
-
-            self._tensors[key] = {
-                "network": self._network.on(z.dtype, z.device),
-                "parts": [tensor(part) for part in self._parts],
-                "walls": self._walls and [tensor(part) for part in self._walls.values()],
-                "scale": None if self._scale is None else tensor(self._scale),
-            }
-        return self._tensors[key]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_tensors": {}}
-
-    def __repr__(self):
-        return f"FisherRaoEmbedding({type(self._likelihood).__name__})"
-
-
-class StabilisedEmbedding(FisherRaoEmbedding):
-    """The same for distributions of one parameter, with derivatives written out."""
-
-    def __call__(self, z):
-        """Embed the rows of `z`: tensor (n, d) -> tensor (n, m)."""
-        return self._scaled(self._stabilised(self.natural(z))[0], z)
-
     def thinned(self, codes):
         """A map with about the same geometry and far fewer outputs, or None.
 
@@ -176,6 +145,10 @@ class StabilisedEmbedding(FisherRaoEmbedding):
     def linearise(self, z):
         """Value, Jacobian and curvature at `z`; see :func:`.jacobian.linearise`."""
         natural, slopes, on_natural = self._linearise_natural(z)
+        return self._through_transform(natural, slopes, on_natural, z)
+
+    def _through_transform(self, natural, slopes, on_natural, z):
+        """Value, Jacobian and curvature after the transform from those before it."""
         value, first, second = self._stabilised(natural)
         first, second = self._scaled(first, z), self._scaled(second, z)
 
@@ -219,25 +192,88 @@ class StabilisedEmbedding(FisherRaoEmbedding):
 
     def bend(self, z, direction):
         """Second derivative along a direction at every row of `z`, (n, m)."""
+        h, moved, bent = self._bend_natural(z, direction)
+        _, first, second = self._stabilised(h)
+        return self._scaled(second * moved.square() + first * bent, z)
+
+    def _bend_natural(self, z, direction):
+        """Natural parameters with two derivatives along a direction, three (n, m) tensors."""
         network = self._on(z)["network"]
         h, slopes, _ = linearise(network, z)
         moved = (direction[:, None] @ slopes).squeeze(1)
         bent = bend(network, z, direction)
-        if self._walls is not None:
-            t, along, hessian = self._linearise_widening(z)
-            speed = (along * direction).sum(1, keepdim=True)
-            pace = (direction[:, None] @ hessian @ direction[..., None]).squeeze(-1)
-            if isinstance(self._likelihood, Poisson):
-                h, moved, bent = h + 2.0 * t, moved + 2.0 * speed, bent + 2.0 * pace
-            else:
-                a = torch.exp(-t)
-                bent = a * (bent - 2.0 * speed * moved + (speed.square() - pace) * h)
-                h, moved = a * h, a * (moved - speed * h)
-        _, first, second = self._stabilised(h)
-        return self._scaled(second * moved.square() + first * bent, z)
+        if self._walls is None:
+            return h, moved, bent
+        t, along, hessian = self._linearise_widening(z)
+        speed = (along * direction).sum(1, keepdim=True)
+        pace = (direction[:, None] @ hessian @ direction[..., None]).squeeze(-1)
+        if isinstance(self._likelihood, Poisson):
+            return h + 2.0 * t, moved + 2.0 * speed, bent + 2.0 * pace
+        a = torch.exp(-t)
+        bent = a * (bent - 2.0 * speed * moved + (speed.square() - pace) * h)
+        return a * h, a * (moved - speed * h), bent
 
     def _scaled(self, value, z):
         return value if self._scale is None else value * self._on(z)["scale"]
+
+    def _on(self, z):
+        key = (z.dtype, z.device)
+        if key not in self._tensors:
+
+            def tensor(array):
+                return torch.as_tensor(array, dtype=z.dtype, device=z.device)
+
+            self._tensors[key] = {
+                "network": self._network.on(z.dtype, z.device),
+                "parts": [tensor(part) for part in self._parts],
+                "walls": self._walls and [tensor(part) for part in self._walls.values()],
+                "scale": None if self._scale is None else tensor(self._scale),
+            }
+        return self._tensors[key]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_tensors": {}}
+
+    def __repr__(self):
+        return f"{type(self).__name__}({type(self._likelihood).__name__})"
+
+
+class CategoricalEmbedding(StabilisedEmbedding):
+    """The same for categories: logits become logarithms of probabilities, column by column."""
+
+    def __call__(self, z):
+        """Embed the rows of `z`: tensor (n, d) -> tensor (n, m)."""
+        return categorical(self._likelihood.log_probabilities(self.natural(z)))[0]
+
+    def thinned(self, codes):
+        """None: outputs of a column belong together."""
+        return None
+
+    def linearise(self, z):
+        """Value, Jacobian and curvature at `z`; see :func:`.jacobian.linearise`."""
+        logits, slopes, on_logits = self._linearise_natural(z)
+        log_p = self._likelihood.log_probabilities(logits)
+        p = log_p.exp()
+        centred = slopes - self._likelihood.totals(p[:, None] * slopes)
+
+        def on_logs(weights):
+            share = p * self._likelihood.totals(weights)
+            return on_logits(weights - share) - (centred * share[:, None]) @ centred.mT
+
+        return self._through_transform(log_p, centred, on_logs, z)
+
+    def bend(self, z, direction):
+        """Second derivative along a direction at every row of `z`, (n, m)."""
+        logits, moved, bent = self._bend_natural(z, direction)
+        log_p = self._likelihood.log_probabilities(logits)
+        p, totals = log_p.exp(), self._likelihood.totals
+        moved = moved - totals(p * moved)
+        bent = bent - totals(p * (bent + moved.square()))
+        _, first, second = categorical(log_p)
+        return second * moved.square() + first * bent
+
+    def _stabilised(self, log_p):
+        return categorical(log_p)
 
 
 def wall_contrast(contrast):
@@ -246,6 +282,6 @@ def wall_contrast(contrast):
 
 
 def fisher_rao_embedding(network, likelihood, parts, walls):
-    """The embedding for a likelihood; see :class:`FisherRaoEmbedding`."""
-    kind = StabilisedEmbedding if type(likelihood) in ELEMENTWISE else FisherRaoEmbedding
+    """The embedding for a likelihood; see :class:`StabilisedEmbedding`."""
+    kind = StabilisedEmbedding if type(likelihood) in ELEMENTWISE else CategoricalEmbedding
     return kind(network, likelihood, parts, walls)

@@ -243,6 +243,11 @@ class Categorical(Likelihood):
         columns = natural.split(self.n_categories, dim=-1)
         return torch.cat([column.log_softmax(-1) for column in columns], dim=-1)
 
+    def totals(self, values):
+        """Sums over the categories of each column, repeated for each of them."""
+        columns = values.split(self.n_categories, dim=-1)
+        return torch.cat([c.sum(-1, keepdim=True).expand_as(c) for c in columns], dim=-1)
+
     def widen(self, natural, widening):
         return natural * _exp(-widening)
 
