@@ -11,6 +11,11 @@ from .likelihoods import Likelihood
 from .network import Network
 
 
+# Gradients are cut to this norm: the exponential in a likelihood of counts can make one so large
+# that Adam would take no step worth the name for many passes after.
+MAX_GRADIENT = 1e3
+
+
 class Model(NamedTuple):
     """What is trained."""
 
@@ -219,6 +224,8 @@ def train(
                     mixed_precision,
                 )
                 loss.backward()
+                if not model.likelihood.is_location_scale:
+                    torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
                 optimizer.step()
                 total += loss.detach() * len(rows)
             losses.append(total.item() / len(x))
