@@ -10,7 +10,6 @@ from .flatness import distortion
 from .likelihoods import Likelihood
 from .network import Network
 
-
 # Gradients are cut to this norm: the exponential in a likelihood of counts can make one so large
 # that Adam would take no step worth the name for many passes after.
 MAX_GRADIENT = 1e3
