@@ -161,7 +161,7 @@ def ensemble_energy(embeddings, points):
     """Energy of curves when the two ends of every chord are decoded by independent decoders.
 
     The expectation over both decoders of N times the sum of the N squared chords,
-    E |f_s(c_(t+1)) - f_r(c_t)|^2: the squared chord of the mean decoder, plus the variance over
+    ``E |f_s(c_(t+1)) - f_r(c_t)|^2``: the squared chord of the mean decoder, plus the variance over
     the decoders at either end. Where decoders disagree it is costly to be, not only to move,
     so that the energy grows with the square of the number of chords there (Syrota,
     Moreno-Muñoz and Hauberg, *Decoder ensembling for learned latent geometries*, GRaM 2024).
