@@ -39,6 +39,13 @@ def load_faces(path):
         return data["X"].reshape(len(data["X"]), -1) / 255.0
 
 
+# Parameters of the autoencoders of the faces.
+OF_FACES = {
+    "Frey faces": {},
+    "the same, convolutional": {"image_shape": (28, 20), "hidden_layer_sizes": (8, 16)},
+}
+
+
 def grid_around(codes, side, margin=0.1):
     """Points of a grid around codes, (side * side, 2), and its extent for ``imshow``."""
     pad = margin * np.ptp(codes, axis=0)

@@ -3,9 +3,10 @@ Geodesic and straight interpolation
 ===================================
 
 Images decoded along geodesics and along straight lines between codes: MNIST digits 0 and 1, and
-the Frey faces if ``--faces`` names their file. Prints, over random pairs, the smoothness of the
-sequences: the correlation of successive images, on average and where it is lowest (*Latent Space
-Oddity* plots it along single paths). The pictures show one pair each.
+the Frey faces if ``--faces`` names their file, by fully connected and by convolutional networks.
+Prints, over random pairs, the smoothness of the sequences: the correlation of successive images,
+on average and where it is lowest (*Latent Space Oddity* plots it along single paths). The pictures
+show one pair each.
 
 MNIST comes from the file that the environment variable ``SKRIEM_MNIST`` names, or from OpenML.
 """
@@ -17,7 +18,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from paper_data import load_digits, load_faces
+from paper_data import OF_FACES, load_digits, load_faces
 
 from skriem import GeodesicDistance, VAETransformer
 
@@ -31,9 +32,9 @@ def correlations(images):
     return (centred[1:] * centred[:-1]).sum(axis=1)
 
 
-def interpolate(name, X, shape, pairs, path, cmap="gray_r"):
+def interpolate(name, X, shape, pairs, path, cmap="gray_r", **parameters):
     """Fit, compare both ways of interpolation over pairs of rows, and draw the first pair."""
-    vae = VAETransformer(n_centers=64, random_state=0).fit(X)
+    vae = VAETransformer(n_centers=64, random_state=0, **parameters).fit(X)
     codes = vae.transform(X)
     distance = GeodesicDistance().fit(codes)
     sequences = {"geodesic": [], "straight": []}
@@ -48,7 +49,7 @@ def interpolate(name, X, shape, pairs, path, cmap="gray_r"):
     )
     for ax, (way, images) in zip(axes, sequences.items()):
         steps = np.array([correlations(one) for one in images])
-        print(f"{name:14} {way:9} {steps.mean():8.5f} {steps.min(axis=1).mean():14.5f}")
+        print(f"{name:24} {way:9} {steps.mean():8.5f} {steps.min(axis=1).mean():14.5f}")
         shown = images[0][np.linspace(0, N_STEPS - 1, N_SHOWN).astype(int)]
         ax.imshow(np.hstack([one.reshape(shape) for one in shown]), cmap=cmap)
         ax.set(title=f"{way} interpolation", xticks=[], yticks=[])
@@ -65,7 +66,7 @@ def main():
     parser.add_argument("--n-pairs", type=int, default=50)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
-    print(f"{'':24} {'mean':>8} {'mean of lowest':>14}   correlation of successive images")
+    print(f"{'':34} {'mean':>8} {'mean of lowest':>14}   correlation of successive images")
     X, y = load_digits((0, 1), 1000, seed=0)
     zeros, ones = (rng.choice(np.flatnonzero(y == k), options.n_pairs) for k in (0, 1))
     interpolate(
@@ -74,7 +75,9 @@ def main():
     if options.faces:
         X = load_faces(options.faces)
         pairs = rng.choice(len(X), (options.n_pairs, 2))
-        interpolate("Frey faces", X, (28, 20), pairs, "paper_interpolation_faces.png", cmap="gray")
+        for k, (name, parameters) in enumerate(OF_FACES.items()):
+            path = f"paper_interpolation_faces_{k}.png"
+            interpolate(name, X, (28, 20), pairs, path, cmap="gray", **parameters)
 
 
 if __name__ == "__main__":
