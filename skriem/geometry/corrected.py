@@ -10,8 +10,7 @@ class Corrected:
 
     Parameters
     ----------
-    exact : Embedded
-    cheap : Embedded or Field
+    exact, cheap : Embedded or Field
     """
 
     def __init__(self, exact, cheap):

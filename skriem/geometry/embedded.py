@@ -4,7 +4,7 @@ import torch
 
 from .chunks import in_chunks
 from .curves import subdivide
-from .energy import Expansion, cuts, over_nodes
+from .energy import Expansion, cuts, energy_gradient, over_nodes
 from .jacobian import bend, linearise
 
 
@@ -58,12 +58,12 @@ class Embedded:
 
     def squared_chords(self, points):
         """Squared lengths of the chords between successive points: (B, N+1, d) -> (B, N)."""
+        per_curve = 2 * points.shape[1] * self._n_outputs(points)
+        return in_chunks(lambda part: (self._chords(part),), points, per_curve)[0]
 
-        def chords(part):
-            values = self.embed(part.flatten(0, 1)).unflatten(0, part.shape[:2])
-            return ((values[:, 1:] - values[:, :-1]).square().sum(-1),)
-
-        return in_chunks(chords, points, 2 * points.shape[1] * self._n_outputs(points))[0]
+    def _chords(self, points):
+        values = self.embed(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+        return (values[:, 1:] - values[:, :-1]).square().sum(-1)
 
     def measure(self, points):
         """Lengths of the curves through an even number of steps between `points`.
@@ -93,19 +93,8 @@ class Embedded:
 
     def gradient(self, nodes, n_sub):
         """Energy (B,) and half its gradient (B, T+1, d), without second derivatives."""
-
-        def differentiate(part):
-            with torch.enable_grad():
-                at = part.detach().requires_grad_()
-                points = subdivide(at, n_sub)
-                values = self.embed(points.flatten(0, 1)).unflatten(0, points.shape[:2])
-                chords = (values[:, 1:] - values[:, :-1]).square().sum((1, 2))
-                energy = (points.shape[1] - 1) * chords
-                (gradient,) = torch.autograd.grad(energy.sum(), at)
-            return energy.detach(), 0.5 * gradient
-
         per_curve = 4 * nodes.shape[1] * n_sub * self._n_outputs(nodes)
-        return in_chunks(differentiate, nodes, per_curve)
+        return in_chunks(lambda part: energy_gradient(self._chords, part, n_sub), nodes, per_curve)
 
     def expand(self, nodes, n_sub):
         """Expansion of the energy at `nodes` (B, T+1, d), each segment cut into `n_sub`."""

@@ -46,6 +46,24 @@ def discrete_energy(space, nodes, n_sub):
     return squared.shape[1] * squared.sum(-1)
 
 
+def energy_gradient(squared_chords, nodes, n_sub):
+    """Energy (B,) and half its gradient (B, T+1, d), by automatic differentiation.
+
+    Parameters
+    ----------
+    squared_chords : callable
+        Differentiable function from points (B, N+1, d) to squared lengths (B, N).
+    nodes : Tensor of shape (B, T+1, d)
+    n_sub : int
+    """
+    with torch.enable_grad():
+        at = nodes.detach().requires_grad_()
+        squared = squared_chords(subdivide(at, n_sub))
+        energy = squared.shape[1] * squared.sum(-1)
+        (gradient,) = torch.autograd.grad(energy.sum(), at)
+    return energy.detach(), 0.5 * gradient
+
+
 def over_nodes(left, right):
     """Sums of what segments (B, T, ...) contribute to the nodes at their ends."""
     total = left.new_zeros(left.shape[0], left.shape[1] + 1, *left.shape[2:])

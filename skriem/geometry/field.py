@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from .chunks import in_chunks
-from .energy import Expansion, cuts, over_nodes
+from .energy import Expansion, cuts, energy_gradient, over_nodes
 
 
 class Jets(NamedTuple):
@@ -53,10 +53,19 @@ class Field:
 
     def squared_chords(self, points):
         """Squared lengths of the chords between successive points: (B, N+1, d) -> (B, N)."""
+        per_curve = points.shape[1] * self._numbers
+        return in_chunks(lambda part: (self._chords(part).detach(),), points, per_curve)[0]
+
+    def _chords(self, points):
         middle = 0.5 * (points[:, 1:] + points[:, :-1])
         step = points[:, 1:] - points[:, :-1]
-        tensor = self.tensor(middle.flatten(0, 1)).unflatten(0, middle.shape[:2])
+        tensor = self.tensor_fn(middle.flatten(0, 1)).unflatten(0, middle.shape[:2])
         return ((tensor @ step[..., None]).squeeze(-1) * step).sum(-1)
+
+    def gradient(self, nodes, n_sub):
+        """Energy (B,) and half its gradient (B, T+1, d), without second derivatives."""
+        per_curve = 4 * nodes.shape[1] * n_sub * self._numbers
+        return in_chunks(lambda part: energy_gradient(self._chords, part, n_sub), nodes, per_curve)
 
     def measure(self, points):
         """Lengths of the curves through `points` (B, N+1, d).
@@ -80,24 +89,24 @@ class Field:
         """The quadratic form e(z, v) = v' M(z) v and its derivatives, for rows of z and v."""
         if hasattr(self.tensor_fn, "jets"):
             return Jets(*self.tensor_fn.jets(z, v))
-        d = z.shape[1]
+        d, tensor = z.shape[1], self.tensor(z)
+        by_step = (tensor @ v[..., None]).squeeze(-1)
+        # Derivatives by v are known: only those by z are taken automatically.
         with torch.enable_grad():
             at = torch.cat([z, v], dim=-1).detach().requires_grad_()
-            tensor = self.tensor_fn(at[:, :d])
-            value = ((tensor @ at[:, d:, None]).squeeze(-1) * at[:, d:]).sum(-1)
-            (gradient,) = torch.autograd.grad(value.sum(), at, create_graph=True)
+            form = (self.tensor_fn(at[:, :d]) @ at[:, d:, None]).squeeze(-1) * at[:, d:]
+            (slope,) = torch.autograd.grad(form.sum(), at, create_graph=True)
             rows = [
-                torch.autograd.grad(gradient[:, k].sum(), at, retain_graph=True)[0]
-                for k in range(2 * d)
+                torch.autograd.grad(slope[:, k].sum(), at, retain_graph=True)[0] for k in range(d)
             ]
-        hessian, gradient = torch.stack(rows, dim=1), gradient.detach()
+        bend = torch.stack(rows, dim=1)
         return Jets(
-            value.detach(),
-            gradient[:, :d],
-            gradient[:, d:],
-            hessian[:, :d, :d],
-            hessian[:, :d, d:],
-            hessian[:, d:, d:],
+            (by_step * v).sum(-1),
+            slope[:, :d].detach(),
+            2.0 * by_step,
+            bend[:, :, :d],
+            bend[:, :, d:],
+            2.0 * tensor,
         )
 
     def expand(self, nodes, n_sub):

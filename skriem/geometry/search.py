@@ -99,7 +99,7 @@ def find_geodesics(spaces, graph, a, b, tol, max_iter):
     # Curves that leave the table have no finite length in it.
     lost = ~found.length.isfinite()
     if table is None or not table.is_enough(tol):
-        corrected = Corrected(exact, cheap) if hasattr(exact, "gradient") else exact
+        corrected = Corrected(exact, cheap)
         for n_segments, _ in LEVELS:
             rows = everyone[(found.n_segments == n_segments) & ~lost]
             if len(rows):
