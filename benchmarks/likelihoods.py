@@ -54,8 +54,9 @@ def main():
         "poisson": ({}, counts),
         "poisson, of levels": ({}, levels),
         "negative_binomial": ({}, counts),
-        "student_t": ({}, X),
         "categorical": ({}, levels),
+        "student_t, expected": ({}, X),
+        "student_t, fisher_rao": ({"geometry": "fisher_rao"}, X),
     }
     baseline = None
     print(f"{'':22} first call   a second   time ratio   converged")

@@ -35,7 +35,7 @@ class VAETransformer(_VAE):
     geometry : {"auto", "expected", "fisher_rao"}, default="auto"
         "expected": distances in the unit of the data, through mean and standard deviation.
         "fisher_rao": how well the distributions of two codes can be told apart, without unit.
-        "auto": "expected" for a Gaussian likelihood, "fisher_rao" for all others.
+        "auto": "expected" for real numbers, "fisher_rao" for all others.
     precision : {"rbf", "mlp", "constant"}, default="rbf"
         How the decoder's noise depends on the code. "rbf": small near the data, large away
         from them. "mlp": as a second perceptron says, which is arbitrary away from the data;
@@ -114,8 +114,8 @@ class VAETransformer(_VAE):
 
     Attributes
     ----------
-    metric_ : PullbackMetric
-        Expected metric of the random decoder, in units of the data.
+    metric_ : PullbackMetric or MetricField
+        Metric of the random decoder; see `geometry`.
     n_iter_ : int
         Passes over the data.
     loss_curve_ : list of float

@@ -98,10 +98,7 @@ def natural_decoder(vae, decoder, precision, codes, z, targets, weights, rng):
 def metric_of(vae, embedding, points):
     """The metric of the decoder that was asked for."""
     likelihood = vae._likelihood
-    asked = vae.geometry
-    if asked == "auto":
-        asked = "expected" if vae.likelihood == "gaussian" else "fisher_rao"
-    if asked == "expected" or not likelihood.is_location_scale:
+    if vae.geometry != "fisher_rao" or not likelihood.is_location_scale:
         return PullbackMetric(embedding, vae.n_components, points)
     weights = likelihood.location_weight, likelihood.scale_weight
     if vae.precision == "constant" or vae.n_decoders > 1:

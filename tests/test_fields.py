@@ -166,7 +166,7 @@ def test_table_has_the_tensor_and_its_derivatives(embed, d):
     tabulated = TabulatedTensor(table)
     for k, (found, expected) in enumerate(zip(tabulated.jets(z, v), exact.jets(z, v))):
         # Every derivative costs an order of the spacing.
-        torch.testing.assert_close(found, expected, rtol=0, atol=5e-2 if k == 3 else 5e-3)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-1 if k == 3 else 5e-3)
     torch.testing.assert_close(tabulated(z), exact.tensor(z), rtol=0, atol=1e-3)
     assert tabulated(torch.as_tensor(table.high)[None] + 1.0).isnan().all()
 
