@@ -18,12 +18,9 @@ from .nn.image_precision import fit_image_weights
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import module_network
 from .nn.network import ACTIVATIONS, convolutional, layered_network, perceptron
-from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
+from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
 from .nn.variance import fit_variance
 
-# Bumps of a precision network: at most, and samples for each.
-MAX_CENTERS = 64
-SAMPLES_PER_CENTER = 8
 # Neighbours are looked for along as many principal components at most.
 MAX_SEARCHED = 50
 
@@ -240,7 +237,7 @@ def place_bumps(codes, sample_weight, n_centers, bandwidth, rng):
     rates : Tensor of shape (K,)
     """
     if n_centers == "auto":
-        n_centers = min(MAX_CENTERS, max(1, len(codes) // SAMPLES_PER_CENTER))
+        n_centers = usual_n_centers(len(codes))
     n_centers = min(n_centers, len(np.unique(codes.numpy(), axis=0)))
     kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
     kmeans.fit(codes.numpy(), sample_weight=sample_weight.numpy())

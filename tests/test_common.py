@@ -30,6 +30,9 @@ TRANSFORMERS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance(), Neighb
 OTHERS = [
     VAETransformer(3, hidden_layer_sizes=(16,), precision="mlp", activation="softplus"),
     VAETransformer(precision="constant", n_neighbors=2, flatness=0.1, max_iter=50),
+    VAETransformer(
+        likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
+    ),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=2.0),
     NeighborEncoder(standardize=False, power=1.0),
     RiemannianKMeans(metric="local", n_init=2),

@@ -8,12 +8,14 @@ import pytest
 import torch
 from scipy.special import logsumexp
 from scipy.stats import norm
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from skriem import VAETransformer
+from skriem.geometry import PullbackMetric
 
 X = load_iris().data
 
@@ -251,3 +253,82 @@ def test_mixed_precision_trains_about_as_well(digits):
     full, half = (small(mixed_precision=on).fit(digits[0]) for on in (False, True))
     assert half.loss_curve_[-1] == pytest.approx(full.loss_curve_[-1], abs=1.0)
     assert half.loss_curve_ != full.loss_curve_
+
+
+# Networks of other kinds -------------------------------------------------------------------
+
+
+def encoder(n_inputs, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_inputs, 12), torch.nn.Softplus(), torch.nn.Linear(12, n_outputs)
+    )
+
+
+def decoder(n_inputs, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_inputs, 12), torch.nn.Tanh(), torch.nn.Linear(12, n_outputs)
+    )
+
+
+KINDS = {
+    "images": {"image_shape": (8, 8), "hidden_layer_sizes": (4, 8)},
+    "residual": {"hidden_layer_sizes": (16, 16, 16), "residual": True, "skip": False},
+    "modules": {"encoder": encoder, "decoder": decoder},
+    "ensemble": {"n_decoders": 3},
+    "several draws": {"n_importance_samples": 5},
+    "draws of an ensemble of images": {
+        "image_shape": (1, 8, 8),
+        "hidden_layer_sizes": (4,),
+        "n_decoders": 2,
+        "n_importance_samples": 3,
+        "likelihood": "poisson",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_network(kind, digits, global_state):
+    data = digits[0]
+    vae = small(bandwidth=2.0, max_iter=40, **KINDS[kind]).fit(data)
+    codes = np.asarray(vae.transform(data))
+    constant = np.square(data - data.mean(0)).mean()
+    decoded = vae.inverse_transform(codes)
+    assert decoded.shape == data.shape
+    assert np.square(decoded - data).mean() < 0.9 * constant
+    assert np.isfinite(vae.score(data))
+    assert vae.sample(5, random_state=0).shape == (5, 64)
+    length = vae.metric_.geodesic(codes[:5], codes[5:10], tol=1e-2).length
+    assert np.isfinite(length).all()
+
+    again = clone(vae).fit(data)
+    np.testing.assert_array_equal(again.transform(data), vae.transform(data))
+    stored = pickle.loads(pickle.dumps(vae))
+    np.testing.assert_array_equal(stored.transform(data), vae.transform(data))
+    assert again.metric_ == stored.metric_ == vae.metric_
+
+
+def test_an_ensemble_disagrees_away_from_the_data(digits):
+    data = digits[0]
+    vae = small(n_decoders=3, skip=False, hidden_layer_sizes=(16,)).fit(data)
+    codes = np.asarray(vae.transform(data))
+    members = vae.metric_.embed(codes).reshape(len(codes), 3, 64)
+    far = vae.metric_.embed(codes * 10.0).reshape(len(codes), 3, 64)
+    assert far.std(1).mean() > 2 * members.std(1).mean()
+
+
+def test_an_ensemble_has_the_mean_of_its_members_metrics(digits):
+    vae = small(n_decoders=3, likelihood="poisson").fit(digits[0])
+    codes = np.asarray(vae.transform(digits[0]))[:5]
+    tensors = [PullbackMetric(member, 2).tensor(codes) for member in vae._embedding._members]
+    np.testing.assert_allclose(vae.metric_.tensor(codes), np.mean(tensors, axis=0), rtol=1e-10)
+
+
+def test_modules_are_asked_for_in_the_right_shape(digits):
+    with pytest.raises(ValueError, match="4"):
+        small(encoder=lambda n_in, n_out: torch.nn.Linear(n_in, n_out + 1)).fit(digits[0])
+    with pytest.raises(ValueError, match="64"):
+        small(decoder=lambda n_in, n_out: torch.nn.Linear(n_in, 3)).fit(digits[0])
+    with pytest.raises(TypeError, match="got a module"):
+        small(decoder=torch.nn.Linear(2, 64)).fit(digits[0])
+    with pytest.raises(ValueError, match="pixels"):
+        small(image_shape=(9, 8)).fit(digits[0])

@@ -14,14 +14,11 @@ from scipy.cluster.vq import kmeans2
 from torch import distributions
 
 from ..nn.likelihoods import NOISE_FLOOR, Bernoulli, Categorical, NegativeBinomial, Poisson
-from ..nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features
+from ..nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
 from .decoder import DecoderEmbedding
 from .fisher_rao import fisher_rao_embedding, wall_contrast
 from .frozen import FrozenModule, frozen, in_their_dtype, kinks_of
 
-# Bumps of a precision network: at most, and codes for each.
-MAX_CENTERS = 64
-SAMPLES_PER_CENTER = 8
 # Codes that a metric keeps for its graph.
 MAX_POINTS = 1000
 # Without data the noise is this share of the standard deviation of what is decoded.
@@ -371,7 +368,7 @@ def walls_around(z, squares, n_centers, bandwidth, contrast, rng):
 def place_bumps(z, n_centers, bandwidth, rng):
     """Centres by k-means on codes (n, d), and their rates: Tensors (K, d) and (K,)."""
     if n_centers == "auto":
-        n_centers = min(MAX_CENTERS, max(1, len(z) // SAMPLES_PER_CENTER))
+        n_centers = usual_n_centers(len(z))
     codes = z.numpy()
     n_centers = min(n_centers, len(np.unique(codes, axis=0)))
     with warnings.catch_warnings():

@@ -8,9 +8,16 @@ Oddity*, ICLR 2018, section 4).
 import torch
 from torch.nn.functional import linear
 
+# Bumps: at most, and samples for each.
+MAX_CENTERS, SAMPLES_PER_CENTER = 64, 8
 PRIOR_SAMPLES = 1.0
 # Bumps that samples see less of than this, all together, are no measure of precision.
 LEAST_SEEN = 1e-3
+
+
+def usual_n_centers(n_samples):
+    """How many bumps so many samples can carry."""
+    return min(MAX_CENTERS, max(1, n_samples // SAMPLES_PER_CENTER))
 
 
 def rbf_features(z, centers, rates):
