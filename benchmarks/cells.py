@@ -70,7 +70,7 @@ def main():
             from skriem.inspection import LatentSpaceDisplay
 
             shown = LatentSpaceDisplay.from_estimator(vae, counts, y, n_geodesics=0)
-            shown.figure_.savefig(options.picture, dpi=150)
+            shown.figure_.savefig(options.picture, dpi=90)
         components = PCA(20, random_state=seed).fit_transform(scaled)
         data = {"pca": components, "straight": np.asarray(codes), "codes": codes}
         for name, (estimator, seen) in clusterings(seed).items():
