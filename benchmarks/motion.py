@@ -144,8 +144,7 @@ def velocities(metric, paths):
     """sqrt(g' G g') between successive points of paths (n, t, 2)."""
     steps = np.diff(paths, axis=1) * N_STEPS
     middles = 0.5 * (paths[:, 1:] + paths[:, :-1])
-    tensors = metric.tensor(middles.reshape(-1, 2)).reshape(*steps.shape, 2)
-    return np.sqrt(np.einsum("pti,ptij,ptj->pt", steps, tensors, steps))
+    return metric.norm(middles.reshape(-1, 2), steps.reshape(-1, 2)).reshape(steps.shape[:2])
 
 
 def main():

@@ -119,6 +119,16 @@ def test_tensors_are_symmetric_and_positive_definite(space):
     np.testing.assert_allclose(space.metric.log_volume(space.z), 0.5 * np.linalg.slogdet(tensor)[1])
 
 
+def test_geodesics_have_the_speed_of_their_length(space):
+    t = np.linspace(0.0, 1.0, 201)
+    nodes = space.curves.curve(t)
+    middles, steps = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), np.diff(nodes, axis=1) * 200.0
+    d = middles.shape[-1]
+    speed = space.metric.norm(middles.reshape(-1, d), steps.reshape(-1, d)).reshape(-1, 200)
+    np.testing.assert_allclose(speed.mean(1), space.curves.length, rtol=2e-3)
+    np.testing.assert_allclose(speed, np.broadcast_to(speed[:, :1], speed.shape), rtol=0.1)
+
+
 def test_symmetry_and_identity_of_indiscernibles(space):
     back = space.metric.geodesic(space.z[1:], space.z[:-1])
     np.testing.assert_array_equal(back.length, space.curves.length)

@@ -104,6 +104,22 @@ class Metric(ABC):
         return answer(self._space.tensor(Z))
 
     @torch.no_grad()
+    def norm(self, Z, V):
+        """Lengths of tangent vectors, sqrt(v' M(z) v): how fast a path with velocity v is.
+
+        Parameters
+        ----------
+        Z, V : array-like of shape (n, n_dims)
+            Points, and tangent vectors at them in coordinates.
+
+        Returns
+        -------
+        (n,)
+        """
+        (Z, V), answer = self._enter_pairs(Z, V, "V")
+        return answer(((self._space.tensor(Z) @ V[..., None]).squeeze(-1) * V).sum(-1).sqrt())
+
+    @torch.no_grad()
     def log_volume(self, Z):
         """Logarithm of the magnification factor, log sqrt(det M).
 
