@@ -22,7 +22,7 @@ TABLE_TOL = 5e-4
 # It has the last word for tolerances of at least this many times its error.
 TABLE_SHARE = 2.0
 # A table this much off still says which way round to go.
-TABLE_USABLE = 0.05
+TABLE_USABLE = 0.01
 # Relative tolerance of the lengths that loops of many solves work with.
 LOOP_TOL = 1e-2
 
