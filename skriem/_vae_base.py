@@ -148,7 +148,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if len(X) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
-        warm = self.warm_start and self._continues()
+        warm = self.warm_start and self._continues(X)
         if warm:
             self._likelihood.check(X)
         if not warm:
@@ -181,7 +181,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next part of the data; at least two rows in the first call.
+            The next part of the data; at least two rows in the first call. `n_neighbors` and
+            `attraction` have no effect: neighbours may be in other parts.
         y : Ignored
 
         Returns
@@ -199,6 +200,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ensure_min_samples=2 if first else 1,
         )
         rng = check_random_state(self.random_state)
+        if isinstance(self.random_state, numbers.Integral) and not first:
+            # Other numbers in every call, and the same in every run.
+            rng = np.random.RandomState([self.random_state, self.n_iter_])
         weights = np.ones(len(X))
         if first:
             self._init(X, weights, rng)
@@ -233,7 +237,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             Means of the approximate posterior, float64 or, for float32 input, float32. The
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "metric_")
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         self._likelihood.check(X)
         return self._codes(X).numpy().astype(X.dtype, copy=False)
@@ -256,7 +260,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ValueError
             If `Z` has another number of columns.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "metric_")
         Z = np.array(Z, dtype=np.float64, subok=False)
         if Z.ndim != 2 or Z.shape[1] != self.n_components:
             raise ValueError(
@@ -306,7 +310,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
 
     def _log_weights(self, X, n_samples, **options):
-        check_is_fitted(self)
+        check_is_fitted(self, "metric_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         self._likelihood.check(X)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
@@ -353,7 +357,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ndarray of shape (n_samples, n_features)
             In the units of the data.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "metric_")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
         z = torch.as_tensor(rng.standard_normal((n_samples, self.n_components)))
@@ -365,7 +369,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return torch.device(self.device)
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    def _continues(self):
+    def _continues(self, X):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
             not hasattr(self, "_encoder")
@@ -373,6 +377,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         ):
             return False
         n_inputs = len(self._center)
+        if self._likelihood.n_inputs(X) != n_inputs:
+            return False
         forms = network_forms(self, n_inputs, n_inputs)
         sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_inputs)
         for k, factory in enumerate((self.encoder, self.decoder)):

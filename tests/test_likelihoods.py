@@ -19,6 +19,7 @@ from skriem.geometry.fisher_rao import (
     fisher_rao_embedding,
     negative_binomial,
     poisson,
+    wall_contrast,
 )
 from skriem.nn.likelihoods import (
     LIKELIHOODS,
@@ -185,7 +186,7 @@ def embedding(name, walled, m=3, **options):
     if walled:
         walls = {k: v.numpy() for k, v in random_precision(7, 2, 1).items()}
         walls["weights"] *= 0.02
-        walls["floor"] = np.array([0.1 / (30.0**2 - 1.0)])
+        walls["floor"] = np.array([1.0 / wall_contrast(30.0) ** 2])
     network = random_perceptron([2, 5, m]).stored()
     return fisher_rao_embedding(network, likelihood, parts, walls)
 
@@ -219,6 +220,16 @@ def test_far_from_the_data_nothing_is_known(name):
         torch.testing.assert_close(widened - plain, 2.0 * embed.widening(far).expand(1, 3))
     else:
         torch.testing.assert_close(widened, plain * torch.exp(-embed.widening(far)))
+
+
+@pytest.mark.parametrize("name", [*COUNTED, "categorical"])
+def test_walls_are_for_lengths_only(name):
+    walled, plain, z = embedding(name, True), embedding(name, False), normal(6, 2, seed=3)
+    torch.testing.assert_close(walled.mean(z), plain.mean(z), rtol=0, atol=0)
+    x = plain.draw(z, np.random.RandomState(0))
+    np.testing.assert_array_equal(walled.draw(z, np.random.RandomState(0)), x)
+    x = torch.as_tensor(x)
+    torch.testing.assert_close(walled.log_prob(x, z), plain.log_prob(x, z), rtol=0, atol=0)
 
 
 def test_thinned_embedding_is_nearly_the_same():
@@ -276,6 +287,8 @@ def test_an_autoencoder_for_every_kind_of_data(name, fitted):
         assert (decoded == X).mean() > (center == X).mean() + 0.1
     else:
         assert np.square(decoded - X).mean() < 0.8 * np.square(center - X).mean()
+    if name == "poisson":
+        assert abs(decoded.mean() / X.mean() - 1.0) < 0.03
     vae._likelihood.check(vae.sample(20, random_state=0))
     assert vae.sample(20, random_state=0).shape == (20, 12)
     again = clone(vae).fit(X)

@@ -84,10 +84,15 @@ def mean_and_std(found):
     return torch.cat([rows(base.mean), rows(base.stddev)], dim=1)
 
 
+def category_logits(found):
+    """Logits of categories."""
+    return base_of(found).logits
+
+
 def logits(found):
-    """Logits of ones, or of categories."""
+    """Logits of ones."""
     base = base_of(found)
-    if isinstance(base, (distributions.Bernoulli, *CATEGORICAL)):
+    if isinstance(base, distributions.Bernoulli):
         return base.logits
     p = mean_of(found)
     eps = torch.finfo(p.dtype).eps
@@ -152,7 +157,10 @@ class AdoptedDecoder:
         returned = self._decoder(in_their_dtype(self._decoder, z))
         if self._output is None:
             return found_in(returned, "the decoder")
-        return found_in(self._output(returned), "output")
+        output = self._output
+        if isinstance(output, FrozenModule):
+            output = output.on(z.dtype, z.device)
+        return found_in(output(returned), "output")
 
     def measured(self, value):
         """A tensor of the shape that the decoder returns as rows (n, m) of features."""
@@ -203,8 +211,8 @@ OWN_READINGS = {
     distributions.Bernoulli: READINGS["bernoulli"],
     distributions.Poisson: READINGS["poisson"],
     distributions.NegativeBinomial: Reading("negative binomial", log_means, NegativeBinomial),
-    distributions.Categorical: Reading("categorical", logits, Categorical),
-    distributions.OneHotCategorical: Reading("categorical", logits, Categorical),
+    distributions.Categorical: Reading("categorical", category_logits, Categorical),
+    distributions.OneHotCategorical: Reading("categorical", category_logits, Categorical),
 }
 
 
@@ -232,8 +240,7 @@ def adopt(
     """The embedding of a trained decoder; see :meth:`.PullbackMetric.from_decoder`."""
     check_options(decoder, likelihood, output, features, n_centers, bandwidth, contrast)
     z, rng = checked_codes(codes), generator(random_state)
-    picked = FrozenModule(output) if isinstance(output, torch.nn.Module) else output
-    plain = AdoptedDecoder(frozen(decoder), picked)
+    plain = AdoptedDecoder(frozen(decoder), frozen(output))
     tried = z[np.linspace(0, len(z) - 1, min(len(z), N_TRIED)).astype(int)]
     found = try_out(plain, tried)
     reading = reading_of(found, likelihood, features)

@@ -89,7 +89,9 @@ class Embedded:
 
     def lower_bounds(self, a, b):
         """Numbers that no curve between rows of `a` and rows of `b` is shorter than, (n, m)."""
-        return torch.cdist(self.embed(a), self.embed(b))
+        a, b = self.embed(a), self.embed(b)
+        # Distances come from products, which far from the origin have no digits left.
+        return torch.cdist(a - b[:1], b - b[:1])
 
     def gradient(self, nodes, n_sub):
         """Energy (B,) and half its gradient (B, T+1, d), without second derivatives."""

@@ -5,6 +5,7 @@ import math
 
 import torch
 
+from .frozen import frozen
 from .jacobian import bend, linearise
 
 
@@ -21,7 +22,15 @@ class EnsembleEmbedding:
     ----------
     members : sequence of callable
         Decoders of the same codes, torch functions from (n, d) to (n, m). What is asked of them
-        is what members offer: of plain functions, the metric alone.
+        is what members offer: of plain functions, the metric alone. Modules are copied and put
+        into evaluation mode.
+
+    Raises
+    ------
+    TypeError
+        If a member is no function.
+    ValueError
+        If there is none, or a module computes something else in training and is in it.
 
     Examples
     --------
@@ -33,7 +42,12 @@ class EnsembleEmbedding:
     """
 
     def __init__(self, members):
-        self._members = list(members)
+        self._members = [frozen(member) for member in members]
+        if not self._members:
+            raise ValueError("An ensemble needs at least one member.")
+        for member in self._members:
+            if not callable(member):
+                raise TypeError(f"Members must be functions on torch tensors, got {member!r}.")
         self.follows_dtype = all(getattr(m, "follows_dtype", False) for m in self._members)
         self._share = 1.0 / math.sqrt(len(self._members))
 

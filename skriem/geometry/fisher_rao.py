@@ -59,8 +59,10 @@ class StabilisedEmbedding:
     distributions; away from the data these become as unsure as they can be.
 
     How unsure is said by bumps around the data, as in :mod:`skriem.nn.precision`. Where these
-    leave a precision of s, standard deviations of counts are sqrt(1 + ``DOUBLED`` / s) times
-    those that the network says, and logits are divided by as much.
+    leave a precision of s, about one on the data, the factor of the standard deviations of
+    Poisson counts is the root of (1 + ``DOUBLED`` / s) / (1 + ``DOUBLED``); see
+    :mod:`skriem.nn.likelihoods` for the others. This makes lengths: means, draws and
+    probabilities are those that the network says.
 
     Immutable, as is all that it is given.
 
@@ -91,7 +93,7 @@ class StabilisedEmbedding:
         return self._scaled(self._stabilised(self.natural(z))[0], z)
 
     def natural(self, z):
-        """Natural parameters of the distributions, as unsure as they are at `z`, (n, m)."""
+        """Natural parameters of the distributions that lengths are of, (n, m)."""
         return self._likelihood.widen(self._on(z)["network"](z), self.widening(z))
 
     def widening(self, z):
@@ -99,21 +101,22 @@ class StabilisedEmbedding:
         if self._walls is None:
             return z.new_zeros(len(z), 1)
         precision = rbf_precision(z, *self._on(z)["walls"])
-        return 0.5 * torch.log1p(DOUBLED / precision)
+        return _widening(precision)
 
     def mean(self, z):
-        """Means of the distributions, (n, m)."""
-        return self._likelihood.mean(self.natural(z), self._on(z)["parts"])
+        """Means of the network's distributions, (n, m)."""
+        tensors = self._on(z)
+        return self._likelihood.mean(tensors["network"](z), tensors["parts"])
 
     def draw(self, z, rng):
-        """A draw from the distribution at every row of `z`, ndarray (n, m)."""
-        return self._likelihood.draw(self.natural(z), self._on(z)["parts"], rng)
+        """A draw from the network's distribution at every row of `z`, ndarray (n, m)."""
+        tensors = self._on(z)
+        return self._likelihood.draw(tensors["network"](z), tensors["parts"], rng)
 
     def log_prob(self, x, z):
         """Logarithm of the probability of the rows of `x` (n, m) given those of `z`, (n,)."""
         tensors = self._on(z)
-        natural, widening = tensors["network"](z), self.widening(z)
-        return self._likelihood.log_prob(natural, x, tensors["parts"], widening).sum(-1)
+        return self._likelihood.log_prob(tensors["network"](z), x, tensors["parts"]).sum(-1)
 
     @property
     def fingerprint(self):
@@ -188,7 +191,7 @@ class StabilisedEmbedding:
         bent = -by_precision * (precision + more) / (precision * more)
         slope = slope.squeeze(-1)
         hessian = bent[..., None] * slope[:, :, None] * slope[:, None] + curvature(by_precision)
-        return 0.5 * torch.log1p(DOUBLED / precision), by_precision * slope, hessian
+        return _widening(precision), by_precision * slope, hessian
 
     def bend(self, z, direction):
         """Second derivative along a direction at every row of `z`, (n, m)."""
@@ -276,9 +279,14 @@ class CategoricalEmbedding(StabilisedEmbedding):
         return categorical(log_p)
 
 
+def _widening(precision):
+    """Nothing where the precision is one."""
+    return 0.5 * (torch.log1p(DOUBLED / precision) - math.log1p(DOUBLED))
+
+
 def wall_contrast(contrast):
     """What the contrast of a precision must be for standard deviations to grow by `contrast`."""
-    return math.sqrt((contrast**2 - 1.0) / DOUBLED)
+    return math.sqrt(((1.0 + DOUBLED) * contrast**2 - 1.0) / DOUBLED)
 
 
 def fisher_rao_embedding(network, likelihood, parts, walls):

@@ -51,11 +51,11 @@ class FrozenModule:
         self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
         self._method = method
         self._copies = {}
-        digest = hashlib.sha256(repr(self._module).encode())
-        if method != "__call__":
-            digest.update(method.encode())
-        for name, value in self._module.state_dict().items():
-            digest.update(name.encode() + value.numpy().tobytes())
+        digest = hashlib.sha256(repr((self._module, method)).encode())
+        for name, layer in self._module.named_modules():
+            digest.update(repr((name, said_of(layer))).encode())
+        for name, value in (*self._module.named_parameters(), *self._module.named_buffers()):
+            digest.update(name.encode() + value.flatten().view(torch.uint8).numpy().tobytes())
         self.fingerprint = digest.hexdigest()
 
     def __call__(self, z):
@@ -70,6 +70,23 @@ class FrozenModule:
 
     def __getstate__(self):
         return {**self.__dict__, "_copies": {}}
+
+
+def said_of(layer):
+    """What a layer computes, as far as its class and simple attributes say, a list."""
+    said = [_said_of_function(type(layer)), _said_of_function(type(layer).forward)]
+    for name, value in sorted(vars(layer).items()):
+        if isinstance(value, (bool, int, float, str, tuple)):
+            said.append((name, value))
+        elif callable(value):
+            said.append((name, _said_of_function(value)))
+    return said
+
+
+def _said_of_function(function):
+    named = function if hasattr(function, "__qualname__") else type(function)
+    code = getattr(function, "__code__", None)
+    return named.__module__, named.__qualname__, code and (code.co_code, code.co_names)
 
 
 def check_mode(module):

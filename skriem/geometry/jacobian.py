@@ -42,7 +42,7 @@ def linearise(embed, z):
             rows = [_gradient(gradient[:, k].sum(), at) for k in range(z.shape[-1])]
         return torch.stack(rows, dim=1).detach()
 
-    return value.detach(), torch.stack(columns, dim=1).detach(), curvature
+    return value, torch.stack(columns, dim=1), curvature
 
 
 def bend(embed, z, direction):

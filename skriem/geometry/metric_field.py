@@ -47,7 +47,8 @@ class MetricField(Metric):
     TypeError
         If `tensor_fn` is no function.
     ValueError
-        If `n_dims` is below 1, or `points` have another number of columns or are not finite.
+        If `n_dims` is below 1, `points` have another number of columns or are not finite, or
+        `tensor_fn` returns another shape.
 
     See Also
     --------
@@ -70,6 +71,13 @@ class MetricField(Metric):
         self._tensor_fn = tensor_fn
         fingerprint = getattr(tensor_fn, "fingerprint", None)
         super().__init__(Field(tensor_fn), n_dims, points, tabulate, fingerprint)
+        tried = np.ones((3, n_dims)) if self.points is None else self.points[:3]
+        found = tensor_fn(torch.as_tensor(np.array(tried)))
+        if found.shape != (len(tried), n_dims, n_dims):
+            raise ValueError(
+                f"tensor_fn must turn {tried.shape} points into matrices "
+                f"{(len(tried), n_dims, n_dims)}, but returned {tuple(found.shape)}."
+            )
 
     def with_points(self, points):
         """The same metric with other points for its graph.
@@ -196,7 +204,9 @@ def local_metric(data, bandwidth=None, points=None, sample_weight=None):
     Raises
     ------
     ValueError
-        If data are not finite, or so few or so alike that there is no bandwidth.
+        If data are not finite, or so few or so alike that there is no bandwidth, the bandwidth
+        is so small that data have no neighbours, or weights are not one non-negative number per
+        row.
 
     References
     ----------
@@ -218,10 +228,19 @@ def local_metric(data, bandwidth=None, points=None, sample_weight=None):
         bandwidth = neighbor_distance(data)
     if not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}.")
-    weights = np.ones(len(data)) if sample_weight is None else np.asarray(sample_weight)
+    weights = np.ones(len(data)) if sample_weight is None else np.asarray(sample_weight, float)
+    if weights.shape != (len(data),) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
+        raise ValueError(
+            f"sample_weight must be {len(data)} non-negative finite numbers, not all zero."
+        )
     at = torch.as_tensor(data)
     tensors = LocalVariance(data, bandwidth, 0.0, weights)
     variance = in_chunks(lambda part: (tensors.variance(part),), at, tensors.numbers_per_point)[0]
     rho = FLOOR * float(np.average(variance.mean(1).numpy(), weights=weights))
+    if not rho > 0:
+        raise ValueError(
+            f"No two rows of the data are within a few bandwidths, {bandwidth:.4g}: there is no "
+            "variance to measure by. Raise bandwidth."
+        )
     tensors = LocalVariance(data, bandwidth, rho, weights)
     return MetricField(tensors, data.shape[1], data if points is None else points)

@@ -99,9 +99,9 @@ def find_geodesics(spaces, graph, a, b, tol, max_iter):
     # Curves that leave the table have no finite length in it.
     lost = ~found.length.isfinite()
     if table is None or not table.is_enough(tol):
-        corrected = Corrected(exact, cheap)
+        corrected, resolution = Corrected(exact, cheap), found.n_segments
         for n_segments, _ in LEVELS:
-            rows = everyone[(found.n_segments == n_segments) & ~lost]
+            rows = everyone[(resolution == n_segments) & ~lost]
             if len(rows):
                 part = found.rows(rows)
                 nodes = part.curve(torch.linspace(0.0, 1.0, n_segments + 1))
@@ -109,5 +109,9 @@ def find_geodesics(spaces, graph, a, b, tol, max_iter):
                 starts = [(torch.arange(len(rows), device=a.device), nodes)]
                 better = solve_geodesics(corrected, a[rows], b[rows], starts, tol, max_iter)
                 found = found.replaced(rows, better)
-    lost = everyone[lost | ~found.length.isfinite()]
+    lost |= ~found.length.isfinite()
+    if table is not None:
+        # The steepest walls are what a table has wrong, and what is hard to get across.
+        lost |= ~found.converged
+    lost = everyone[lost]
     return found.replaced(lost, search(exact, lost)) if len(lost) else found

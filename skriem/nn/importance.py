@@ -1,7 +1,5 @@
 """Weights of codes in the likelihood of data under the decoder."""
 
-import math
-
 import torch
 
 # Numbers in a decoded block held at once.
@@ -33,8 +31,8 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
     n_samples : int
     generator : torch.Generator
     widths : sequence of float
-        The proposal is an even mixture of normal distributions of so many times the standard
-        deviations; draws take them in turn.
+        The proposal is a mixture of normal distributions of so many times the standard
+        deviations; draws take them in turn, and each weighs as often as it is drawn.
 
     Returns
     -------
@@ -44,9 +42,11 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
     results = []
     noise = torch.randn(n_samples, mean.shape[1], generator=generator, dtype=x.dtype)
     widths = noise.new_tensor(widths)
-    noise = noise * widths[torch.arange(n_samples) % len(widths), None]
+    turn = torch.arange(n_samples) % len(widths)
+    share = torch.bincount(turn, minlength=len(widths)) / n_samples
+    noise = noise * widths[turn, None]
     by_width = -0.5 * (noise.square().sum(1, keepdim=True) / widths.square())
-    by_width = by_width - mean.shape[1] * widths.log() - math.log(len(widths))
+    by_width = by_width - mean.shape[1] * widths.log() + share.to(widths).log()
     log_noise = torch.logsumexp(by_width, dim=1)
     for rows in torch.arange(len(x)).split(size):
         z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise

@@ -4,7 +4,8 @@ A decoder puts out one number per feature, the natural parameter of the feature'
 a mean, a logit, the logarithm of a mean. Further parameters that do not depend on the code are
 learned with the networks. Each class knows which data it is for, what an encoder should see of
 them, how probable they are, and how to become unsure: the larger `widening` is, the less the
-distribution says, up to the factor exp(widening) in the standard deviation of what can vary.
+distribution says. Standard deviations of Poisson counts grow by exp(widening), those of negative
+binomial ones by up to its square, and logits shrink by as much.
 """
 
 import math
@@ -48,6 +49,10 @@ class Likelihood:
         """What an encoder sees of data (n, p), ndarray of shape (n, n_inputs)."""
         return X
 
+    def n_inputs(self, X):
+        """How many inputs the encoder has for data like `X`."""
+        return X.shape[1]
+
     def targets(self, X):
         """What the distribution is over, ndarray of shape (n, m)."""
         return X
@@ -60,13 +65,17 @@ class Likelihood:
         """Further parameters before training, list of Tensor."""
         return []
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
+    def log_prob(self, natural, target, parts=()):
         """Logarithm of the probability of every entry, (..., m)."""
         raise NotImplementedError
 
     def loss(self, natural, target, weights, parts):
         """Negative log-likelihood, an average with `weights` (n,) that sum to one."""
         return -(weights @ self.log_prob(natural, target, parts).sum(-1))
+
+    def of_draws(self, natural, target, weights, parts):
+        """Log-likelihood of rows (n, m) given several draws of each (K, n, m), (K, n)."""
+        return self.log_prob(natural, target, parts).sum(-1)
 
     def widen(self, natural, widening):
         """The natural parameter (n, m) made unsure by `widening` (n, 1)."""
@@ -102,12 +111,11 @@ class Gaussian(Likelihood):
         mse = weights @ errors / self.n_varying + NOISE_FLOOR**2
         return 0.5 * self.n_varying * mse.log()
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
-        """With the noise that fits best, up to a constant; for training with several draws."""
-        squares = (target - natural).square()
-        variance = squares.detach().sum(-1).mean() / self.n_varying + NOISE_FLOOR**2
-        share = self.n_varying / squares.shape[-1]
-        return -0.5 * (squares / variance + share * variance.log())
+    def of_draws(self, natural, target, weights, parts):
+        """With the noise that fits best, up to a constant."""
+        errors = (target - natural).square().sum(-1)
+        variance = weights @ errors.detach().mean(0) / self.n_varying + NOISE_FLOOR**2
+        return -0.5 * (errors / variance + self.n_varying * variance.log())
 
     def log_density(self, x, mean, std):
         """Logarithm of the density of every entry."""
@@ -138,10 +146,9 @@ class StudentT(Gaussian):
     def init_parts(self, n_outputs):
         return [torch.zeros(())]
 
-    def loss(self, natural, target, weights, parts):
-        return Likelihood.loss(self, natural, target, weights, parts)
+    loss, of_draws = Likelihood.loss, Likelihood.of_draws
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
+    def log_prob(self, natural, target, parts=()):
         # Never surer than the floor, as with Gaussian noise.
         std = (torch.exp(2.0 * parts[0]) + NOISE_FLOOR**2).sqrt()
         share = self.n_varying / target.shape[-1]
@@ -186,12 +193,11 @@ class Bernoulli(Likelihood):
         p = np.average(targets, axis=0, weights=sample_weight).clip(EDGE, 1.0 - EDGE)
         return np.log(p / (1.0 - p)), np.minimum(1.0 / (p * (1.0 - p)), STEEPEST)
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
-        eta = self.widen(natural, widening)
-        return target * eta - softplus(eta)
+    def log_prob(self, natural, target, parts=()):
+        return target * natural - softplus(natural)
 
     def widen(self, natural, widening):
-        return natural * _exp(-widening)
+        return natural * torch.exp(-widening)
 
     def mean(self, natural, parts=()):
         return torch.sigmoid(natural)
@@ -231,12 +237,16 @@ class Categorical(Likelihood):
 
     targets = inputs
 
+    def n_inputs(self, X):
+        # Other columns cannot have the same categories.
+        return sum(self.n_categories) if X.shape[1] == len(self.n_categories) else -1
+
     def start(self, targets, sample_weight):
         p = np.average(targets, axis=0, weights=sample_weight).clip(EDGE, 1.0)
         return np.log(p), np.minimum(1.0 / p, STEEPEST)
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
-        return target * self.log_probabilities(self.widen(natural, widening))
+    def log_prob(self, natural, target, parts=()):
+        return target * self.log_probabilities(natural)
 
     def log_probabilities(self, natural):
         """Logarithms of the probabilities of each column's categories, side by side."""
@@ -249,7 +259,7 @@ class Categorical(Likelihood):
         return torch.cat([c.sum(-1, keepdim=True).expand_as(c) for c in columns], dim=-1)
 
     def widen(self, natural, widening):
-        return natural * _exp(-widening)
+        return natural * torch.exp(-widening)
 
     def mean(self, natural, parts=()):
         return self.log_probabilities(natural).exp()
@@ -284,9 +294,8 @@ class Poisson(Likelihood):
         mean = np.maximum(np.average(targets, axis=0, weights=sample_weight), EDGE)
         return np.log(mean), np.minimum((1.0 + mean) / mean, STEEPEST)
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
-        log_mean = self.widen(natural, widening)
-        return target * log_mean - log_mean.exp() - torch.lgamma(target + 1.0)
+    def log_prob(self, natural, target, parts=()):
+        return target * natural - natural.exp() - torch.lgamma(target + 1.0)
 
     def widen(self, natural, widening):
         return natural + 2.0 * widening
@@ -306,10 +315,10 @@ class NegativeBinomial(Poisson):
     def init_parts(self, n_outputs):
         return [torch.zeros(n_outputs)]
 
-    def log_prob(self, natural, target, parts=(), widening=0.0):
+    def log_prob(self, natural, target, parts=()):
         log_size = parts[0]
         size = log_size.exp()
-        odds = self.widen(natural, widening) - log_size
+        odds = natural - log_size
         return (
             torch.lgamma(target + size)
             - torch.lgamma(size)
@@ -331,7 +340,3 @@ LIKELIHOODS = {
     "negative_binomial": NegativeBinomial,
     "student_t": StudentT,
 }
-
-
-def _exp(widening):
-    return torch.exp(widening) if isinstance(widening, torch.Tensor) else math.exp(widening)

@@ -36,11 +36,13 @@ class ModuleForm:
 
     def in_mode(self, training):
         """The same form in training or in evaluation mode."""
-        return ModuleForm(self.factory, self.n_inputs, self.n_outputs, training)
+        form = ModuleForm(self.factory, self.n_inputs, self.n_outputs, training)
+        form._module = self._module
+        return form
 
     def trainable(self, parts):
         """The weights that training may change; buffers the module changes itself."""
-        return list(parts[: len(list(self._built().parameters()))])
+        return [part for part, own in zip(parts, self._built().parameters()) if own.requires_grad]
 
     def __call__(self, x, parts):
         module = self._built().train(self.training)

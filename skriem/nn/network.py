@@ -185,6 +185,10 @@ class Network:
         ]
         return type(self)(self.form.in_mode(training), parts)
 
+    def evaluated(self):
+        """The same network in evaluation mode."""
+        return type(self)(self.form.in_mode(False), self.parts)
+
     def stored(self):
         """A copy with arrays as weights."""
         arrays = [part.detach().cpu().numpy() for part in self.parts]

@@ -28,6 +28,11 @@ class Model(NamedTuple):
         networks = [self.encoder, *self.decoders]
         return [part for network in networks for part in network.trainable()] + self.parts
 
+    def all_parts(self):
+        """The same, and what modules change themselves."""
+        networks = [self.encoder, *self.decoders]
+        return [part for network in networks for part in network.parts] + self.parts
+
 
 class Penalties(NamedTuple):
     """Weights of what is added to the negative evidence lower bound."""
@@ -98,12 +103,14 @@ def objective(
         loss = model.likelihood.loss(decoded, target, weights, model.parts) + kl_weight * kl
     else:
         decoded = decoded.unflatten(0, z.shape[:2])
-        of_data = model.likelihood.log_prob(decoded, target, model.parts).sum(-1)
+        of_data = model.likelihood.of_draws(decoded, target, weights, model.parts)
         of_code = 0.5 * (noise.square() + log_variance - z.square()).sum(-1)
         bound = torch.logsumexp(of_data + kl_weight * of_code, dim=0) - math.log(n_draws)
         loss = -(weights @ bound)
     if penalties.flatness > 0.0:
-        loss = loss + penalties.flatness * distortion(flat[: len(x)], decoder, generator)
+        loss = loss + penalties.flatness * distortion(
+            flat[: len(x)], decoder.evaluated(), generator
+        )
     if penalties.attraction > 0.0:
         with rough:
             near, near_log_variance = encode(near, model.encoder)
@@ -190,7 +197,7 @@ def train(
     )
     n_batches = math.ceil(len(x) / batch_size)
     losses, validation_losses = [], []
-    best, best_parameters, waited, converged = math.inf, None, 0, False
+    best, best_parts, waited, converged = math.inf, None, 0, False
     interrupted = False
     try:
         for epoch in range(max_iter):
@@ -239,7 +246,7 @@ def train(
             if watched < best - tol:
                 best, waited = watched, 0
                 if held_out is not None:
-                    best_parameters = [part.detach().clone() for part in parameters]
+                    best_parts = [part.detach().clone() for part in model.all_parts()]
             else:
                 waited += 1
             if waited >= n_iter_no_change:
@@ -249,10 +256,10 @@ def train(
         if not losses:
             raise
         interrupted = True
-    for i, part in enumerate(parameters):
+    for part in parameters:
         part.requires_grad_(False)
-        if best_parameters is not None:
-            part.copy_(best_parameters[i])
+    for part, kept in zip(model.all_parts(), best_parts or ()):
+        part.copy_(kept)
     return History(losses, validation_losses, converged, interrupted)
 
 
@@ -267,6 +274,10 @@ def draw_decoder(model, generator):
 @torch.no_grad()
 def held_out_loss(model, x, targets, weights, penalties, generator, n_draws):
     """Loss of samples that do not train, averaged over the decoders."""
+    model = model._replace(
+        encoder=model.encoder.evaluated(),
+        decoders=[decoder.evaluated() for decoder in model.decoders],
+    )
     losses = [
         objective(model, k, x, weights, 1.0, penalties, generator, targets, n_draws=n_draws).item()
         for k in range(len(model.decoders))
