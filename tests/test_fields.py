@@ -86,6 +86,8 @@ def test_bad_fields_have_a_status():
         MetricField(3, 2)
     with pytest.raises(ValueError, match="n_dims"):
         MetricField(half_plane, 0)
+    with pytest.raises(ValueError, match="matrices"):
+        MetricField(lambda z: z, 2)
     with pytest.raises(ValueError, match="2 dimensions"):
         PullbackMetric(hills, 3).scalar_curvature(np.zeros((1, 3)))
 
@@ -149,6 +151,20 @@ def test_local_metric():
         local_metric(X, bandwidth=0.0)
     with pytest.raises(ValueError, match="finite"):
         local_metric(X * np.nan)
+    with pytest.raises(ValueError, match="Raise bandwidth"):
+        local_metric(X, bandwidth=1e-6)
+    for weights in (-np.ones(150), np.full(150, np.nan), np.ones(3), np.zeros(150)):
+        with pytest.raises(ValueError, match="sample_weight"):
+            local_metric(X, sample_weight=weights)
+
+
+def test_gradient_of_the_energy_is_that_of_its_expansion():
+    space = Field(tensor_of(hills))
+    nodes = torch.as_tensor(np.random.default_rng(0).uniform(-1, 1, (4, 9, 3)))
+    energy, gradient = space.gradient(nodes, 2)
+    expanded = space.expand(nodes, 2)
+    torch.testing.assert_close(energy, expanded.energy)
+    torch.testing.assert_close(gradient, expanded.gradient)
 
 
 # Tables ------------------------------------------------------------------------------------

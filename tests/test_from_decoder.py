@@ -330,6 +330,40 @@ def plain_function(z):
     return torch.cat([z, z.square()], dim=1)
 
 
+class Activated(nn.Module):
+    def __init__(self, activation, factor=1.0):
+        super().__init__()
+        self.layer, self.activation, self.factor = nn.Linear(2, 3), activation, factor
+        nn.init.ones_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, z):
+        return self.factor * self.activation(self.layer(z))
+
+
+class Negated(Activated):
+    def forward(self, z):
+        return -self.layer(z)
+
+
+def test_modules_with_equal_weights_need_not_be_equal():
+    metric = PullbackMetric(Activated(torch.tanh), 2)
+    assert metric == PullbackMetric(Activated(torch.tanh), 2)
+    others = Activated(torch.sin), Activated(torch.tanh, 5.0), Negated(torch.tanh)
+    assert all(metric != PullbackMetric(other, 2) for other in others)
+    assert PullbackMetric(Activated(torch.tanh).bfloat16(), 2) != metric
+
+
+def test_probabilities_of_categories_can_be_read_as_ones(codes):
+    def made(h):
+        return distributions.Categorical(logits=h)
+
+    decoder = Returning(made)
+    metric = adopted(decoder, codes, likelihood="bernoulli", contrast=1.0)
+    p = decoder.layers(torch.as_tensor(codes, dtype=torch.float32)).softmax(1).detach().numpy()
+    np.testing.assert_allclose(metric.embed(codes), 2.0 * np.arcsin(np.sqrt(p)), rtol=1e-5)
+
+
 def test_a_function_is_equal_to_itself_and_its_pickles(codes):
     for likelihood in ("gaussian", None):
         metric = adopted(plain_function, codes, likelihood=likelihood)

@@ -378,6 +378,18 @@ def test_no_strength_and_full_rank_change_nothing():
     assert (regularised_metric(base, 0.5).distance(a, b) < base.distance(a, b)).all()
 
 
+@pytest.mark.parametrize("kind", ["adopted", "ensemble"])
+def test_derivatives_of_a_regularised_metric_of_plain_functions(kind):
+    # Maps that do not know their derivatives, within one that asks for them.
+    if kind == "adopted":
+        base = PullbackMetric.from_decoder(bumps, MOONS, noise=0.3, bandwidth=3.0, random_state=0)
+    else:
+        base = PullbackMetric(EnsembleEmbedding([bumps, paraboloid]), 2)
+    z = MOONS[:5]
+    found = regularised_metric(base, 0.0).scalar_curvature(z)
+    np.testing.assert_allclose(found, base.scalar_curvature(z), rtol=1e-6, atol=1e-9)
+
+
 def test_small_eigenvalues_keep_their_digits():
     base = MetricField(lambda z: torch.diag(z.new_tensor([1e4, 1e-2])).expand(len(z), 2, 2), 2)
     found = regularised_metric(base, 1.0).tensor(np.zeros((1, 2)))[0]

@@ -11,6 +11,7 @@ from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -152,6 +153,33 @@ def test_sampling(digits, global_state):
     assert noisy.var(axis=0).sum() > smooth.var(axis=0).sum()
 
 
+def test_warm_start_with_other_columns_starts_afresh():
+    vae = small(warm_start=True).fit(X).fit(X[:, :3])
+    np.testing.assert_array_equal(
+        vae.transform(X[:, :3]), small().fit(X[:, :3]).transform(X[:, :3])
+    )
+
+
+def test_a_failed_fit_is_no_fit():
+    vae = small()
+    with pytest.raises(ValueError, match="the same"):
+        vae.fit(np.ones((10, 4)))
+    with pytest.raises(NotFittedError):
+        vae.transform(X)
+
+
+def test_few_draws_do_not_overestimate_the_likelihood():
+    rng = np.random.default_rng(0)
+    data = rng.normal(size=(500, 2)) @ np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
+    data += 0.5 * rng.normal(size=data.shape)
+    vae = small(precision="constant", max_iter=100).fit(data)
+    scores = [
+        np.mean([vae.set_params(random_state=k).score_samples(data, n).mean() for k in range(20)])
+        for n in (1, 2, 4, 300)
+    ]
+    assert max(scores[:3]) < scores[3] + 0.02
+
+
 def test_warm_start_goes_on(digits):
     vae = small(warm_start=True, max_iter=15).fit(digits[0])
     first = vae.loss_curve_[-1]
@@ -176,6 +204,13 @@ def test_partial_fit_learns_from_parts(digits):
         > 0.8
     )
     assert vae.partial_fit(digits[0][:1]).n_iter_ == 31
+
+
+def test_partial_fit_draws_other_numbers_in_every_call(digits):
+    vae = small()
+    for part in np.array_split(digits[0], 3):
+        vae.partial_fit(part)
+        assert len(np.unique(vae._reservoir[1])) == len(vae._reservoir[1])
 
 
 def test_early_stopping_holds_samples_out(digits):
@@ -321,6 +356,28 @@ def test_an_ensemble_has_the_mean_of_its_members_metrics(digits):
     codes = np.asarray(vae.transform(digits[0]))[:5]
     tensors = [PullbackMetric(member, 2).tensor(codes) for member in vae._embedding._members]
     np.testing.assert_allclose(vae.metric_.tensor(codes), np.mean(tensors, axis=0), rtol=1e-10)
+
+
+def normalising(n_inputs, n_outputs):
+    frozen = torch.nn.Linear(n_inputs, 12).requires_grad_(False)
+    torch.nn.init.eye_(frozen.weight)
+    return torch.nn.Sequential(
+        frozen, torch.nn.BatchNorm1d(12), torch.nn.Tanh(), torch.nn.Linear(12, n_outputs)
+    )
+
+
+def test_modules_with_frozen_layers_and_batch_normalisation():
+    vae = small(encoder=normalising, decoder=normalising, flatness=0.1, early_stopping=True).fit(X)
+    np.testing.assert_array_equal(vae._encoder.parts[0], np.eye(12, 4))
+    assert np.isfinite(vae.score(X))
+    np.testing.assert_array_equal(np.asarray(vae.transform(X))[:1], vae.transform(X[:1]))
+
+
+def test_weights_count_in_training_with_several_draws():
+    weights = np.r_[np.full(75, 2.0), np.ones(75)]
+    weighted = small(n_importance_samples=3).fit(X, sample_weight=weights)
+    repeated = small(n_importance_samples=3).fit(np.r_[X[:75], X])
+    np.testing.assert_array_equal(weighted.transform(X), repeated.transform(X))
 
 
 def test_modules_are_asked_for_in_the_right_shape(digits):
