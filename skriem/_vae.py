@@ -28,8 +28,8 @@ class VAETransformer(_VAE):
     activation : {"tanh", "logistic", "softplus"}, default="tanh"
         Smooth activations only: the geometry needs second derivatives.
     likelihood : str, default="gaussian"
-        Distribution of the data given the code. "gaussian" and "student_t" (heavy tails, for
-        data with outliers): real numbers. "bernoulli": zeros and ones, or shares between.
+        Distribution of the data given the code. "gaussian" and "student_t" (four degrees of
+        freedom, for data with outliers): real numbers. "bernoulli": zeros and ones, or shares between.
         "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
         "negative_binomial" (counts that vary more than their mean): counts.
     geometry : {"auto", "expected", "fisher_rao"}, default="auto"
@@ -46,15 +46,16 @@ class VAETransformer(_VAE):
         Width of a radial basis function, as a multiple of the mean distance of its codes to
         their centre (the `a` of the paper). Smaller values follow the data more closely.
     contrast : float, default=30.0
-        How many times the typical noise the noise far from all data is (standard deviations).
-        Larger values make it costlier to leave the data.
+        How many times the typical noise the noise far from all data is (standard deviations;
+        those of negative binomial counts grow by up to its square). Larger values make it
+        costlier to leave the data.
     alpha : float, default=1e-5
         L2 penalty on the weights.
     flatness : float, default=0.0
         Weight, in nats per sample, of a penalty on how much the decoder's mean stretches some
         places and directions more than others. With 10 to 100 codes are arranged so that
         straight lines say more, at little cost in likelihood; geodesics then mostly avoid the
-        places without data.
+        places without data. Logits and logarithms of means are taken for the mean.
     n_neighbors : int, default=0
         With k > 0 the decoder does not learn to return the sample but one of its k nearest
         neighbours, drawn anew in every pass. Codes then forget what neighbours do not share,
@@ -69,8 +70,8 @@ class VAETransformer(_VAE):
         tighter (Burda, Grosse and Salakhutdinov, ICLR 2016).
     n_decoders : int, default=1
         Number of decoders that share the encoder; every batch trains one of them. With several
-        the metric is the mean of theirs, `precision` is not used, and where they disagree
-        distances are long.
+        the metric is the mean of theirs, `precision`, `bandwidth` and `contrast` are not used,
+        and where their slopes differ distances are long.
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of images whose pixels are the features.
         Networks are then convolutional and `hidden_layer_sizes` numbers of channels, each
@@ -134,7 +135,7 @@ class VAETransformer(_VAE):
     -----
     Features are centred and divided by one common number, so that the model does not depend
     on the unit of the data but their proportions stay. Put a ``StandardScaler`` before it if
-    the features have different units.
+    features are real numbers in different units.
 
     Examples
     --------

@@ -132,7 +132,7 @@ def ambient_metric(embed, cost, n_dims, points=None):
     TypeError
         If `embed` or `cost` is no function.
     ValueError
-        If `cost` returns another shape, or `n_dims` or `points` are none; see
+        If `cost` returns another shape, or `n_dims` or `points` are not valid; see
         :class:`MetricField`.
 
     See Also

@@ -99,7 +99,7 @@ def location_scale_metric(embed, n_dims, location_weight=1.0, scale_weight=2.0, 
         If `embed` is no function.
     ValueError
         If `embed` returns an odd number of columns, a weight is negative or both are zero, or
-        `n_dims` or `points` are none; see :class:`MetricField`.
+        `n_dims` or `points` are not valid; see :class:`MetricField`.
 
     See Also
     --------
