@@ -29,8 +29,8 @@ class VAETransformer(_VAE):
         Smooth activations only: the geometry needs second derivatives.
     likelihood : str, default="gaussian"
         Distribution of the data given the code. "gaussian" and "student_t" (four degrees of
-        freedom, for data with outliers): real numbers. "bernoulli": zeros and ones, or shares between.
-        "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
+        freedom, for data with outliers): real numbers. "bernoulli": zeros and ones, or shares
+        between. "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
         "negative_binomial" (counts that vary more than their mean): counts.
     geometry : {"auto", "expected", "fisher_rao"}, default="auto"
         "expected": distances in the unit of the data, through mean and standard deviation.

@@ -149,7 +149,8 @@ class PullbackMetric(Metric):
             Standard deviation of a "gaussian" without `data`, in the unit of the output or of
             the features. None takes a tenth of the standard deviation of what codes decode to.
         n_centers : int or "auto", default="auto"
-            Bumps around which the decoder is sure, at most. "auto": one for every 8 codes, at most 64.
+            Bumps around which the decoder is sure, at most. "auto": one for every 8 codes, at
+            most 64.
         bandwidth : float, default=1.0
             Width of a bump, in mean distances of its codes to its centre.
         contrast : float, default=30.0
