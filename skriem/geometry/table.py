@@ -59,13 +59,15 @@ class TabulatedTensor:
         self._tensors = {}
 
     def __call__(self, z):
-        root = self._full(self._derivatives(z, 0)[:, 0])
+        d = z.shape[1]
+        root = self._derivatives(z, 0)[:, 0, self._entries].view(-1, d, d)
         return root @ root
 
     def jets(self, z, v):
         """See :meth:`skriem.geometry.field.Field.jets`; e(z, v) = w . w with w = S v."""
         n, d = z.shape
-        found = self._full(self._derivatives(z, 2)[:, [0, *self._first, *self._second]])
+        columns = self._on(z)[-1]
+        found = self._derivatives(z, 2).flatten(1).index_select(1, columns).view(n, -1, d, d)
         # Matrices of a point on top of each other: one product in place of many tiny ones.
         moved = (found.flatten(1, 2) @ v[..., None]).view(n, -1, d)
         root, w, slopes, bends = found[:, 0], moved[:, 0], moved[:, 1 : d + 1], moved[:, d + 1 :]
@@ -80,20 +82,20 @@ class TabulatedTensor:
         )
 
     @cached_property
-    def _first(self):
-        """Where first derivatives stand among all products of derivatives of order 0 to 2."""
-        d = len(self.table.low)
-        return [3 ** (d - 1 - k) for k in range(d)]
+    def _entries(self):
+        """Where the entries of a symmetric matrix stand in its upper triangle."""
+        d = range(len(self.table.low))
+        return [self._pairs.index((min(i, j), max(i, j))) for i in d for j in d]
 
     @cached_property
-    def _second(self):
-        return [a + b for a in self._first for b in self._first]
-
-    def _full(self, entries):
-        """Symmetric matrices from their upper triangles."""
+    def _columns(self):
+        """The same for the matrix, its first and its second derivatives, among all products of
+        derivatives of order 0 to 2.
+        """
         d = len(self.table.low)
-        index = [self._pairs.index((min(i, j), max(i, j))) for i in range(d) for j in range(d)]
-        return entries[..., index].unflatten(-1, (d, d))
+        first = [3 ** (d - 1 - k) for k in range(d)]
+        orders = [0, *first, *(a + b for a in first for b in first)]
+        return [k * len(self._pairs) + entry for k in orders for entry in self._entries]
 
     def _derivatives(self, z, order):
         """All products of derivatives up to `order` along each coordinate.
@@ -103,7 +105,7 @@ class TabulatedTensor:
         Tensor of shape (n, (order + 1) ** d, d (d + 1) / 2)
         """
         n, d = z.shape
-        rows, strides, low, n_cells, basis = self._on(z)
+        rows, strides, low, n_cells, basis, _ = self._on(z)
         at = (z - low) / self.table.spacing
         inside = ((at >= 0.0) & (at <= n_cells)).all(1)
         cell = torch.where(inside[:, None], at, 0.0).floor().clamp(max=n_cells - 1)
@@ -156,6 +158,7 @@ class TabulatedTensor:
                 torch.as_tensor(low, **to),
                 torch.as_tensor(n_cells, **to),
                 torch.as_tensor(BASIS, **to),
+                torch.tensor(self._columns, device=z.device),
             )
         return self._tensors[key]
 
