@@ -407,7 +407,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _inputs(self, X):
         """What the encoder sees."""
-        return (self._likelihood.inputs(X).astype(np.float64) - self._center) / self._scale
+        # In one order in memory: results are the same to the last bit whatever X came in.
+        inputs = self._likelihood.inputs(X).astype(np.float64, order="C")
+        return (inputs - self._center) / self._scale
 
     def _targets(self, X):
         """What the decoder's distribution is over, in its unit."""

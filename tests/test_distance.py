@@ -111,7 +111,7 @@ def test_neighbors_classifier(digits):
         GeodesicDistance(),
         KNeighborsClassifier(5, metric="precomputed"),
     )
-    assert pipeline.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.9
+    assert pipeline.fit(X[:200], y[:200]).score(X[200:], y[200:]) > 0.85
 
 
 def test_as_a_metric_function(digits_vae, digits):
