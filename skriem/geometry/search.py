@@ -110,8 +110,8 @@ def find_geodesics(spaces, graph, a, b, tol, max_iter):
                 better = solve_geodesics(corrected, a[rows], b[rows], starts, tol, max_iter)
                 found = found.replaced(rows, better)
     lost |= ~found.length.isfinite()
-    if table is not None:
-        # The steepest walls are what a table has wrong, and what is hard to get across.
+    if table is not None and table.error > TABLE_TOL:
+        # What such a table has wrong are steep walls, and they are hard to get across.
         lost |= ~found.converged
     lost = everyone[lost]
     return found.replaced(lost, search(exact, lost)) if len(lost) else found
