@@ -373,12 +373,11 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
             not hasattr(self, "_encoder")
+            or X.shape[1] != self._n_columns
             or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
         ):
             return False
         n_inputs = len(self._center)
-        if self._likelihood.n_inputs(X) != n_inputs:
-            return False
         forms = network_forms(self, n_inputs, n_inputs)
         sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_inputs)
         for k, factory in enumerate((self.encoder, self.decoder)):
@@ -392,6 +391,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _init(self, X, weights, rng):
         self._likelihood = LIKELIHOODS[self.likelihood]().fit(X)
+        # Not n_features_in_, which a fit that failed leaves behind as well.
+        self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
         self._center, self._scale, n_varying = data_scale(inputs, weights)
         if self._likelihood.is_location_scale:

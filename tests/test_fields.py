@@ -175,14 +175,14 @@ def test_table_has_the_tensor_and_its_derivatives(embed, d):
     exact = Field(tensor_of(embed))
     rng = np.random.default_rng(0)
     box = rng.uniform(-1, 1, (60, d))
-    table, error = tabulate(exact, box, 1e-4)
-    assert error <= 1e-4
+    table, error = tabulate(exact, box, 2e-5)
+    assert error <= 2e-5
     z, v = (torch.as_tensor(rng.uniform(-0.9, 0.9, (50, d))) for _ in range(2))
     z = z.clamp(torch.as_tensor(box.min(0)), torch.as_tensor(box.max(0)))
     tabulated = TabulatedTensor(table)
     for k, (found, expected) in enumerate(zip(tabulated.jets(z, v), exact.jets(z, v))):
         # Every derivative costs an order of the spacing.
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-1 if k == 3 else 5e-3)
+        torch.testing.assert_close(found, expected, rtol=0, atol=5e-2 if k == 3 else 5e-3)
     torch.testing.assert_close(tabulated(z), exact.tensor(z), rtol=0, atol=1e-3)
     assert tabulated(torch.as_tensor(table.high)[None] + 1.0).isnan().all()
 

@@ -394,7 +394,7 @@ def test_codes_of_all_kinds(kind, codes):
         "one code": codes[:1],
         "same codes": np.ones((30, 2)),
     }[kind]
-    metric = adopted(perceptron(), given, noise=0.1, contrast=5.0)
+    metric = adopted(perceptron(), given, noise=0.1)
     assert np.isfinite(metric.distance(np.zeros((1, 2)), np.ones((1, 2)), TOL)).all()
 
 

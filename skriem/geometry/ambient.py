@@ -39,28 +39,10 @@ class AmbientTensor:
         value, jacobian = tangents(self._embed, z)
         return self._weighed(value, jacobian) @ jacobian.mT
 
-    def jets(self, z, v):
-        """See :meth:`.field.Field.jets`; e(z, v) = w' G w with one derivative w = v' J.
-
-        Only derivatives by z are taken automatically, those by v are 2 M v and 2 M.
-        """
-        d, tensor = z.shape[1], self(z).detach()
-        by_step = (tensor @ v[..., None]).squeeze(-1)
-        with torch.enable_grad():
-            at = torch.cat([z, v], dim=1).detach().requires_grad_()
-            value, moved = push(self._embed, *at.tensor_split(2, dim=1))
-            form = (self._weighed(value, moved[:, None]).squeeze(1) * moved).sum()
-            slope = torch.autograd.grad(form, at, create_graph=True)[0]
-            rows = [torch.autograd.grad(slope[:, k].sum(), at, retain_graph=True) for k in range(d)]
-        bend = torch.stack([row for (row,) in rows], dim=1)
-        return (
-            (by_step * v).sum(1),
-            slope[:, :d].detach(),
-            2.0 * by_step,
-            bend[:, :, :d],
-            bend[:, :, d:],
-            2.0 * tensor,
-        )
+    def form(self, z, v):
+        """See :class:`.field.Field`; w' G w with one derivative w = v' J."""
+        value, moved = push(self._embed, z, v)
+        return (self._weighed(value, moved[:, None]).squeeze(1) * moved).sum(-1)
 
     def _weighed(self, value, rows):
         """Rows (n, k, m) times the cost at values (n, m)."""

@@ -27,7 +27,8 @@ class Field:
     tensor_fn : callable
         Twice differentiable torch function from (n, d) to (n, d, d), each row on its own.
         Derivatives are taken automatically unless it has a method ``jets`` (see
-        :meth:`Field.jets`).
+        :meth:`Field.jets`), and of its method ``form``, v' M(z) v for rows of z and v, if it has
+        one: that may cost less than the tensor.
     """
 
     def __init__(self, tensor_fn):
@@ -59,8 +60,13 @@ class Field:
     def _chords(self, points):
         middle = 0.5 * (points[:, 1:] + points[:, :-1])
         step = points[:, 1:] - points[:, :-1]
-        tensor = self.tensor_fn(middle.flatten(0, 1)).unflatten(0, middle.shape[:2])
-        return ((tensor @ step[..., None]).squeeze(-1) * step).sum(-1)
+        return self._form(middle.flatten(0, 1), step.flatten(0, 1)).unflatten(0, middle.shape[:2])
+
+    def _form(self, z, v):
+        """The quadratic form v' M(z) v, (n,)."""
+        if hasattr(self.tensor_fn, "form"):
+            return self.tensor_fn.form(z, v)
+        return ((self.tensor_fn(z) @ v[..., None]).squeeze(-1) * v).sum(-1)
 
     def gradient(self, nodes, n_sub):
         """Energy (B,) and half its gradient (B, T+1, d), without second derivatives."""
@@ -94,8 +100,8 @@ class Field:
         # Derivatives by v are known: only those by z are taken automatically.
         with torch.enable_grad():
             at = torch.cat([z, v], dim=-1).detach().requires_grad_()
-            form = (self.tensor_fn(at[:, :d]) @ at[:, d:, None]).squeeze(-1) * at[:, d:]
-            (slope,) = torch.autograd.grad(form.sum(), at, create_graph=True)
+            form = self._form(*at.tensor_split(2, dim=-1)).sum()
+            (slope,) = torch.autograd.grad(form, at, create_graph=True)
             rows = [
                 torch.autograd.grad(slope[:, k].sum(), at, retain_graph=True)[0] for k in range(d)
             ]

@@ -49,10 +49,6 @@ class Likelihood:
         """What an encoder sees of data (n, p), ndarray of shape (n, n_inputs)."""
         return X
 
-    def n_inputs(self, X):
-        """How many inputs the encoder has for data like `X`."""
-        return X.shape[1]
-
     def targets(self, X):
         """What the distribution is over, ndarray of shape (n, m)."""
         return X
@@ -236,10 +232,6 @@ class Categorical(Likelihood):
         return np.concatenate(blocks, axis=1)
 
     targets = inputs
-
-    def n_inputs(self, X):
-        # Other columns cannot have the same categories.
-        return sum(self.n_categories) if X.shape[1] == len(self.n_categories) else -1
 
     def start(self, targets, sample_weight):
         p = np.average(targets, axis=0, weights=sample_weight).clip(EDGE, 1.0)
