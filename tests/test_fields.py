@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_moons
-from surfaces import great_circle, sphere, sphere_pairs
-from test_maps import half_plane, hills, tensor_of, wavy
+from surfaces import (
+    great_circle,
+    half_plane,
+    hills,
+    hyperbolic_distance,
+    sphere,
+    sphere_pairs,
+    tensor_of,
+    wavy,
+)
 
 from skriem import RiemannianKMeans
 from skriem.geometry import MetricField, PullbackMetric, Status, local_metric
@@ -19,11 +27,6 @@ from skriem.geometry.field import Field
 from skriem.geometry.metric_field import LocalVariance
 from skriem.geometry.table import TabulatedTensor, tabulate
 from skriem.nn.network import LayeredNetwork, perceptron
-
-
-def hyperbolic_distance(a, b):
-    step = ((a - b) ** 2).sum(1)
-    return np.arccosh(1.0 + step / (2.0 * a[:, 1] * b[:, 1]))
 
 
 def test_hyperbolic_plane():

@@ -1,18 +1,20 @@
-"""The laws that every geometry obeys, and what is known about each of them."""
+"""What is known of each geometry; the laws that all obey are in ``test_laws.py``."""
 
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from geometries import (
+    GEOMETRIES,
+    MOONS,
+    gaussian,
+    height_cost,
+    wavy_cost,
+)
 from scipy import stats
 from scipy.integrate import quad_vec
-from sklearn.datasets import make_moons
-from surfaces import bend, bumps, paraboloid
-from test_fields import hyperbolic_distance
-from test_likelihoods import embedding
-from test_maps import half_plane, near_pairs
+from surfaces import bumps, hyperbolic_distance, identity, near_pairs, paraboloid
 
 from skriem.geometry import (
     ConvergenceWarning,
@@ -32,43 +34,9 @@ from skriem.geometry import (
 from skriem.geometry.field import Field
 from skriem.geometry.regularised import RegularisedTensor, differentiable_tensor
 
-# Near pairs have one geodesic between them, in any coordinates.
-NEAR = 0.15
-
-
-def identity(z):
-    return z
-
 
 def unit_cost(x):
     return x.new_ones(len(x))
-
-
-def height_cost(x):
-    return x[:, 1] ** -2
-
-
-def wavy_cost(x):
-    """Factors, one for every output."""
-    return 1.5 + torch.sin(x + torch.arange(x.shape[1]).to(x))
-
-
-def wavy_matrices(x):
-    """Symmetric and positive definite, no two directions alike."""
-    turned = torch.eye(x.shape[1]).to(x) + 0.3 * x.sin()[:, :, None] * x.cos()[:, None]
-    return turned @ turned.mT
-
-
-def gaussian(z):
-    """Means and standard deviations of five features."""
-    weights = torch.as_tensor(np.random.default_rng(0).normal(size=(z.shape[1], 10))).to(z)
-    mean, spread = torch.tanh(z @ weights).tensor_split(2, dim=1)
-    return torch.cat([mean, 0.5 + spread.square()], dim=1)
-
-
-def feature(z):
-    """Features of what a decoder makes of codes."""
-    return torch.tanh(bumps(z) @ torch.tensor([[1.0, 0.5], [-0.5, 1.0], [0.3, 0.2]]).to(z))
 
 
 def points(low, high, n=7):
@@ -77,129 +45,6 @@ def points(low, high, n=7):
 
 SQUARE, CUBE = points([-1, -1], [1, 1]), points([-1] * 3, [1] * 3)
 ABOVE = points([-1, 1.2], [1, 2])
-MOONS = make_moons(60, noise=0.08, random_state=0)[0]
-CLOUD = np.random.default_rng(1).normal(size=(60, 5))
-# Any metric of geodesics, and points in it; functions that pickle.
-GEOMETRIES = {
-    "half-plane": (ambient_metric(identity, height_cost, 2), ABOVE),
-    "diagonal cost": (ambient_metric(bumps, wavy_cost, 2), SQUARE),
-    "full cost": (ambient_metric(paraboloid, wavy_matrices, 3), CUBE),
-    "conformal": (MetricField(conformal_metric(MOONS, 0.4)._tensor_fn, 2), MOONS[:7]),
-    "conformal in 5": (MetricField(conformal_metric(CLOUD)._tensor_fn, 5), CLOUD[:7]),
-    "regularised": (regularised_metric(PullbackMetric(bumps, 2), 0.5), SQUARE),
-    "regularised field": (regularised_metric(MetricField(half_plane, 2), 0.1), ABOVE),
-    "gaussian": (location_scale_metric(gaussian, 2), 0.6 * SQUARE),
-    "student": (location_scale_metric(gaussian, 3, *student_t_weights(4.0)), 0.6 * CUBE),
-    **{
-        f"{name} decoder": (PullbackMetric(embedding(name, True), 2), 0.3 * SQUARE)
-        for name in ("bernoulli", "categorical", "poisson", "negative_binomial")
-    },
-    "ensemble": (PullbackMetric(EnsembleEmbedding([bumps, paraboloid]), 2), SQUARE),
-    "features": (PullbackMetric(feature, 2), SQUARE),
-}
-
-
-@pytest.fixture(scope="module", params=GEOMETRIES)
-def space(request):
-    """A metric, points, curves from each to the next, and near pairs."""
-    metric, z = GEOMETRIES[request.param]
-    near = z + NEAR * np.random.default_rng(2).uniform(-1, 1, z.shape)
-    curves = metric.geodesic(z[:-1], z[1:])
-    assert curves.converged.all()
-    return SimpleNamespace(metric=metric, z=z, near=near, curves=curves)
-
-
-# Laws --------------------------------------------------------------------------------------
-
-
-def test_tensors_are_symmetric_and_positive_definite(space):
-    tensor = space.metric.tensor(space.z)
-    np.testing.assert_allclose(tensor, tensor.swapaxes(1, 2), rtol=1e-12, atol=1e-12)
-    assert (np.linalg.eigvalsh(tensor) > 0).all()
-    np.testing.assert_allclose(space.metric.log_volume(space.z), 0.5 * np.linalg.slogdet(tensor)[1])
-
-
-def test_geodesics_have_the_speed_of_their_length(space):
-    t = np.linspace(0.0, 1.0, 201)
-    nodes = space.curves.curve(t)
-    middles, steps = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), np.diff(nodes, axis=1) * 200.0
-    d = middles.shape[-1]
-    speed = space.metric.norm(middles.reshape(-1, d), steps.reshape(-1, d)).reshape(-1, 200)
-    np.testing.assert_allclose(speed.mean(1), space.curves.length, rtol=2e-3)
-    np.testing.assert_allclose(speed, np.broadcast_to(speed[:, :1], speed.shape), rtol=0.1)
-
-
-def test_symmetry_and_identity_of_indiscernibles(space):
-    back = space.metric.geodesic(space.z[1:], space.z[:-1])
-    np.testing.assert_array_equal(back.length, space.curves.length)
-    assert (space.metric.distance(space.z, space.z) == 0).all()
-    assert (space.curves.length > 0).all()
-
-
-def test_triangle_inequality(space):
-    D = space.metric.pairwise(space.z)
-    np.testing.assert_array_equal(D, D.T)
-    through = (D[:, :, None] + D[None, :, :]).min(axis=1)
-    assert (1.005 * through >= D).all()
-
-
-def test_reported_length_is_the_length_of_the_curve(space):
-    curve = space.curves.curve(np.linspace(0, 1, 1001))
-    step = np.diff(curve, axis=1)
-    middle = 0.5 * (curve[:, 1:] + curve[:, :-1])
-    tensor = space.metric.tensor(middle.reshape(-1, curve.shape[2]))
-    tensor = tensor.reshape(*step.shape, -1)
-    measured = np.sqrt(np.einsum("ntk,ntkl,ntl->nt", step, tensor, step)).sum(axis=1)
-    np.testing.assert_allclose(space.curves.length, measured, rtol=1e-3)
-
-
-def test_no_curve_is_longer_than_the_straight_line(space):
-    t = (np.arange(1000) + 0.5)[:, None, None] / 1000
-    a, step = space.z[:-1], np.diff(space.z, axis=0)
-    tensor = space.metric.tensor((a + t * step).reshape(-1, a.shape[1]))
-    tensor = tensor.reshape(1000, *a.shape, -1)
-    straight = np.sqrt(np.einsum("nk,tnkl,nl->tn", step, tensor, step)).mean(axis=0)
-    assert (space.curves.length <= straight * (1 + 1e-3)).all()
-
-
-def bend_first(w):
-    """A diffeomorphism of space that bends its first two coordinates."""
-    return torch.cat([bend(w[:, :2]), w[:, 2:]], dim=1)
-
-
-def test_distances_do_not_depend_on_coordinates(space):
-    bent = ambient_metric(bend_first, differentiable_tensor(space.metric), space.metric.n_dims)
-    a, b = (bend_first(torch.as_tensor(w)).numpy() for w in (space.z, space.near))
-    found = bent.distance(space.z, space.near, tol=1e-4)
-    np.testing.assert_allclose(found, space.metric.distance(a, b, tol=1e-4), rtol=5e-4)
-
-
-def test_exp_undoes_log(space):
-    v = space.metric.log(space.z, space.near)
-    np.testing.assert_allclose(space.metric.exp(space.z, v), space.near, rtol=0, atol=1e-6)
-    norm = np.sqrt(np.einsum("ni,nij,nj->n", v, space.metric.tensor(space.z), v))
-    np.testing.assert_allclose(space.metric.distance(space.z, space.near), norm, rtol=1e-3)
-
-
-def test_pickles_and_points_make_no_other_metric(space):
-    a, b = space.z[:2], space.near[:2]
-    again = pickle.loads(pickle.dumps(space.metric))
-    assert again == space.metric
-    np.testing.assert_array_equal(again.distance(a, b), space.metric.distance(a, b))
-    assert space.metric.with_points(space.z) == space.metric
-
-
-def test_tensors_of_single_precision(space):
-    a, b = (torch.as_tensor(part[:3], dtype=torch.float32) for part in (space.z, space.near))
-    found = space.metric.distance(a, b)
-    assert found.dtype == torch.float32
-    expected = space.metric.distance(a.double(), b.double())
-    np.testing.assert_allclose(found, expected, rtol=2e-3)
-
-
-def test_nothing_of_nothing(space):
-    assert space.metric.tensor(space.z[:0]).shape == (0, *2 * space.z.shape[1:])
-    assert space.metric.distance(space.z[:0], space.z[:0]).shape == (0,)
 
 
 # Costs in the space of the data ------------------------------------------------------------
@@ -214,9 +59,9 @@ def test_a_cost_of_one_is_the_pullback():
     np.testing.assert_allclose(dear.distance(a, b), 3.0 * metric.distance(a, b), rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["half-plane", "diagonal cost", "full cost", "student"])
+@pytest.mark.parametrize("name", ["half-plane by cost", "diagonal cost", "full cost", "student"])
 def test_derivatives_of_pulled_back_costs_are_those_of_the_tensor(name):
-    metric, z = GEOMETRIES[name]
+    metric, (z, _) = GEOMETRIES[name].make(), GEOMETRIES[name].points()
     z, v = torch.as_tensor(z), torch.as_tensor(z[::-1].copy())
     automatic = Field(lambda at: metric._tensor_fn(at)).jets(z, v)
     for ours, expected in zip(Field(metric._tensor_fn).jets(z, v), automatic):
@@ -360,7 +205,7 @@ def test_bad_codes(arguments, match):
 
 @pytest.mark.parametrize("base", ["full cost", "student"])
 def test_eigenvalues_of_a_regularised_metric(base):
-    base, z = GEOMETRIES[base]
+    base, (z, _) = GEOMETRIES[base].make(), GEOMETRIES[base].points()
     s = np.linalg.eigvalsh(base.tensor(z))
     for rank in (None, 1, 2):
         kept = np.arange(base.n_dims) >= base.n_dims - (rank or base.n_dims)
@@ -398,14 +243,14 @@ def test_small_eigenvalues_keep_their_digits():
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_derivatives_at_a_lower_rank(rank):
-    base = differentiable_tensor(GEOMETRIES["full cost"][0])
+    base = differentiable_tensor(GEOMETRIES["full cost"].make())
 
     def by_eigenvectors(z):
         s, vectors = torch.linalg.eigh(base(z))
         kept = torch.arange(3) >= 3 - rank
         return (vectors * (kept * s**3 / (s**2 + 0.3))[:, None]) @ vectors.mT
 
-    ours = RegularisedTensor(GEOMETRIES["full cost"][0], 0.3, rank)
+    ours = RegularisedTensor(GEOMETRIES["full cost"].make(), 0.3, rank)
     z, v = (torch.as_tensor(part) for part in (CUBE, CUBE[::-1].copy()))
     for found, expected in zip(Field(ours).jets(z, v), Field(by_eigenvectors).jets(z, v)):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
@@ -475,7 +320,7 @@ def test_weights_of_student_t_distributions(df):
 
 
 def test_units_of_the_data_do_not_matter():
-    metric = GEOMETRIES["gaussian"][0]
+    metric = GEOMETRIES["gaussian"].make()
     units = torch.tensor([1e3, 1.0, 1e-3, 2.0, 5.0], dtype=torch.float64).repeat(2)
     other = location_scale_metric(lambda z: gaussian(z) * units, 2)
     np.testing.assert_allclose(other.tensor(SQUARE), metric.tensor(SQUARE), rtol=1e-9)

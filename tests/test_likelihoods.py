@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from networks import check_linearised, fisher_rao, normal
 from scipy import stats
 from sklearn.base import clone
 from surfaces import bend
-from test_nn import check_linearised, normal, random_perceptron, random_precision
 
 from skriem import RiemannianKMeans, VAETransformer
 from skriem.geometry import PullbackMetric
@@ -16,10 +16,8 @@ from skriem.geometry.fisher_rao import (
     StabilisedEmbedding,
     bernoulli,
     categorical,
-    fisher_rao_embedding,
     negative_binomial,
     poisson,
-    wall_contrast,
 )
 from skriem.nn.likelihoods import (
     LIKELIHOODS,
@@ -177,24 +175,10 @@ def test_poisson_distances_are_differences_of_roots():
     np.testing.assert_allclose(found, np.linalg.norm(roots[0] - roots[1], axis=1), rtol=1e-4)
 
 
-def embedding(name, walled, m=3, **options):
-    likelihood = LIKELIHOODS[name]()
-    if name == "categorical":
-        likelihood.fit(np.array([[0.0], [m - 1.0]]))
-    parts = [normal(m, seed=7).numpy()] if name == "negative_binomial" else []
-    walls = None
-    if walled:
-        walls = {k: v.numpy() for k, v in random_precision(7, 2, 1).items()}
-        walls["weights"] *= 0.02
-        walls["floor"] = np.array([1.0 / wall_contrast(30.0) ** 2])
-    network = random_perceptron([2, 5, m]).stored()
-    return fisher_rao_embedding(network, likelihood, parts, walls)
-
-
 @pytest.mark.parametrize("walled", [True, False])
 @pytest.mark.parametrize("name", [*COUNTED, "categorical"])
 def test_derivatives_of_the_embedding(name, walled):
-    embed, z = embedding(name, walled), 0.7 * normal(6, 2, seed=8)
+    embed, z = fisher_rao(name, walled), 0.7 * normal(6, 2, seed=8)
     weights, direction = normal(6, 3, seed=5), normal(6, 2, seed=4)
     value, jacobian, curvature = embed.linearise(z)
     check_linearised(embed, z, (value, jacobian, curvature), weights)
@@ -204,18 +188,18 @@ def test_derivatives_of_the_embedding(name, walled):
 
 @pytest.mark.parametrize("name", [*COUNTED, "categorical"])
 def test_embeddings_are_stored_whole(name):
-    embed, z = embedding(name, True), normal(6, 2)
+    embed, z = fisher_rao(name, True), normal(6, 2)
     twin = pickle.loads(pickle.dumps(embed))
-    assert twin.fingerprint == embed.fingerprint != embedding(name, False).fingerprint
+    assert twin.fingerprint == embed.fingerprint != fisher_rao(name, False).fingerprint
     torch.testing.assert_close(twin(z), embed(z), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", [*COUNTED, "categorical"])
 def test_far_from_the_data_nothing_is_known(name):
-    embed = embedding(name, True)
+    embed = fisher_rao(name, True)
     far = torch.tensor([[60.0, -40.0]], dtype=torch.float64)
     np.testing.assert_allclose(embed.widening(far), np.log(30.0), rtol=1e-3)
-    plain, widened = embedding(name, False).natural(far), embed.natural(far)
+    plain, widened = fisher_rao(name, False).natural(far), embed.natural(far)
     if isinstance(embed._likelihood, Poisson):
         torch.testing.assert_close(widened - plain, 2.0 * embed.widening(far).expand(1, 3))
     else:
@@ -224,7 +208,7 @@ def test_far_from_the_data_nothing_is_known(name):
 
 @pytest.mark.parametrize("name", [*COUNTED, "categorical"])
 def test_walls_are_for_lengths_only(name):
-    walled, plain, z = embedding(name, True), embedding(name, False), normal(6, 2, seed=3)
+    walled, plain, z = fisher_rao(name, True), fisher_rao(name, False), normal(6, 2, seed=3)
     torch.testing.assert_close(walled.mean(z), plain.mean(z), rtol=0, atol=0)
     x = plain.draw(z, np.random.RandomState(0))
     np.testing.assert_array_equal(walled.draw(z, np.random.RandomState(0)), x)
@@ -233,13 +217,13 @@ def test_walls_are_for_lengths_only(name):
 
 
 def test_thinned_embedding_is_nearly_the_same():
-    embed = embedding("bernoulli", True, m=600)
+    embed = fisher_rao("bernoulli", True, m=600)
     assert isinstance(embed, StabilisedEmbedding)
     codes = np.random.default_rng(0).normal(size=(200, 2))
     full, thin = PullbackMetric(embed, 2), PullbackMetric(embed.thinned(codes), 2)
     difference = np.linalg.norm(full.tensor(codes) - thin.tensor(codes), axis=(1, 2))
     assert (difference < 0.3 * np.linalg.norm(full.tensor(codes), axis=(1, 2))).all()
-    assert embedding("bernoulli", True).thinned(codes) is None
+    assert fisher_rao("bernoulli", True).thinned(codes) is None
 
 
 # Autoencoders ------------------------------------------------------------------------------

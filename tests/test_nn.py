@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from networks import check_linearised, normal, random_network, random_perceptron, random_precision
 from torch.nn.functional import linear
 
 from skriem.geometry.decoder import DecoderEmbedding
@@ -14,7 +15,6 @@ from skriem.nn.image_precision import fit_image_weights
 from skriem.nn.likelihoods import Gaussian
 from skriem.nn.network import (
     ACTIVATIONS,
-    LayeredNetwork,
     convolutional,
     layered_network,
     perceptron,
@@ -28,48 +28,6 @@ from skriem.nn.precision import (
 )
 from skriem.nn.train import Model, Penalties, train
 from skriem.nn.variance import fit_variance, mlp_std
-
-
-def normal(*shape, seed=0):
-    return torch.as_tensor(np.random.default_rng(seed).normal(size=shape))
-
-
-def check_linearised(function, z, linearised, weights):
-    value, jacobian, curvature = linearised
-    torch.testing.assert_close(value, function(z))
-    found = curvature(weights)
-    for i in range(len(z)):
-        expected = torch.autograd.functional.jacobian(lambda x: function(x[None])[0], z[i])
-        torch.testing.assert_close(jacobian[i], expected.T)
-        hessian = torch.autograd.functional.hessian(
-            lambda x, i=i: weights[i] @ function(x[None])[0], z[i]
-        )
-        torch.testing.assert_close(found[i], hessian)
-
-
-def random_network(form, n_inputs, n_outputs, seed=0):
-    """A network with random weights everywhere."""
-    skip = normal(n_outputs, n_inputs, seed=seed), normal(n_outputs, seed=seed + 1)
-    parts = form.init(skip, torch.Generator().manual_seed(seed), torch.float64)
-    inner = [
-        part.numel() ** -0.25 * normal(*part.shape, seed=seed + 2 + k)
-        for k, part in enumerate(parts[2:])
-    ]
-    return LayeredNetwork(form, parts[:2] + inner)
-
-
-def random_perceptron(sizes, activation="tanh", **options):
-    return random_network(perceptron(sizes, activation, **options), sizes[0], sizes[-1])
-
-
-def random_precision(n_centers, d, m):
-    return {
-        "centers": normal(n_centers, d),
-        "rates": normal(n_centers, seed=1).exp(),
-        "weights": normal(m, n_centers, seed=2).exp(),
-        "floor": 0.1 * normal(m, seed=3).exp(),
-    }
-
 
 NETWORKS = {
     **{name: lambda name=name: random_perceptron([2, 5, 4, 3], name) for name in ACTIVATIONS},

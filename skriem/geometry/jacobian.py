@@ -53,10 +53,19 @@ def bend(embed, z, direction):
     if hasattr(embed, "bend"):
         return embed.bend(z, direction)
 
-    def slope(at):
-        return torch.func.jvp(embed, (at,), (direction,))[1]
+    with torch.enable_grad():
+        at = z.detach().requires_grad_()
+        once = _along(embed(at), at, direction)
+        return _along(once, at, direction).detach()
 
-    return torch.func.jvp(slope, (z,), (direction,))[1].detach()
+
+def _along(value, at, direction):
+    """Derivative of a value along a direction, as the transpose of a transpose.
+
+    Reverse twice is several times faster than a forward derivative of a forward derivative.
+    """
+    weights = torch.zeros_like(value, requires_grad=True)
+    return _gradient((_gradient((weights * value).sum(), at) * direction).sum(), weights)
 
 
 def _gradient(scalar, at):
