@@ -33,3 +33,11 @@ def global_state():
     yield
     assert (np.random.get_state()[1] == before[0]).all()
     assert (torch.get_rng_state() == before[1]).all()
+
+
+@pytest.fixture
+def little_work(monkeypatch):
+    """Little training and integration, where it is not what a test is about."""
+    monkeypatch.setattr("skriem._neighbor.N_STEPS", 1)
+    for name, n in [("N_FIRST", 128), ("N_FITTING", 128), ("N_FINAL", 256)]:
+        monkeypatch.setattr(f"skriem._normal.{name}", n)

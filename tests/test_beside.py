@@ -23,9 +23,12 @@ from skriem._latent import find_metric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
 # unresolved: a warning that the tests of warnings look at, and the others do not.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Some geodesics did not converge:sklearn.exceptions.ConvergenceWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings(
+        "ignore:Some geodesics did not converge:sklearn.exceptions.ConvergenceWarning"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,23 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning"),
 ]
 
-TRANSFORMERS = [VAETransformer(), RiemannianKMeans(), GeodesicDistance(), NeighborEncoder()]
+
+def little(**parameters):
+    """An autoencoder that is hardly trained, which is no matter to these checks."""
+    return VAETransformer(**{"hidden_layer_sizes": (8,), "max_iter": 4, **parameters})
+
+
+TRANSFORMERS = [
+    little(),
+    RiemannianKMeans(),
+    GeodesicDistance(metric=little()),
+    NeighborEncoder(),
+]
+DENSITY = RiemannianNormal(metric=little(bandwidth=3.0, n_components=1), max_iter=2)
 OTHERS = [
+    VAETransformer(),
+    GeodesicDistance(),
+    RiemannianNormal(),
     VAETransformer(3, hidden_layer_sizes=(16,), precision="mlp", activation="softplus"),
     VAETransformer(precision="constant", n_neighbors=2, flatness=0.1, max_iter=50),
     VAETransformer(
@@ -46,8 +61,14 @@ OTHERS = [
 ]
 
 
-@parametrize_with_checks([*TRANSFORMERS, RiemannianNormal(), *OTHERS])
-def test_scikit_learn_checks(estimator, check):
+@parametrize_with_checks([*TRANSFORMERS, DENSITY])
+def test_scikit_learn_checks(estimator, check, little_work):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(OTHERS)
+def test_scikit_learn_checks_of_defaults_and_other_parameters(estimator, check):
     check(estimator)
 
 
@@ -64,5 +85,5 @@ def test_scikit_learn_checks(estimator, check):
     ids=lambda check: check.__name__,
 )
 @pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
-def test_output_checks(estimator, check):
+def test_output_checks(estimator, check, little_work):
     check(type(estimator).__name__, estimator)

@@ -77,6 +77,7 @@ def test_a_job_larger_than_memory_is_refused(digits_vae):
         distance._distances(X, X[: 10**7])
 
 
+@pytest.mark.slow
 def test_processes_do_not_matter(digits_vae):
     codes = digits_vae[1][:15]
     one, two = (GeodesicDistance(n_jobs=n).fit_transform(codes) for n in (1, 2))
@@ -86,6 +87,7 @@ def test_processes_do_not_matter(digits_vae):
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_dbscan_in_a_pipeline():
     X, y = make_moons(200, noise=0.05, random_state=0)
     vae = VAETransformer(random_state=0)

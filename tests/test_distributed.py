@@ -16,6 +16,7 @@ da = pytest.importorskip("dask.array")
 
 # What the cluster itself warns about is not ours.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),
     # One worker of the tests at a time starts processes of its own.
     pytest.mark.xdist_group("distributed"),

@@ -111,6 +111,7 @@ def test_the_mean_is_found_in_what_decoders_return(name, codes):
         np.testing.assert_allclose(metric.distance(a, b, TOL), plain.distance(a, b, TOL), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_generator_of_images(codes):
     generator = Generator().eval()
     metric = adopted(generator, codes)

@@ -1,8 +1,8 @@
 """Data that nobody would choose: every estimator says what is wrong with them, or copes.
 
-The generated cases are few and always the same by default. ``HYPOTHESIS_PROFILE=thorough pytest
-tests/test_hard_cases.py`` draws more than a thousand, new ones every time unless
-``--hypothesis-seed`` is given as well.
+The fast suite has tables of every kind, the thorough one generated cases as well, which are few and
+always the same by default. ``HYPOTHESIS_PROFILE=thorough pytest -m slow tests/test_hard_cases.py``
+draws more than a thousand, new ones every time unless ``--hypothesis-seed`` is given as well.
 """
 
 import os
@@ -359,11 +359,39 @@ def same(seen, expected):
         np.testing.assert_array_equal(seen[name], value, err_msg=name)
 
 
+# Every kind of table -----------------------------------------------------------------------
+
+
+def one_of(kind):
+    """A small table of a kind, of another size, unit, type and layout than those of others."""
+    i = KINDS.index(kind)
+    dtypes, layouts = ("float64", "float32", "int64", ">f8"), sorted(LAYOUTS)
+    return Recipe(
+        kind,
+        n_rows=7 + 3 * (i % 5),
+        n_columns=1 + i % 6,
+        exponent=(0, -8, 3, 8, -3)[i % 5],
+        spread=(4, 8)[i % 2],
+        dtype=dtypes[i % 4],
+        layout=layouts[i % 5],
+        seed=i,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["autoencoder", "neighbors", "clusters", "distances"])
+def test_every_kind_of_table(name, kind):
+    estimator, look = ESTIMATORS[name]
+    needs_two_places = name in ("autoencoder", "distances")
+    copes(estimator, one_of(kind).make(), look, needs_two_places)
+
+
 # Generated cases ---------------------------------------------------------------------------
 
 # The examples that are written out once failed.
 
 
+@pytest.mark.slow
 @cases()
 @given(
     recipe=recipes(),
@@ -390,6 +418,7 @@ def test_autoencoders_cope(recipe, n_components, precision, neighbors):
     copes(estimator, recipe.make(), of_vae)
 
 
+@pytest.mark.slow
 @cases()
 @given(
     recipe=recipes(),
@@ -401,6 +430,7 @@ def test_encoders_of_neighbors_cope(recipe, standardize, power):
     copes(estimator, recipe.make(), of_neighbors, needs_two_places=False)
 
 
+@pytest.mark.slow
 @cases()
 @given(
     recipe=recipes(), n_clusters=st.integers(1, 5), init=st.sampled_from(["k-means++", "random"])
@@ -411,6 +441,7 @@ def test_clusters_of_data_cope(recipe, n_clusters, init):
     np.testing.assert_array_equal(seen["predict"], seen["labels_"])
 
 
+@pytest.mark.slow
 @cases(0.3)
 @given(recipe=recipes(16, 3, large=False), n_clusters=st.integers(1, 3))
 # Neighbours at no distance made the metric's bandwidth zero.
@@ -420,6 +451,7 @@ def test_clusters_under_the_local_metric_cope(recipe, n_clusters):
     copes(estimator, recipe.make(), of_clusters)
 
 
+@pytest.mark.slow
 @cases(0.3)
 @given(recipe=recipes(20, 6, large=False), n_clusters=st.integers(1, 3))
 # A curve on the way to the centre leaves the table of the metric: the inertia was NaN.
@@ -431,6 +463,7 @@ def test_clusters_of_codes_cope(recipe, n_clusters):
     copes(estimator, recipe.make(), of_clusters)
 
 
+@pytest.mark.slow
 @cases(0.3)
 @given(recipe=recipes(20, 6, large=False), n_clusters=st.integers(1, 3))
 def test_pipelines_cope(recipe, n_clusters):
@@ -438,6 +471,7 @@ def test_pipelines_cope(recipe, n_clusters):
     copes(make_pipeline(vae(max_iter=3), clusters), recipe.make(), of_clusters)
 
 
+@pytest.mark.slow
 @cases(0.2)
 @given(
     recipe=recipes(8, 2, large=False),
@@ -452,6 +486,7 @@ def test_densities_cope(recipe, n_components, metric):
     copes(estimator, recipe.make(), of_density)
 
 
+@pytest.mark.slow
 @cases(0.6)
 @given(
     recipe=recipes(12, 3, large=False),
@@ -471,6 +506,7 @@ def test_distances_cope(recipe, metric, method):
 # Wide tables, files, frames ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every_estimator
 def test_five_thousand_features(estimator, look):
     copes(estimator, table(12, 5000), look)
@@ -572,6 +608,7 @@ def test_a_second_fit_forgets_the_first(name, fitted):
     same(look(clone(twice).fit(table()), table()), expected)
 
 
+@pytest.mark.slow
 @every_estimator
 def test_threads_that_fit_clones_do_not_disturb_each_other(estimator, look):
     tables = [table(seed=seed) for seed in range(4)]

@@ -149,6 +149,7 @@ def test_predict_encodes_new_data():
     np.testing.assert_array_equal(found.predict(codes), found.predict(X[60:]))
 
 
+@pytest.mark.slow
 def test_restarts_do_not_depend_on_the_number_of_processes():
     X, _ = blobs(60)
     one, two = (
@@ -365,6 +366,7 @@ def test_batches_lead_to_the_same_clusters():
         one.partial_fit(np.zeros((4, 3)))
 
 
+@pytest.mark.slow
 def test_many_points_get_the_labels_of_exact_distances(digits_vae, digits):
     rng = np.random.default_rng(0)
     X = np.concatenate([digits[0] + rng.normal(size=digits[0].shape) for _ in range(9)])

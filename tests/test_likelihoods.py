@@ -260,6 +260,7 @@ def fitted():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_an_autoencoder_for_every_kind_of_data(name, fitted):
     vae, X, y, Z = fitted[name]
@@ -280,6 +281,7 @@ def test_an_autoencoder_for_every_kind_of_data(name, fitted):
     assert again.metric_ == vae.metric_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_likelihood_of_new_data_beats_independent_features(name, fitted):
     vae, X, *_ = fitted[name]
@@ -299,6 +301,7 @@ def test_likelihood_of_new_data_beats_independent_features(name, fitted):
     assert scores.mean() > baseline + 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_there_are_walls_where_there_are_no_data(name, fitted):
     vae, _, y, Z = fitted[name]
@@ -321,6 +324,7 @@ def straight_length(metric, a, b):
     return np.array([np.sqrt(square).mean() for square in squares])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIKELIHOODS)
 @pytest.mark.filterwarnings("ignore:Some geodesics did not converge")
 def test_clusters_by_geodesic_distance(name, fitted):
@@ -330,6 +334,7 @@ def test_clusters_by_geodesic_distance(name, fitted):
     assert min(share) > 0.8
 
 
+@pytest.mark.slow
 def test_outliers_pull_student_less():
     X, _ = groups("gaussian")
     dirty, rng = X.copy(), np.random.default_rng(1)
@@ -344,6 +349,7 @@ def test_outliers_pull_student_less():
     assert errors["student_t"] < 0.5 * errors["gaussian"]
 
 
+@pytest.mark.slow
 def test_geometry_of_a_gaussian_can_be_the_expected_or_the_fisher_rao_metric(fitted):
     vae, X, _, Z = fitted["gaussian"]
     other = clone(vae).set_params(geometry="fisher_rao").fit(X)

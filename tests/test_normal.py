@@ -92,6 +92,7 @@ def on_decoder(digits_vae):
     return RiemannianNormal(3, random_state=0).fit(codes), codes
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*still getting shorter")
 def test_density_integrates_to_one(on_decoder):
     density, codes = on_decoder
@@ -126,6 +127,7 @@ def test_likelihood_rises(on_decoder):
     assert density.lower_bounds_[-1] == density.lower_bound_
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*still getting shorter")
 def test_samples_follow_the_density(on_decoder):
     density, _ = on_decoder
@@ -154,6 +156,7 @@ def test_samples_of_a_gaussian():
     np.testing.assert_allclose(np.cov(drawn.T), density.covariances_[0], atol=0.15)
 
 
+@pytest.mark.slow
 def test_other_metrics():
     X = blobs(60)
     local = RiemannianNormal(metric="local", random_state=0).fit(X)
@@ -209,6 +212,7 @@ def test_duplicates_and_more_components_than_places(n_components):
     assert np.isfinite(density.lower_bound_)
 
 
+@pytest.mark.slow
 def test_a_lost_component_is_seeded_again():
     X = np.concatenate([blobs(100), [[40.0, 40.0]]])
     density = RiemannianNormal(5, metric=FLAT, init_params="random_from_data", random_state=3)
@@ -217,6 +221,7 @@ def test_a_lost_component_is_seeded_again():
     assert (density.weights_ > 0).all()
 
 
+@pytest.mark.slow
 def test_drop_in_on_plain_data():
     X = blobs(40)
     density = RiemannianNormal(2, metric=VAETransformer(max_iter=20), random_state=0).fit(X)

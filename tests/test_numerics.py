@@ -186,6 +186,7 @@ def test_frechet_mean_of_flat_space_is_the_weighted_mean():
     )
 
 
+@pytest.mark.slow
 def test_frechet_mean_on_the_sphere_is_where_the_gradient_vanishes():
     metric = PullbackMetric(sphere, 2)
     z = np.random.default_rng(0).uniform([0.8, 1.0], [2.2, 2.4], size=(25, 2))

@@ -151,6 +151,7 @@ def test_a_model_for_another_device_can_be_used_here(fitted, digits):
     )
 
 
+@pytest.mark.slow
 def test_a_file_is_read_in_a_process_that_has_imported_nothing(fitted, digits, tmp_path):
     pipe = fitted("pipeline of k-means")
     joblib.dump((pipe, digits[0][:20]), tmp_path / "pipe.joblib")

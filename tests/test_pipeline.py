@@ -121,6 +121,7 @@ def test_grid_search_over_a_parameter_of_the_metric_alone_with_a_cache(X, y, tmp
         assert best[0].bandwidth == bandwidths[np.argmax(expected)]
 
 
+@pytest.mark.slow
 def test_cross_validation_in_processes(X, y):
     scorer = make_scorer(adjusted_rand_score)
 
@@ -130,6 +131,7 @@ def test_cross_validation_in_processes(X, y):
     np.testing.assert_array_equal(scores(1), scores(2))
 
 
+@pytest.mark.slow
 def test_grid_search_gives_the_same_best_estimator_in_processes(X, y):
     grid = {"vaetransformer__n_components": [2, 3], "riemanniankmeans__n_clusters": [2, 3]}
 
@@ -256,6 +258,7 @@ def test_any_step_may_read_the_metric(X):
     assert find_metric(pipe[-1].seen_) is pipe[0].metric_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 def test_the_drop_in_does_not_mind_what_transformers_put_out(X, output):
     kmeans = RiemannianKMeans(2, metric=VAETransformer(random_state=0, max_iter=5), random_state=0)

@@ -126,6 +126,7 @@ def test_translation_is_transport(space):
     assert limit < 0.02 * fine
 
 
+@pytest.mark.slow
 def test_shooting_is_exp(space):
     metric = space.metric
     found = [
@@ -165,6 +166,7 @@ def great_circle_log(x, y):
     return np.arctan2(size, (x * y).sum(1, keepdims=True)) * across / size
 
 
+@pytest.mark.slow
 def test_transport_and_translation_on_the_sphere():
     metric = PullbackMetric(sphere, 2)
     a, b, _ = sphere_pairs()
@@ -194,6 +196,7 @@ def residual(metric, curve):
     return max(np.linalg.norm(frame.T @ bend) for frame, bend in zip(frames, bends))
 
 
+@pytest.mark.slow
 def test_geodesics_are_stationary(space):
     metric = space.metric
     t = np.linspace(0.0, 1.0, 17)
@@ -230,6 +233,7 @@ def test_analogies_on_the_sphere():
     assert np.abs(metric.embed(c + b - a) - right).max() > 0.02
 
 
+@pytest.mark.slow
 def test_a_way_round_a_triangle_turns_by_its_area():
     metric = PullbackMetric(sphere, 2)
     corners = sphere_pairs()
@@ -259,6 +263,7 @@ def angle(metric, z, v, w):
 # Means -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 def test_logarithms_at_the_mean_cancel(space, weighted):
     metric, Z = space.metric, np.concatenate([space.a, space.b])

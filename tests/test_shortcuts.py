@@ -67,6 +67,7 @@ def test_in_more_dimensions_a_straight_line_is_enough_where_space_is_flat():
     np.testing.assert_allclose(metric.approximate_pairwise(X), exact, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_on_a_decoder(digits_vae):
     codes = np.asarray(digits_vae[1])
     metric = digits_vae[1].metric

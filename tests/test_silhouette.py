@@ -90,6 +90,7 @@ def test_well_separated_clusters_score_high():
     assert right > 0.9 > 0.7 > wrong
 
 
+@pytest.mark.slow
 def test_chooses_the_number_of_clusters():
     X = np.random.default_rng(0).permutation(moons(300))
     search = GridSearchCV(
@@ -103,6 +104,7 @@ def test_chooses_the_number_of_clusters():
     assert search.cv_results_["mean_test_score"][0] == 0.0
 
 
+@pytest.mark.slow
 def test_chooses_settings_of_a_pipeline():
     X, _ = make_blobs(60, 4, centers=3, random_state=0)
     vae = VAETransformer(max_iter=20, precision="constant", random_state=0)

@@ -50,6 +50,7 @@ def test_kinds_of_input(dtype):
     np.testing.assert_array_equal(data, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1e-8, 1.0, 1e8])
 def test_the_unit_of_the_data_does_not_matter(factor):
     vae, scaled = small().fit(X), small().fit(factor * X)
@@ -74,6 +75,7 @@ def test_more_codes_than_features():
     assert vae.transform(X[:, :1]).shape == (150, 3)
 
 
+@pytest.mark.slow
 def test_reconstruction_beats_pca(digits):
     data = digits[0]
     vae = VAETransformer(random_state=0).fit(data)
@@ -120,6 +122,7 @@ def test_more_importance_samples_do_not_lower_the_likelihood(digits_vae, digits)
     assert many > few
 
 
+@pytest.mark.slow
 def test_evidence_bound_is_below_the_likelihood(digits_vae, digits):
     vae = digits_vae[0]
     bound = vae.evidence_lower_bound(digits[0], n_samples=1000)
@@ -127,6 +130,7 @@ def test_evidence_bound_is_below_the_likelihood(digits_vae, digits):
     assert (bound <= likelihood).all()
 
 
+@pytest.mark.slow
 def test_likelihood_agrees_with_averaging_over_the_prior(digits_vae, digits):
     """Where codes have two dimensions the integral over the prior can be had by brute force."""
     vae, X = digits_vae[0], digits[0][:20]
@@ -168,6 +172,7 @@ def test_a_failed_fit_is_no_fit():
         vae.transform(X)
 
 
+@pytest.mark.slow
 def test_few_draws_do_not_overestimate_the_likelihood():
     rng = np.random.default_rng(0)
     data = rng.normal(size=(500, 2)) @ np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
@@ -284,6 +289,7 @@ def test_diverged_training_says_so():
         small(learning_rate_init=1e30).fit(X)
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains_about_as_well(digits):
     full, half = (small(mixed_precision=on).fit(digits[0]) for on in (False, True))
     assert half.loss_curve_[-1] == pytest.approx(full.loss_curve_[-1], abs=1.0)
