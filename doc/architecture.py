@@ -50,7 +50,7 @@ def imports(package):
     -------
     dict of str to set of str
         Names of modules of the package with the modules, of any package, that they import
-        anywhere in the file.
+        anywhere in the file, except for type checkers alone.
     """
     files = {}
     for path in sorted(package.rglob("*.py")):
@@ -62,7 +62,7 @@ def imports(package):
 def _imported(name, path, known):
     # Relative imports start at the package that the file is in.
     home = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _run(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -72,6 +72,14 @@ def _imported(name, path, known):
                 # ``from . import curves`` imports a module, ``from .curves import x`` a name.
                 whole = f"{base}.{alias.name}"
                 yield whole if whole in known else base
+
+
+def _run(node):
+    """What is below a node of a syntax tree, without what only type checkers see."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from _run(child)
 
 
 def layer_of(module):

@@ -5,6 +5,17 @@ have to wait for torch.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import geometry, inspection
+    from ._distance import GeodesicDistance
+    from ._kmeans import RiemannianKMeans
+    from ._neighbor import NeighborEncoder
+    from ._normal import RiemannianNormal
+    from ._silhouette import geodesic_silhouette
+    from ._vae import VAETransformer
+    from .geometry.brownian import brownian_motion
 
 __version__ = "0.1.0"
 
@@ -20,18 +31,31 @@ _HOMES = {
 
 _PACKAGES = "geometry", "inspection"
 
-__all__ = [*_HOMES, *_PACKAGES]
+__all__ = [
+    "GeodesicDistance",
+    "NeighborEncoder",
+    "RiemannianKMeans",
+    "RiemannianNormal",
+    "VAETransformer",
+    "brownian_motion",
+    "geodesic_silhouette",
+    "geometry",
+    "inspection",
+]
 
 
-def __getattr__(name):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    elif name in _PACKAGES:
-        value = importlib.import_module(f".{name}", __name__)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+# Type checkers would take any name for one of ours.
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name in _HOMES:
+            value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+        elif name in _PACKAGES:
+            value = importlib.import_module(f".{name}", __name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__():

@@ -1,11 +1,15 @@
 """Dask arrays in, Dask arrays out, a block of rows at a time."""
 
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-def by_blocks(method):
+
+def by_blocks(method: Method) -> Method:
     """Let a method that maps rows to rows take Dask arrays.
 
     The result is a Dask array with the same blocks of rows; nothing is computed but one row, to
@@ -29,4 +33,4 @@ def by_blocks(method):
             of_block, dtype=example.dtype, chunks=(X.chunks[0], columns), meta=example[:0]
         )
 
-    return wrapped
+    return cast(Method, wrapped)

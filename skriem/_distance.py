@@ -1,11 +1,15 @@
 """GeodesicDistance: geodesic distances as an input for any estimator."""
 
+from __future__ import annotations
+
 import numbers
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from joblib import delayed, effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
@@ -16,9 +20,13 @@ from ._memory import check_memory
 from ._metric import MetricConsumerMixin
 from ._parallel import results
 from ._progress import Progress
-from .geometry import NearestNeighborMetric
+from .geometry import Metric, NearestNeighborMetric
 from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
+from .geometry.types import FloatArray, RandomState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 METHODS = ("auto", "exact", "grid", "graph", "landmarks")
 # With method="auto", the distances to more samples than this are approximate, and those to more
@@ -91,14 +99,22 @@ class GeodesicDistance(
     (30, 30)
     """
 
-    def __init__(self, metric="auto", *, method="auto", random_state=None, n_jobs=None, verbose=0):
+    def __init__(
+        self,
+        metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
+        *,
+        method: Literal["auto", "exact", "grid", "graph", "landmarks"] = "auto",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.metric = metric
         self.method = method
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Remember the samples and settle the metric.
 
         Parameters
@@ -114,9 +130,9 @@ class GeodesicDistance(
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
         values, rng = self._fit_metric(X)
-        self.X_fit_ = self._embed_values(values)
+        self.X_fit_: FloatArray = self._embed_values(values)
         n, d = self.X_fit_.shape
-        self.method_ = self.method
+        self.method_: str = self.method
         if self._closed_form or (self.method == "auto" and n <= MAX_EXACT_SAMPLES):
             self.method_ = "exact"
         elif self.method == "auto":
@@ -127,7 +143,7 @@ class GeodesicDistance(
                 f"method='grid' is for up to {MAX_DIMS} dimensions; this metric has {d}. Use "
                 "'graph' or 'landmarks'."
             )
-        self._around = None
+        self._around: Any = None
         self.__dict__.pop("_shortcuts", None)
         tol = 0.0 if self._closed_form else TOL
         self.error_estimate_ = {"median": tol, "quantile_99": tol}
@@ -143,7 +159,7 @@ class GeodesicDistance(
         return self
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Geodesic distances from the samples of `X` to those of ``fit``.
 
         Parameters
@@ -157,7 +173,7 @@ class GeodesicDistance(
         """
         return self._distances(self._points(X), self.X_fit_)
 
-    def pairwise(self, X, Y=None):
+    def pairwise(self, X: ArrayLike, Y: ArrayLike | None = None) -> FloatArray:
         """Geodesic distances between the samples of `X` and of `Y`, or of `X`.
 
         Parameters
@@ -174,11 +190,11 @@ class GeodesicDistance(
         points = self._points(X)
         return self._distances(points, points if Y is None else self._points(Y))
 
-    def __call__(self, a, b):
+    def __call__(self, a: ArrayLike, b: ArrayLike) -> float:
         """Geodesic distance between two samples, given as vectors."""
         return float(self._distances(*(self._points(np.reshape(x, (1, -1))) for x in (a, b)))[0, 0])
 
-    def path(self, a, b, n=20):
+    def path(self, a: ArrayLike, b: ArrayLike, n: int = 20) -> LatentArray:
         """Points at constant speed along the geodesic between two samples.
 
         Parameters
@@ -195,8 +211,8 @@ class GeodesicDistance(
             encoder that made the codes decodes them to a sequence.
         """
         check_scalar(n, "n", numbers.Integral, min_val=2)
-        ends = [self._points(np.reshape(x, (1, -1))) for x in (a, b)]
-        geodesic = self.metric_.geodesic(*ends, tol=TOL)
+        start, end = (self._points(np.reshape(x, (1, -1))) for x in (a, b))
+        geodesic = self.metric_.geodesic(start, end, tol=TOL)
         warn_unconverged(geodesic, ConvergenceWarning)
         return LatentArray(geodesic.curve(np.linspace(0.0, 1.0, n))[0], self.metric_)
 

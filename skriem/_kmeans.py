@@ -1,11 +1,15 @@
 """RiemannianKMeans: k-means with geodesic distances and Fréchet means."""
 
+from __future__ import annotations
+
 import numbers
 import warnings
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from joblib import delayed
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -24,8 +28,12 @@ from ._neighbor import NeighborEncoder, _NeighborEncoder
 from ._parallel import results
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
-from .geometry import NearestNeighborMetric, clustering
+from .geometry import Metric, NearestNeighborMetric, clustering
 from .geometry.metric import warn_unconverged
+from .geometry.types import FloatArray, RandomState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Larger data sets settle on a sample of this size before the loop sees all of them.
 N_SAMPLE = 500
@@ -148,17 +156,17 @@ class RiemannianKMeans(
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: int = 8,
         *,
-        metric="auto",
-        init="k-means++",
-        n_init="auto",
-        max_iter=300,
-        tol=1e-3,
-        random_state=None,
-        verbose=0,
-        n_jobs=None,
-    ):
+        metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
+        init: Literal["k-means++", "random"] | ArrayLike = "k-means++",
+        n_init: int | Literal["auto"] = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-3,
+        random_state: RandomState = None,
+        verbose: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.metric = metric
         self.init = init
@@ -169,7 +177,7 @@ class RiemannianKMeans(
         self.verbose = verbose
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the centres.
 
         Parameters
@@ -218,7 +226,7 @@ class RiemannianKMeans(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.cluster_centers_ = best.centers.numpy()
+        self.cluster_centers_: FloatArray = best.centers.numpy()
         self.n_iter_ = len(best.inertia)
         self._n_features_out = self.n_clusters
         z = torch.as_tensor(self._embed_values(values))
@@ -230,12 +238,14 @@ class RiemannianKMeans(
             geodesics = clustering.refine(self.metric_, z, best.centers, nearest, TOL)
             warn_unconverged(geodesics, ConvergenceWarning)
             distance = geodesics.length
-        self.labels_ = nearest.labels.numpy()
+        self.labels_: NDArray[np.intp] = nearest.labels.numpy()
         self.inertia_ = float(weights @ distance.numpy() ** 2)
-        self.counts_ = np.bincount(self.labels_, weights, minlength=self.n_clusters)
+        self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters)
         return self
 
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Move the centres towards a further batch of samples, for data that come in parts.
 
         The first batch is clustered as in :meth:`fit` and settles the metric, and the encoder
@@ -272,7 +282,7 @@ class RiemannianKMeans(
         return self
 
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """Index of the nearest centre of each sample.
 
         Parameters
@@ -294,7 +304,7 @@ class RiemannianKMeans(
         return self._nearest(self._points(X))
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> FloatArray:
         """Geodesic distances of the samples to the centres.
 
         Parameters
@@ -310,7 +320,9 @@ class RiemannianKMeans(
         """
         return self._to_centers(self._points(X))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Minus the weighted sum of squared geodesic distances to the nearest centres.
 
         Parameters

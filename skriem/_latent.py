@@ -1,6 +1,13 @@
 """Codes that remember the metric of the space they live in, and the one lookup for it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from .geometry import Metric
 
 _ATTRS_KEY = "skriem_metric"
 
@@ -13,7 +20,8 @@ class LatentArray(np.ndarray):
     functions) returns plain arrays, because the result is no longer a set of codes.
     """
 
-    metric = None
+    # None in what NumPy makes on the way, and nowhere else.
+    metric: Metric = None  # type: ignore[assignment]
 
     def __new__(cls, codes, metric):
         array = np.array(codes, subok=False).view(cls)
@@ -69,7 +77,7 @@ class LatentArray(np.ndarray):
         return result
 
 
-def attach_metric(codes, metric):
+def attach_metric(codes: Any, metric: Metric) -> Any:
     """Codes in their container (array or data frame), with the metric on it where it can be."""
     if isinstance(codes, np.ndarray):
         return LatentArray(codes, metric)

@@ -1,5 +1,9 @@
 """The one rule by which estimators find the geometry of their input."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
@@ -36,7 +40,7 @@ class MetricConsumerMixin:
         carried, metric = find_metric(X), self.metric
         values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         rng = check_random_state(self.random_state)
-        self.encoder_ = None
+        self.encoder_: Any = None
         if isinstance(metric, str) and metric == "auto":
             metric = self._default_encoder() if carried is None else carried
         elif isinstance(metric, str) and metric == "local":
@@ -69,7 +73,7 @@ class MetricConsumerMixin:
             )
         if metric.points is None:
             metric = metric.with_points(self._some(self._embed_values(values), rng))
-        self.metric_ = metric
+        self.metric_: Metric = metric
         return values, rng
 
     def _some(self, points, rng):

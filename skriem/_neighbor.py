@@ -1,18 +1,26 @@
 """NeighborEncoder: data as points of a space where paths run along them."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._blocks import by_blocks
-from ._latent import attach_metric
+from ._latent import LatentArray, attach_metric
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
 from ._vae_parts import data_scale, feature_moments, nearest_rows
 from .geometry import NearestNeighborMetric
+from .geometry.types import FloatArray, RandomState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Data of so few features are their own codes.
 MAX_PLAIN = 3
@@ -37,15 +45,15 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def __init__(
         self,
-        n_components="auto",
+        n_components: int | Literal["auto"] = "auto",
         *,
-        n_neighbors=15,
-        standardize="auto",
-        power="auto",
-        device="auto",
-        random_state=None,
-        verbose=0,
-    ):
+        n_neighbors: int = 15,
+        standardize: bool | Literal["auto"] = "auto",
+        power: float | Literal["auto"] = "auto",
+        device: str = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.n_neighbors = n_neighbors
         self.standardize = standardize
@@ -54,7 +62,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the autoencoder, if there is one, and make the metric of its points.
 
         Parameters
@@ -71,25 +79,25 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             The fitted estimator.
         """
         self._check_parameters()
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        X, weights = distinct_rows(X, check_weights(sample_weight, X))
+        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values, weights = distinct_rows(values, check_weights(sample_weight, values))
         rng = check_random_state(self.random_state)
-        self.scale_ = feature_scale(X, weights, self.standardize)
-        self.autoencoder_ = None
-        if X.shape[1] > MAX_PLAIN and len(X) > 1:
-            self.autoencoder_ = self._autoencoder(X / self.scale_, rng)
-            self.autoencoder_.fit(X / self.scale_, sample_weight=weights)
-        points = np.unique(self._points(X), axis=0)
+        self.scale_: FloatArray = feature_scale(values, weights, self.standardize)
+        self.autoencoder_: VAETransformer | None = None
+        if values.shape[1] > MAX_PLAIN and len(values) > 1:
+            self.autoencoder_ = self._autoencoder(values / self.scale_, rng)
+            self.autoencoder_.fit(values / self.scale_, sample_weight=weights)
+        points = np.unique(self._points(values), axis=0)
         if len(points) > MAX_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_POINTS, replace=False))]
         scale = 1.0 if self._latent else self.scale_
-        self._powers = self._candidates(len(X))
+        self._powers = self._candidates(len(values))
         self.metric_ = NearestNeighborMetric(points, scale, self._powers[-1])
         self._n_features_out = self.metric_.n_dims
         return self
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Any:
         """Encode data as points.
 
         Parameters
@@ -104,8 +112,8 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             frame, in ``attrs``.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._points(X).astype(X.dtype, copy=False)
+        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self._points(values).astype(values.dtype, copy=False)
 
     @property
     def _latent(self):
@@ -235,7 +243,7 @@ class NeighborEncoder(_NeighborEncoder):
     (2, 3)
     """
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> LatentArray:
         return attach_metric(super().transform(X), self.metric_)
 
     transform.__doc__ = _NeighborEncoder.transform.__doc__

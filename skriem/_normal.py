@@ -1,10 +1,14 @@
 """RiemannianNormal: locally adaptive normal distributions and their mixtures."""
 
+from __future__ import annotations
+
 import numbers
 import warnings
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
@@ -13,7 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
 from ._progress import Progress
-from .geometry import NearestNeighborMetric, clustering, normal, proposal
+from .geometry import Metric, NearestNeighborMetric, clustering, normal, proposal
+from .geometry.types import FloatArray, RandomState
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # Points per component to integrate with: for a first fit, the fit, and the constants.
 N_FIRST, N_FITTING, N_FINAL = 256, 1024, 2048
@@ -127,18 +135,18 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_components=1,
+        n_components: int = 1,
         *,
-        covariance_type="full",
-        metric="auto",
-        tol=1e-3,
-        reg_covar=1e-6,
-        max_iter=100,
-        n_init=1,
-        init_params="kmeans",
-        random_state=None,
-        verbose=0,
-    ):
+        covariance_type: Literal["full", "diag"] = "full",
+        metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: Literal["kmeans", "k-means++", "random_from_data"] = "kmeans",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.metric = metric
@@ -150,7 +158,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Estimate the parameters by expectation maximisation.
 
         Parameters
@@ -178,7 +186,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self._fit(X)
         return self
 
-    def fit_predict(self, X, y=None):
+    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.intp]:
         """Fit, and return the most probable component of every sample.
 
         Parameters
@@ -195,7 +203,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         return self._log_joint(self._fit(X)).argmax(1)
 
     @by_blocks
-    def score_samples(self, X, *, measure="lebesgue"):
+    def score_samples(
+        self, X: ArrayLike, *, measure: Literal["lebesgue", "riemannian"] = "lebesgue"
+    ) -> FloatArray:
         """Log density of every sample.
 
         Parameters
@@ -224,7 +234,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             return log_density
         return log_density + self.metric_.log_volume(points)
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log density of the samples, by Lebesgue measure; see :meth:`score_samples`.
 
         Parameters
@@ -241,7 +251,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         return float(self.score_samples(X).mean())
 
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """Most probable component of every sample.
 
         Parameters
@@ -257,7 +267,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         return self._log_joint(self._points(X)).argmax(1)
 
     @by_blocks
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Probability of every component given the sample.
 
         Parameters
@@ -273,7 +283,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         joint = self._log_joint(self._points(X))
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
-    def bic(self, X):
+    def bic(self, X: ArrayLike) -> float:
         """Bayesian information criterion; the lower the better.
 
         Parameters
@@ -291,7 +301,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         points = self._points(X)
         return -2.0 * len(points) * self.score(X) + self._n_parameters() * np.log(len(points))
 
-    def aic(self, X):
+    def aic(self, X: ArrayLike) -> float:
         """Akaike information criterion; the lower the better.
 
         Parameters
@@ -306,7 +316,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         """
         return -2.0 * len(self._points(X)) * self.score(X) + 2.0 * self._n_parameters()
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(
+        self, n_samples: int = 1, *, random_state: RandomState = None
+    ) -> tuple[FloatArray, NDArray[np.intp]]:
         """Draw points from the distribution.
 
         Parameters
@@ -369,11 +381,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         covariances = 0.5 * (covariances + covariances.mT)
         if self.covariance_type == "diag":
             covariances = covariances.diagonal(dim1=1, dim2=2)
-        self.covariances_ = covariances.numpy()
+        self.covariances_: FloatArray = covariances.numpy()
         self.converged_, self.n_iter_ = best.converged, len(best.history)
         self._settle(best.points[order], best.shares[order], rng)
         log_volume = self.metric_.log_volume(points).mean()
-        self.lower_bounds_ = [value + log_volume for value in best.history]
+        self.lower_bounds_: list[float] = [value + log_volume for value in best.history]
         self.lower_bound_ = self.lower_bounds_[-1]
         return points
 

@@ -1,6 +1,12 @@
 """How well clusters are separated by geodesic distance: a score that needs no labels."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.metrics import silhouette_samples
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
@@ -29,7 +35,7 @@ def cluster_silhouettes(distances, labels, weights=None):
     return np.bincount(labels, weights * values) / np.bincount(labels, weights)
 
 
-def geodesic_silhouette(estimator, X, y=None):
+def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None) -> float:
     """Silhouette of an estimator's clusters by its own geodesic distances, mean over clusters.
 
     A scorer for :class:`~sklearn.model_selection.GridSearchCV`: chooses the number of clusters,
@@ -73,7 +79,7 @@ def geodesic_silhouette(estimator, X, y=None):
     >>> search.best_params_
     {'n_clusters': 2}
     """
-    X = np.array(X) if isinstance(X, (list, tuple)) else X
+    samples: Any = np.array(X) if isinstance(X, (list, tuple)) else X
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if not isinstance(last, MetricConsumerMixin) or not hasattr(last, "predict"):
         raise TypeError(
@@ -81,10 +87,10 @@ def geodesic_silhouette(estimator, X, y=None):
             f"end of a Pipeline, got {type(last).__name__}."
         )
     check_is_fitted(last)
-    if len(X) > MAX_SAMPLES:
-        rows = np.sort(check_random_state(0).choice(len(X), MAX_SAMPLES, replace=False))
-        X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    if len(samples) > MAX_SAMPLES:
+        rows = np.sort(check_random_state(0).choice(len(samples), MAX_SAMPLES, replace=False))
+        samples = samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
     if isinstance(estimator, Pipeline):
-        X, estimator = estimator[:-1].transform(X), estimator[-1]
-    distances = estimator.metric_.approximate_pairwise(estimator._points(X))
-    return float(cluster_silhouettes(distances, estimator.predict(X)).mean())
+        samples, estimator = estimator[:-1].transform(samples), estimator[-1]
+    distances = estimator.metric_.approximate_pairwise(estimator._points(samples))
+    return float(cluster_silhouettes(distances, estimator.predict(samples)).mean())

@@ -1,6 +1,10 @@
 """VAETransformer: a variational autoencoder whose codes know their geometry."""
 
-from ._latent import attach_metric
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
+
+from ._latent import LatentArray, attach_metric
 from ._vae_base import _VAE
 
 
@@ -150,7 +154,7 @@ class VAETransformer(_VAE):
     array([ True])
     """
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> LatentArray:
         return attach_metric(super().transform(X), self.metric_)
 
     transform.__doc__ = _VAE.transform.__doc__

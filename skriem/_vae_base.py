@@ -1,11 +1,16 @@
 """Training, encoding, decoding and likelihoods of a variational autoencoder."""
 
+from __future__ import annotations
+
 import math
 import numbers
 import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
@@ -23,10 +28,15 @@ from ._vae_parts import (
     network_forms,
     torch_generator,
 )
+from .geometry import MetricField, PullbackMetric
+from .geometry.types import FloatArray, RandomState
 from .nn.importance import log_weights
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import ModuleForm, own_generator
 from .nn.train import Model, Penalties, encode, train
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAX_GRAPH_POINTS = 1000
 # Rows kept by partial_fit to estimate the noise and the graph from.
@@ -44,40 +54,42 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int = 2,
         *,
-        hidden_layer_sizes=(64, 32),
-        activation="tanh",
-        likelihood="gaussian",
-        geometry="auto",
-        precision="rbf",
-        n_centers="auto",
-        bandwidth=1.0,
-        contrast=30.0,
-        alpha=1e-5,
-        flatness=0.0,
-        n_neighbors=0,
-        attraction=0.0,
-        n_importance_samples=1,
-        n_decoders=1,
-        image_shape=None,
-        residual=False,
-        skip=True,
-        encoder=None,
-        decoder=None,
-        batch_size="auto",
-        learning_rate_init=3e-3,
-        max_iter=200,
-        tol=1e-3,
-        n_iter_no_change=20,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        device="auto",
-        mixed_precision=False,
-        random_state=None,
-        verbose=0,
-    ):
+        hidden_layer_sizes: Sequence[int] = (64, 32),
+        activation: Literal["tanh", "logistic", "softplus"] = "tanh",
+        likelihood: Literal[
+            "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
+        ] = "gaussian",
+        geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
+        precision: Literal["rbf", "mlp", "constant"] = "rbf",
+        n_centers: int | Literal["auto"] = "auto",
+        bandwidth: float = 1.0,
+        contrast: float = 30.0,
+        alpha: float = 1e-5,
+        flatness: float = 0.0,
+        n_neighbors: int = 0,
+        attraction: float = 0.0,
+        n_importance_samples: int = 1,
+        n_decoders: int = 1,
+        image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
+        residual: bool = False,
+        skip: bool = True,
+        encoder: Callable[[int, int], torch.nn.Module] | None = None,
+        decoder: Callable[[int, int], torch.nn.Module] | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate_init: float = 3e-3,
+        max_iter: int = 200,
+        tol: float = 1e-3,
+        n_iter_no_change: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -111,7 +123,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the autoencoder, then the precision network on its codes.
 
         The result depends on the weighted set of distinct rows only: neither their order nor
@@ -143,35 +155,35 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If training was interrupted.
         """
         check_parameters(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        X, weights = distinct_rows(X, check_weights(sample_weight, X))
-        if len(X) < 2:
+        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values, weights = distinct_rows(values, check_weights(sample_weight, values))
+        if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
-        warm = self.warm_start and self._continues(X)
+        warm = self.warm_start and self._continues(values)
         if warm:
-            self._likelihood.check(X)
+            self._likelihood.check(values)
         if not warm:
-            self._init(X, weights, rng)
+            self._init(values, weights, rng)
         warm_up = 0 if warm else self.max_iter // 4
         neighbors = None
         if self.n_neighbors:
-            neighbors = nearest_rows(self._inputs(X), self.n_neighbors)
-        history = self._train(X, weights, rng, self.max_iter, warm_up, neighbors)
-        self.loss_curve_ = history.loss
+            neighbors = nearest_rows(self._inputs(values), self.n_neighbors)
+        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
+        self.loss_curve_: list[float] = history.loss
         if self.attraction > 0.0 and not history.interrupted:
             # Codes tell better who is a neighbour of whom than the data do.
-            neighbors = nearest_rows(self._codes(X).numpy(), self.n_neighbors)
+            neighbors = nearest_rows(self._codes(values).numpy(), self.n_neighbors)
             history = self._train(
-                X, weights, rng, self.max_iter, 0, neighbors, N_STEPS, self.attraction
+                values, weights, rng, self.max_iter, 0, neighbors, N_STEPS, self.attraction
             )
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
-        self._fit_metric(X, weights, rng)
-        self._reservoir = None
+        self._fit_metric(values, weights, rng)
+        self._reservoir: Any = None
         return self
 
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train for one pass over `X`, for data that come in parts.
 
         The first call fixes the scale of the data and the shape of the networks. Noise and
@@ -192,7 +204,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_parameters(self)
         first = not hasattr(self, "_encoder")
-        X = validate_data(
+        values = validate_data(
             self,
             X,
             dtype=[np.float64, np.float32],
@@ -203,16 +215,16 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if isinstance(self.random_state, numbers.Integral) and not first:
             # Other numbers in every call, and the same in every run.
             rng = np.random.RandomState([self.random_state, self.n_iter_])
-        weights = np.ones(len(X))
+        weights = np.ones(len(values))
         if first:
-            self._init(X, weights, rng)
+            self._init(values, weights, rng)
             self.loss_curve_, self.n_iter_ = [], 0
         else:
-            self._likelihood.check(X)
-        self.loss_curve_ = self.loss_curve_ + self._train(X, weights, rng, 1, 0).loss
+            self._likelihood.check(values)
+        self.loss_curve_ = self.loss_curve_ + self._train(values, weights, rng, 1, 0).loss
         self.n_iter_ += 1
         # Every row ever seen gets a random key; those with the largest keys are kept.
-        rows, keys = X, rng.uniform(size=len(X))
+        rows, keys = values, rng.uniform(size=len(values))
         if getattr(self, "_reservoir", None) is not None:
             rows = np.concatenate([self._reservoir[0], rows])
             keys = np.concatenate([self._reservoir[1], keys])
@@ -223,7 +235,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Any:
         """Encode data as latent codes.
 
         Parameters
@@ -238,11 +250,11 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
         check_is_fitted(self, "metric_")
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        self._likelihood.check(X)
-        return self._codes(X).numpy().astype(X.dtype, copy=False)
+        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        self._likelihood.check(values)
+        return self._codes(values).numpy().astype(values.dtype, copy=False)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: ArrayLike) -> FloatArray:
         """Decode codes to the means of the data they stand for.
 
         Parameters
@@ -269,7 +281,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
 
     @by_blocks
-    def score_samples(self, X, n_samples=100):
+    def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
         """Log-likelihood of every row, estimated by importance sampling.
 
         Codes are drawn from the encoder's posterior and from wider ones around it (Burda,
@@ -291,7 +303,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
         return (found - math.log(n_samples)).numpy()
 
-    def evidence_lower_bound(self, X, n_samples=100):
+    def evidence_lower_bound(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
         """Evidence lower bound of every row's log-likelihood.
 
         Parameters
@@ -324,7 +336,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             **options,
         )
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.
 
         Parameters
@@ -340,7 +352,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         return float(self.score_samples(X).mean())
 
-    def sample(self, n_samples=1, *, noise=True, random_state=None):
+    def sample(
+        self, n_samples: int = 1, *, noise: bool = True, random_state: RandomState = None
+    ) -> FloatArray:
         """Draw codes from the standard normal prior and decode them.
 
         Parameters
@@ -505,7 +519,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         points = mean.numpy()
         if len(points) > MAX_GRAPH_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
-        self.metric_ = metric_of(self, self._embedding, points)
+        self.metric_: PullbackMetric | MetricField = metric_of(self, self._embedding, points)
         self._n_features_out = self.n_components
 
     def _posterior(self, X):

@@ -1,12 +1,16 @@
 """Metrics in the space of the data, pulled back through a map such as a decoder."""
 
+from __future__ import annotations
+
 import hashlib
 
 import torch
+from numpy.typing import ArrayLike
 from torch.autograd import forward_ad
 
 from .metric_field import MetricField
 from .pullback import FrozenModule
+from .types import TensorMap
 
 # Numbers that derivatives of a tensor keep for every entry of the Jacobian and the cost, roughly.
 NUMBERS_PER_ENTRY = 8
@@ -82,7 +86,9 @@ def tangents(embed, z):
     return pushed[0][0], torch.stack([moved for _, moved in pushed], dim=1)
 
 
-def ambient_metric(embed, cost, n_dims, points=None):
+def ambient_metric(
+    embed: TensorMap, cost: TensorMap, n_dims: int, points: ArrayLike | None = None
+) -> MetricField:
     """The metric of a map into a space that has a metric itself.
 
     M(z) = J(z) G(g(z)) J(z)' with J[k] = dg/dz_k: a step in coordinates costs what it costs in

@@ -1,15 +1,28 @@
 """Brownian motion on a Riemannian manifold."""
 
+from __future__ import annotations
+
 import numbers
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+
+from .metric import Metric
+from .types import AnyRandomState, FloatArray
 
 # Relative step of the differences that the drift is made of.
 DIFFERENCE = 1e-5
 
 
-def brownian_motion(metric, start, n_steps, step_size, drift=True, random_state=None):
+def brownian_motion(
+    metric: Metric,
+    start: ArrayLike,
+    n_steps: int,
+    step_size: float,
+    drift: bool = True,
+    random_state: AnyRandomState = None,
+) -> FloatArray:
     """Random walks that spread over the manifold like heat.
 
     One step of a walk at z is ``step_size * M(z)^(-1/2) e`` with standard normal e, so that its

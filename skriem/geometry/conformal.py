@@ -1,10 +1,13 @@
 """A metric that is short where codes are dense: no decoder, no Jacobians."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from .chunks import in_chunks
 from .metric_field import MetricField, neighbor_distance
@@ -85,7 +88,12 @@ class InverseDensity:
         )
 
 
-def conformal_metric(codes, scale=None, rho=1e-2, points=None):
+def conformal_metric(
+    codes: ArrayLike,
+    scale: ArrayLike | None = None,
+    rho: float = 1e-2,
+    points: ArrayLike | None = None,
+) -> MetricField:
     """A metric that is short where codes are dense and long where there are none.
 
     M(z) = (q(z) + rho)^(-2/d) I, so that the volume sqrt(det M) is 1 / (q + rho), with the

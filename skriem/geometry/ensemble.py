@@ -1,12 +1,20 @@
 """Several decoders at once: the geometry of their average metric."""
 
+from __future__ import annotations
+
 import hashlib
 import math
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from .frozen import frozen
 from .jacobian import bend, linearise
+from .types import TensorMap
 
 
 class EnsembleEmbedding:
@@ -41,7 +49,7 @@ class EnsembleEmbedding:
     array([[[5.]]])
     """
 
-    def __init__(self, members):
+    def __init__(self, members: Sequence[TensorMap]) -> None:
         self._members = [frozen(member) for member in members]
         if not self._members:
             raise ValueError("An ensemble needs at least one member.")
@@ -51,11 +59,11 @@ class EnsembleEmbedding:
         self.follows_dtype = all(getattr(m, "follows_dtype", False) for m in self._members)
         self._share = 1.0 / math.sqrt(len(self._members))
 
-    def __call__(self, z):
+    def __call__(self, z: Tensor) -> Tensor:
         """Embed the rows of `z`: tensor (n, d) -> tensor (n, S m)."""
         return self._share * torch.cat([member(z) for member in self._members], dim=-1)
 
-    def linearise(self, z):
+    def linearise(self, z: Tensor) -> tuple[Tensor, Tensor, TensorMap]:
         """Value, Jacobian and curvature at rows of `z`.
 
         Parameters
@@ -79,7 +87,7 @@ class EnsembleEmbedding:
 
         return self._share * value, self._share * jacobian, curvature
 
-    def bend(self, z, direction):
+    def bend(self, z: Tensor, direction: Tensor) -> Tensor:
         """Second derivative along a direction at every row of `z`.
 
         Parameters
@@ -93,7 +101,7 @@ class EnsembleEmbedding:
         bent = [bend(member, z, direction) for member in self._members]
         return self._share * torch.cat(bent, dim=-1)
 
-    def compact(self):
+    def compact(self) -> EnsembleEmbedding:
         """A map with the same geometry and fewer outputs, where members have one.
 
         Returns
@@ -104,7 +112,7 @@ class EnsembleEmbedding:
             [m.compact() if hasattr(m, "compact") else m for m in self._members]
         )
 
-    def in_noises(self, weight):
+    def in_noises(self, weight: float) -> EnsembleEmbedding:
         """The means in units of the members' constant noise.
 
         Parameters
@@ -118,7 +126,7 @@ class EnsembleEmbedding:
         """
         return EnsembleEmbedding([member.in_noises(weight) for member in self._members])
 
-    def mean(self, z):
+    def mean(self, z: Tensor) -> Tensor:
         """Mean of the members' means.
 
         Parameters
@@ -131,7 +139,7 @@ class EnsembleEmbedding:
         """
         return torch.stack([member.mean(z) for member in self._members]).mean(0)
 
-    def draw(self, z, rng):
+    def draw(self, z: Tensor, rng: np.random.RandomState) -> NDArray[Any]:
         """A draw from a random member at every row of `z`.
 
         Parameters
@@ -146,7 +154,7 @@ class EnsembleEmbedding:
         drawn = torch.stack([torch.as_tensor(m.draw(z, rng)) for m in self._members]).numpy()
         return drawn[rng.randint(len(self._members), size=len(z)), range(len(z))]
 
-    def log_prob(self, x, z):
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """Logarithm of the members' mean probability of rows given codes.
 
         Parameters
@@ -162,16 +170,16 @@ class EnsembleEmbedding:
         return torch.logsumexp(each, dim=0) - math.log(len(self._members))
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str | None:
         """Digest of everything the map depends on, or None if a member has none."""
-        parts = [getattr(member, "fingerprint", None) for member in self._members]
+        parts: list[Any] = [getattr(member, "fingerprint", None) for member in self._members]
         return None if None in parts else hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def __repr__(self):
         return f"EnsembleEmbedding({len(self._members)} of {self._members[0]!r})"
 
 
-def ensemble_energy(embeddings, points):
+def ensemble_energy(embeddings: Sequence[TensorMap], points: Tensor) -> Tensor:
     """Energy of curves when the two ends of every chord are decoded by independent decoders.
 
     The expectation over both decoders of N times the sum of the N squared chords,

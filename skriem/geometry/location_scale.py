@@ -1,11 +1,16 @@
 """The Fisher-Rao metric of likelihoods with a location and a scale for every feature."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 
 import torch
+from numpy.typing import ArrayLike
 
 from .ambient import ambient_metric
+from .metric_field import MetricField
+from .types import TensorMap
 
 
 class FisherInformation:
@@ -32,7 +37,7 @@ class FisherInformation:
         return torch.cat([weight * precision for weight in self._weights], dim=1)
 
 
-def student_t_weights(df):
+def student_t_weights(df: float) -> tuple[float, float]:
     """Weights of :func:`location_scale_metric` for Student's t distributions.
 
     Parameters
@@ -68,7 +73,13 @@ def student_t_weights(df):
     return (df + 1.0) / (df + 3.0), 2.0 * df / (df + 3.0)
 
 
-def location_scale_metric(embed, n_dims, location_weight=1.0, scale_weight=2.0, points=None):
+def location_scale_metric(
+    embed: TensorMap,
+    n_dims: int,
+    location_weight: float = 1.0,
+    scale_weight: float = 2.0,
+    points: ArrayLike | None = None,
+) -> MetricField:
     """The Fisher-Rao metric of a decoder with a location and a scale for every feature.
 
     M(z) = J_mu diag(a / sigma^2) J_mu' + J_sigma diag(b / sigma^2) J_sigma': how well nearby

@@ -1,11 +1,16 @@
 """What every Riemannian metric offers: the object that users hold and estimators ask."""
 
+from __future__ import annotations
+
 import uuid
 import warnings
 from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from . import maps
 from .containers import checked_points, enter, enter_weights
@@ -16,6 +21,7 @@ from .relax import relax_best
 from .search import Spaces, find_geodesics, tabulated
 from .shortcuts import Shortcuts
 from .solution import Geodesics
+from .types import ArrayOrTensor, ArrayT, FloatArray
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
@@ -48,11 +54,20 @@ class Metric(ABC):
         Metrics with equal fingerprints are equal.
     """
 
-    def __init__(self, space, n_dims, points, tabulate, fingerprint):
+    def __init__(
+        self,
+        space: Any,
+        n_dims: int,
+        points: ArrayLike | None,
+        tabulate: bool,
+        fingerprint: str | None,
+    ) -> None:
         self.n_dims = int(n_dims)
         if self.n_dims < 1:
             raise ValueError(f"n_dims must be at least 1, got {n_dims}.")
-        self.points = None if points is None else checked_points(points, self.n_dims)
+        self.points: FloatArray | None = None
+        if points is not None:
+            self.points = checked_points(points, self.n_dims)
         self.fingerprint = fingerprint or uuid.uuid4().hex
         self._space = space
         self._tabulate = bool(tabulate)
@@ -89,7 +104,7 @@ class Metric(ABC):
     # Pointwise ---------------------------------------------------------------------------
 
     @torch.no_grad()
-    def tensor(self, Z):
+    def tensor(self, Z: ArrayT) -> ArrayT:
         """Metric tensors at points.
 
         Parameters
@@ -104,7 +119,7 @@ class Metric(ABC):
         return answer(self._space.tensor(Z))
 
     @torch.no_grad()
-    def norm(self, Z, V):
+    def norm(self, Z: ArrayT, V: ArrayOrTensor) -> ArrayT:
         """Lengths of tangent vectors, sqrt(v' M(z) v): how fast a path with velocity v is.
 
         Parameters
@@ -116,11 +131,11 @@ class Metric(ABC):
         -------
         (n,)
         """
-        (Z, V), answer = self._enter_pairs(Z, V, "V")
-        return answer(((self._space.tensor(Z) @ V[..., None]).squeeze(-1) * V).sum(-1).sqrt())
+        (z, v), answer = self._enter_pairs(Z, V, "V")
+        return answer(((self._space.tensor(z) @ v[..., None]).squeeze(-1) * v).sum(-1).sqrt())
 
     @torch.no_grad()
-    def log_volume(self, Z):
+    def log_volume(self, Z: ArrayT) -> ArrayT:
         """Logarithm of the magnification factor, log sqrt(det M).
 
         Parameters
@@ -135,7 +150,7 @@ class Metric(ABC):
         return answer(self._space.log_volume(Z))
 
     @torch.no_grad()
-    def scalar_curvature(self, Z):
+    def scalar_curvature(self, Z: ArrayT) -> ArrayT:
         """Scalar curvature of a two-dimensional metric, twice its Gaussian curvature.
 
         Parameters
@@ -154,7 +169,9 @@ class Metric(ABC):
         return answer(self._space.scalar_curvature(Z))
 
     @torch.no_grad()
-    def geodesic(self, A, B, tol=1e-3, max_iter=100):
+    def geodesic(
+        self, A: ArrayOrTensor, B: ArrayOrTensor, tol: float = 1e-3, max_iter: int = 100
+    ) -> Geodesics:
         """Shortest curves from the rows of `A` to the rows of `B`.
 
         Parameters
@@ -175,7 +192,9 @@ class Metric(ABC):
         (A, B), answer = self._enter_pairs(A, B, "B")
         return Geodesics(*(answer(field) for field in self._between(A, B, tol, max_iter)))
 
-    def distance(self, A, B, tol=1e-3, max_iter=100):
+    def distance(
+        self, A: ArrayT, B: ArrayOrTensor, tol: float = 1e-3, max_iter: int = 100
+    ) -> ArrayT:
         """Geodesic distances between the rows of `A` and the rows of `B`.
 
         Parameters
@@ -200,7 +219,9 @@ class Metric(ABC):
         return geodesics.length
 
     @torch.no_grad()
-    def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
+    def pairwise(
+        self, A: ArrayT, B: ArrayOrTensor | None = None, tol: float = 1e-3, max_iter: int = 100
+    ) -> ArrayT:
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`).
 
         Parameters
@@ -222,22 +243,28 @@ class Metric(ABC):
         ConvergenceWarning
             Once, with counts, if some pairs did not converge.
         """
-        (A, answer) = self._enter(A)
+        a, answer = self._enter(A)
         if B is None:
-            i, j = torch.triu_indices(len(A), len(A), offset=1, device=A.device)
-            length = self.distance(A[i], A[j], tol=tol, max_iter=max_iter)
-            result = A.new_zeros(len(A), len(A))
+            i, j = torch.triu_indices(len(a), len(a), offset=1, device=a.device)
+            length = self.distance(a[i], a[j], tol=tol, max_iter=max_iter)
+            result = a.new_zeros(len(a), len(a))
             result[i, j] = length
             result[j, i] = length
             return answer(result)
-        B = self._enter(B)[0].to(A)
-        i = torch.arange(len(A), device=A.device).repeat_interleave(len(B))
-        j = torch.arange(len(B), device=A.device).repeat(len(A))
-        length = self.distance(A[i], B[j], tol=tol, max_iter=max_iter)
-        return answer(length.reshape(len(A), len(B)))
+        b = self._enter(B)[0].to(a)
+        i = torch.arange(len(a), device=a.device).repeat_interleave(len(b))
+        j = torch.arange(len(b), device=a.device).repeat(len(a))
+        length = self.distance(a[i], b[j], tol=tol, max_iter=max_iter)
+        return answer(length.reshape(len(a), len(b)))
 
     @torch.no_grad()
-    def frechet_mean(self, Z, sample_weight=None, tol=1e-6, max_iter=100):
+    def frechet_mean(
+        self,
+        Z: ArrayT,
+        sample_weight: ArrayOrTensor | None = None,
+        tol: float = 1e-6,
+        max_iter: int = 100,
+    ) -> ArrayT:
         """Point with the least weighted sum of squared geodesic distances, (n_dims,).
 
         Parameters
@@ -261,19 +288,19 @@ class Metric(ABC):
         ConvergenceWarning
             If the search ended early.
         """
-        Z, answer = self._enter(Z)
-        weights = enter_weights(sample_weight, Z)
-        average = (weights[:, None] * Z).sum(0) / weights.sum()
-        guess = Z[(Z - average).square().sum(1).argmin()]
-        space = self.space_for(Z)
+        z, answer = self._enter(Z)
+        weights = enter_weights(sample_weight, z)
+        average = (weights[:, None] * z).sum(0) / weights.sum()
+        guess = z[(z - average).square().sum(1).argmin()]
+        space = self.space_for(z)
         n_segments, n_sub = MEAN_LEVEL
-        starts = starting_curves(space, self.graph, Z, guess.expand_as(Z), n_segments)
+        starts = starting_curves(space, self.graph, z, guess.expand_as(z), n_segments)
         nodes = relax_best(space, starts, n_sub, tol, max_iter).nodes
-        groups = torch.zeros(len(Z), dtype=torch.long, device=Z.device)
+        groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
         nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
         mean = nodes[:1, -1]
         if tol < maps.CURVE_TOL:
-            mean, converged = self._centered(mean, Z, weights / weights.sum(), tol, max_iter)
+            mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
         if not converged.all():
             warnings.warn(
                 "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
@@ -301,7 +328,7 @@ class Metric(ABC):
     # Tangent vectors ---------------------------------------------------------------------
 
     @torch.no_grad()
-    def exp(self, Z, V):
+    def exp(self, Z: ArrayT, V: ArrayOrTensor) -> ArrayT:
         """Exponential map: where geodesics from `Z` with velocities `V` are after unit time.
 
         Parameters
@@ -331,7 +358,7 @@ class Metric(ABC):
         return answer(points)
 
     @torch.no_grad()
-    def log(self, Z, W, tol=1e-8, max_iter=100):
+    def log(self, Z: ArrayT, W: ArrayOrTensor, tol: float = 1e-8, max_iter: int = 100) -> ArrayT:
         """Logarithmic map: initial velocities of the geodesics from `Z` that are at `W` after 1.
 
         Geodesics are found as in :meth:`geodesic`; their direction is then corrected until
@@ -373,7 +400,7 @@ class Metric(ABC):
         return answer(velocity)
 
     @torch.no_grad()
-    def transport(self, geodesic, V):
+    def transport(self, geodesic: Geodesics, V: ArrayT) -> ArrayT:
         """Parallel transport of tangent vectors from the start to the end of curves.
 
         Parameters
@@ -388,16 +415,16 @@ class Metric(ABC):
         (n, n_dims)
             Tangent vectors at their ends. Inner products are kept to rounding.
         """
-        V, answer = self._enter(V)
-        points = torch.as_tensor(geodesic.points).to(V)
-        if len(points) != len(V):
-            raise ValueError(f"{len(points)} geodesics need as many vectors, got {len(V)}.")
-        return answer(maps.transport(self._space, points, V))
+        v, answer = self._enter(V)
+        points = torch.as_tensor(geodesic.points).to(v)
+        if len(points) != len(v):
+            raise ValueError(f"{len(points)} geodesics need as many vectors, got {len(v)}.")
+        return answer(maps.transport(self._space, points, v))
 
     # Searching ---------------------------------------------------------------------------
 
     @cached_property
-    def graph(self):
+    def graph(self) -> Any:
         """Neighbour graph over `points`, or None without points."""
         if self.points is None:
             return None
@@ -405,11 +432,11 @@ class Metric(ABC):
         return build_graph(self._space if table is None else table.space, self.points)
 
     @abstractmethod
-    def with_points(self, points):
+    def with_points(self, points: ArrayLike) -> Metric:
         """The same metric with other points for its graph."""
 
     @torch.no_grad()
-    def path_lengths(self, A, B):
+    def path_lengths(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """Lengths of shortest paths through the graph between all rows of `A` and of `B`.
 
         Much cheaper than geodesics, and never shorter.
@@ -423,13 +450,13 @@ class Metric(ABC):
         -------
         (n, m)
         """
-        (A, answer), (B, _) = self._enter(A), self._enter(B)
+        (a, answer), (b, _) = self._enter(A), self._enter(B)
         if self.graph is None:
             raise ValueError("This metric has no points to build a graph on; see with_points.")
-        tied = (attach(measure_in(self.space_for(Z)), self.graph, Z) for Z in (A, B))
-        return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(A))
+        tied = (attach(measure_in(self.space_for(z)), self.graph, z) for z in (a, b))
+        return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(a))
 
-    def lower_bounds(self, A, B):
+    def lower_bounds(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """Numbers that no distance between rows of `A` and rows of `B` is below.
 
         Parameters
@@ -444,7 +471,7 @@ class Metric(ABC):
         (A, answer), (B, _) = self._enter(A), self._enter(B)
         return answer(self._space.lower_bounds(A, B))
 
-    def approximate_pairwise(self, A, B=None):
+    def approximate_pairwise(self, A: ArrayT, B: ArrayOrTensor | None = None) -> ArrayT:
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), roughly.
 
         Paths along a grid in up to 3 dimensions, the shorter of a straight line and a path
@@ -469,21 +496,21 @@ class Metric(ABC):
         return answer(self.shortcuts.distances(A, self._enter(B)[0].to(A)))
 
     @cached_property
-    def shortcuts(self):
+    def shortcuts(self) -> Shortcuts:
         """What :meth:`approximate_pairwise` works with."""
         return self.make_shortcuts()
 
-    def make_shortcuts(self, use_grid=True):
+    def make_shortcuts(self, use_grid: bool = True) -> Shortcuts:
         """Approximate distances along paths of a grid, where there can be one, or the graph."""
         if self.points is None:
             raise ValueError("This metric has no points to find paths around; see with_points.")
         return Shortcuts(self._spaces, self.graph, self.points, use_grid)
 
-    def space_for(self, *points):
+    def space_for(self, *points: Tensor) -> Any:
         """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
         return self._spaces.for_loops(*points)
 
-    def spaces_for(self, points):
+    def spaces_for(self, points: Tensor) -> list[tuple[Tensor, Any]]:
         """The cheapest such space for each row: pairs of rows and space, one or two."""
         return self._spaces.split(points)
 

@@ -1,14 +1,18 @@
 """Metrics given as a tensor at every point, and the one that is learned from data alone."""
 
+from __future__ import annotations
+
 import hashlib
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from .chunks import in_chunks
 from .field import Field
 from .metric import Metric
+from .types import TensorMap
 
 # The data's own variance is felt up to this share of its mean at the data: what bounds the
 # metric where there is nothing.
@@ -65,7 +69,13 @@ class MetricField(Metric):
     array([1.])
     """
 
-    def __init__(self, tensor_fn, n_dims, points=None, tabulate=True):
+    def __init__(
+        self,
+        tensor_fn: TensorMap,
+        n_dims: int,
+        points: ArrayLike | None = None,
+        tabulate: bool = True,
+    ) -> None:
         if not callable(tensor_fn):
             raise TypeError(f"tensor_fn must be a function on torch tensors, got {tensor_fn!r}.")
         self._tensor_fn = tensor_fn
@@ -79,7 +89,7 @@ class MetricField(Metric):
                 f"{(len(tried), n_dims, n_dims)}, but returned {tuple(found.shape)}."
             )
 
-    def with_points(self, points):
+    def with_points(self, points: ArrayLike) -> MetricField:
         """The same metric with other points for its graph.
 
         Parameters
@@ -177,7 +187,12 @@ def neighbor_distance(data):
     return cKDTree(places).query(places, k=rank + 1)[0][:, -1].mean()
 
 
-def local_metric(data, bandwidth=None, points=None, sample_weight=None):
+def local_metric(
+    data: ArrayLike,
+    bandwidth: float | None = None,
+    points: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+) -> MetricField:
     """The local-variance metric of data: small where they are, large where they are not.
 
     Its tensors are diagonal, M_kk(z) = 1 / (sum_n w_n(z) (x_nk - z_k)^2 + rho) with Gaussian

@@ -13,12 +13,15 @@ Sapienza, *Nonhomogeneous Euclidean first-passage percolation and distance learn
 2022).
 """
 
+from __future__ import annotations
+
 import hashlib
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
@@ -28,6 +31,7 @@ from .graph import Attached, bridges, neighbor_pairs, symmetric_weights
 from .grid import from_sources, through_nodes
 from .metric import Metric
 from .solution import Geodesics, Status
+from .types import ArrayOrTensor, ArrayT, FloatArray
 
 # Neighbours in the graph. Shortest paths over powers of lengths take short edges.
 N_NEIGHBORS = 15
@@ -109,7 +113,9 @@ class NearestNeighborMetric(Metric):
     array([[ 2., 11.]])
     """
 
-    def __init__(self, points, scale=1.0, power=2.0):
+    points: FloatArray
+
+    def __init__(self, points: ArrayLike, scale: ArrayLike = 1.0, power: float = 2.0) -> None:
         points = np.array(points, dtype=np.float64)
         if points.ndim != 2:
             raise ValueError(f"points must be a table of rows, got shape {points.shape}.")
@@ -127,11 +133,11 @@ class NearestNeighborMetric(Metric):
         )
         self.fingerprint = digest.hexdigest()
 
-    def with_points(self, points):
+    def with_points(self, points: ArrayLike) -> NearestNeighborMetric:
         """The metric of other points, with the same scale and power."""
         return NearestNeighborMetric(points, self.scale, self.power)
 
-    def with_power(self, power):
+    def with_power(self, power: float) -> NearestNeighborMetric:
         """The metric of the same points with another power."""
         other = NearestNeighborMetric(self.points, self.scale, power)
         # What does not depend on the power.
@@ -145,7 +151,9 @@ class NearestNeighborMetric(Metric):
         self.__init__(**state)
 
     @torch.no_grad()
-    def pairwise(self, A, B=None, tol=1e-3, max_iter=100):
+    def pairwise(
+        self, A: ArrayT, B: ArrayOrTensor | None = None, tol: float = 1e-3, max_iter: int = 100
+    ) -> ArrayT:
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`).
 
         Parameters
@@ -166,41 +174,49 @@ class NearestNeighborMetric(Metric):
             return answer(torch.minimum(found, found.mT).fill_diagonal_(0.0))
         return answer(self._distances(A, self._enter(B)[0].to(A)))
 
-    def approximate_pairwise(self, A, B=None):
+    def approximate_pairwise(self, A: ArrayT, B: ArrayOrTensor | None = None) -> ArrayT:
         """The same as :meth:`pairwise`, which is fast."""
         return self.pairwise(A, B)
 
-    def path_lengths(self, A, B):
+    def path_lengths(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """The same as :meth:`pairwise`: geodesics are paths through the graph."""
         return self.pairwise(A, B)
 
     @torch.no_grad()
-    def frechet_mean(self, Z, sample_weight=None, tol=1e-6, max_iter=100):
+    def frechet_mean(
+        self,
+        Z: ArrayT,
+        sample_weight: ArrayOrTensor | None = None,
+        tol: float = 1e-6,
+        max_iter: int = 100,
+    ) -> ArrayT:
         """The row of `Z` with the least weighted sum of squared distances to all, (n_dims,)."""
         Z, answer = self._enter(Z)
         cost = self._distances(Z, Z).square() @ enter_weights(sample_weight, Z)
         return answer(Z[cost.argmin()])
 
-    def exp(self, Z, V):
+    def exp(self, Z: ArrayOrTensor, V: ArrayOrTensor) -> NoReturn:
         """Not defined; see the class."""
         raise _no_tangents("exponential map")
 
-    def log(self, Z, W, tol=1e-8, max_iter=100):
+    def log(
+        self, Z: ArrayOrTensor, W: ArrayOrTensor, tol: float = 1e-8, max_iter: int = 100
+    ) -> NoReturn:
         """Not defined; see the class."""
         raise _no_tangents("logarithmic map")
 
-    def transport(self, geodesic, V):
+    def transport(self, geodesic: Geodesics, V: ArrayOrTensor) -> NoReturn:
         """Not defined; see the class."""
         raise _no_tangents("parallel transport")
 
-    def scalar_curvature(self, Z):
+    def scalar_curvature(self, Z: ArrayOrTensor) -> NoReturn:
         """Not defined; see the class."""
         raise _no_tangents("curvature")
 
     # -------------------------------------------------------------------------------------
 
     @cached_property
-    def graph(self):
+    def graph(self) -> Network:
         """The points with their neighbours, as a :class:`Network`."""
         pairs, distances = self._edges
         weights = symmetric_weights(pairs, self._lengths(distances), len(self.points))

@@ -1,13 +1,19 @@
 """The metric that a map pulls back: a decoder's, a surface's, any differentiable function's."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
+from numpy.typing import ArrayLike
 
 from .adopted import adopt
 from .embedded import Embedded
 from .frozen import FrozenModule, tried_module
 from .metric import Metric
+from .types import AnyRandomState, ArrayOrTensor, ArrayT, TensorMap
 
 
 class PullbackMetric(Metric):
@@ -81,7 +87,13 @@ class PullbackMetric(Metric):
     array([1.2217])
     """
 
-    def __init__(self, embed, n_dims, points=None, tabulate=True):
+    def __init__(
+        self,
+        embed: TensorMap,
+        n_dims: int,
+        points: ArrayLike | None = None,
+        tabulate: bool = True,
+    ) -> None:
         if not callable(embed):
             raise TypeError(f"embed must be a function on torch tensors, got {embed!r}.")
         self._map = FrozenModule(embed) if isinstance(embed, torch.nn.Module) else embed
@@ -97,19 +109,19 @@ class PullbackMetric(Metric):
     @classmethod
     def from_decoder(
         cls,
-        decoder,
-        codes,
+        decoder: Callable[..., Any],
+        codes: ArrayOrTensor,
         *,
-        data=None,
-        likelihood="auto",
-        output=None,
-        features=None,
-        noise=None,
-        n_centers="auto",
-        bandwidth=1.0,
-        contrast=30.0,
-        random_state=None,
-    ):
+        data: ArrayOrTensor | None = None,
+        likelihood: Literal["auto", "gaussian", "bernoulli", "poisson"] | None = "auto",
+        output: Callable[[Any], Any] | None = None,
+        features: TensorMap | None = None,
+        noise: float | None = None,
+        n_centers: int | Literal["auto"] = "auto",
+        bandwidth: float = 1.0,
+        contrast: float = 30.0,
+        random_state: AnyRandomState = None,
+    ) -> PullbackMetric:
         """The metric of a decoder that was trained elsewhere, with walls around codes.
 
         Parameters
@@ -228,7 +240,7 @@ class PullbackMetric(Metric):
             warnings.warn(adopted.warning, UserWarning, stacklevel=2)
         return cls(adopted.embed, adopted.points.shape[1], adopted.points)
 
-    def embed(self, Z):
+    def embed(self, Z: ArrayT) -> ArrayT:
         """Embed points.
 
         Parameters
@@ -243,7 +255,7 @@ class PullbackMetric(Metric):
         points, answer = self._enter(Z)
         return answer(self._map(Z if isinstance(Z, torch.Tensor) else points))
 
-    def with_points(self, points):
+    def with_points(self, points: ArrayLike) -> PullbackMetric:
         """The same metric with other points for its graph.
 
         Parameters

@@ -1,5 +1,7 @@
 """Metrics whose short directions are made shorter still, or left out."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 
@@ -91,7 +93,7 @@ def leading(tensor, rank):
     return basis @ basis.mT - basis @ (slope.mT @ slope) @ basis.mT
 
 
-def regularised_metric(metric, strength, rank=None):
+def regularised_metric(metric: Metric, strength: float, rank: int | None = None) -> MetricField:
     """A metric with its shorter directions shortened or left out.
 
     The tensor's eigenvalues s become s^3 / (s^2 + strength): those far above the root of

@@ -1,12 +1,15 @@
 """What a geodesic solver returns: curves, lengths, and how each solve ended."""
 
+from __future__ import annotations
+
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from .curves import resample
+from .types import ArrayOrTensor
 
 
 class Status(IntEnum):
@@ -41,7 +44,7 @@ class Status(IntEnum):
     NOT_FINITE = 4
 
     @property
-    def message(self):
+    def message(self) -> str:
         """One sentence that says what happened and what to do."""
         return _MESSAGES[self]
 
@@ -106,15 +109,16 @@ class Geodesics(NamedTuple):
     array([[[1.5, 2. ]]])
     """
 
-    points: object
-    arc_length: object
-    length: object
-    error: object
-    status: object
-    n_iter: object
-    n_segments: object
+    # Arrays or tensors; which of the two, a tuple cannot say.
+    points: Any
+    arc_length: Any
+    length: Any
+    error: Any
+    status: Any
+    n_iter: Any
+    n_segments: Any
 
-    def rows(self, index):
+    def rows(self, index: ArrayOrTensor | slice) -> Geodesics:
         """The same for some of the pairs.
 
         Parameters
@@ -128,7 +132,7 @@ class Geodesics(NamedTuple):
         """
         return Geodesics(*(field[index] for field in self))
 
-    def replaced(self, index, others):
+    def replaced(self, index: ArrayOrTensor | slice, others: Geodesics) -> Geodesics:
         """The same with the solutions for some pairs exchanged; their iterations add up."""
         others = others._replace(n_iter=others.n_iter + self.n_iter[index])
         fields = [field.clone() for field in self]
@@ -137,16 +141,16 @@ class Geodesics(NamedTuple):
         return Geodesics(*fields)
 
     @property
-    def energy(self):
+    def energy(self) -> Any:
         """Energy of the curves at constant speed over [0, 1]: the squared length."""
         return self.length**2
 
     @property
-    def converged(self):
+    def converged(self) -> Any:
         """Whether each solve converged, (n,) bool."""
         return self.status == int(Status.CONVERGED)
 
-    def curve(self, t):
+    def curve(self, t: ArrayOrTensor) -> Any:
         """Points at constant speed.
 
         Parameters
@@ -172,7 +176,7 @@ class Geodesics(NamedTuple):
         result = resample(points, arc_length, t)
         return result.numpy() if as_array else result
 
-    def summary(self):
+    def summary(self) -> list[str]:
         """One sentence for each way in which solves ended that is not success.
 
         Returns

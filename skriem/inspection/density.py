@@ -1,15 +1,24 @@
 """DensityDisplay: the log density of an estimator over its space."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._latent import LatentArray
 from .._metric import MetricConsumerMixin
+from ..geometry.types import FloatArray
 from ._style import Projection, draw_centers, draw_points, grid, new_axes, window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Contours go down to this much below the highest density, in nats, in so many steps.
 DEPTH, N_LEVELS = 8.0, 16
@@ -55,14 +64,28 @@ class DensityDisplay:
     (400,)
     """
 
-    def __init__(self, log_density, points, *, extent=None, means=None):
+    def __init__(
+        self,
+        log_density: FloatArray,
+        points: FloatArray,
+        *,
+        extent: tuple[FloatArray, FloatArray] | None = None,
+        means: FloatArray | None = None,
+    ) -> None:
         self.log_density = log_density
         self.points = points
-        self.extent = extent
+        self.extent: Any = extent
         self.means = means
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, grid_resolution=60, ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: ArrayLike,
+        *,
+        grid_resolution: int = 60,
+        ax: Axes | None = None,
+    ) -> DensityDisplay:
         """Draw the density of a fitted estimator around samples.
 
         Parameters
@@ -92,16 +115,17 @@ class DensityDisplay:
         points, metric = np.array(X, dtype=float, subok=False), None
         if isinstance(estimator, MetricConsumerMixin):
             points, metric = estimator._points(X), estimator.metric_
-        extent, at = None, points
+        extent: Any = None
+        at = points
         if points.shape[1] <= 2:
-            extent = window(points)
-            at = grid(*extent, grid_resolution)
+            extent = low, high = window(points)
+            at = grid(low, high, grid_resolution)
         # Codes that carry the metric are not encoded again.
         at = at if metric is None else LatentArray(at, metric)
         means = getattr(estimator, "means_", None)
         return cls(estimator.score_samples(at), points, extent=extent, means=means).plot(ax)
 
-    def plot(self, ax=None, *, cmap="Blues"):
+    def plot(self, ax: Axes | None = None, *, cmap: str = "Blues") -> DensityDisplay:
         """Draw.
 
         Parameters

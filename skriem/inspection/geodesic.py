@@ -1,16 +1,24 @@
 """GeodesicDisplay: what the decoder shows along a geodesic and along the straight line."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._vae import VAETransformer
 from ..geometry.graph import segment_lengths
+from ..geometry.types import FloatArray
 from ._style import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TOL, N_CHORDS = 1e-3, 1024
 # Between frames and rows, as a share of a frame.
@@ -54,13 +62,24 @@ class GeodesicDisplay:
     True
     """
 
-    def __init__(self, frames, lengths, image_shape=None):
+    def __init__(
+        self, frames: FloatArray, lengths: FloatArray, image_shape: tuple[int, int] | None = None
+    ) -> None:
         self.frames = frames
         self.lengths = lengths
         self.image_shape = image_shape
 
     @classmethod
-    def from_estimator(cls, encoder, a, b, *, n_frames=8, image_shape=None, ax=None):
+    def from_estimator(
+        cls,
+        encoder: VAETransformer | Pipeline,
+        a: ArrayLike,
+        b: ArrayLike,
+        *,
+        n_frames: int = 8,
+        image_shape: tuple[int, int] | None = None,
+        ax: Axes | None = None,
+    ) -> GeodesicDisplay:
         """Draw the way between two samples.
 
         Parameters
@@ -101,7 +120,7 @@ class GeodesicDisplay:
         image_shape = _image_shape(image_shape, frames.shape[2])
         return cls(frames, np.array(lengths), image_shape).plot(ax)
 
-    def plot(self, ax=None, *, cmap="gray"):
+    def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> GeodesicDisplay:
         """Draw.
 
         Parameters
@@ -116,7 +135,7 @@ class GeodesicDisplay:
         """
         own = ax is None
         self.ax_ = ax = new_axes(ax)
-        self.figure_ = ax.figure
+        self.figure_ = self.ax_.figure
         n = self.frames.shape[1]
         if self.image_shape is None:
             gap = np.full((1, self.frames.shape[2]), np.nan)

@@ -1,13 +1,23 @@
 """LatentSpaceDisplay: codes, clusters and geodesics over the stretch of the space."""
 
+from __future__ import annotations
+
 import numbers
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
+from ..geometry import Metric
+from ..geometry.types import FloatArray
 from ._fitted import look_into
 from ._style import Projection, draw_centers, draw_points, grid, new_axes, style_of, window
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BACKGROUNDS = {
     "magnification": "magnification factor, log10 √det M",
@@ -72,21 +82,22 @@ class LatentSpaceDisplay:
 
     def __init__(
         self,
-        points,
+        points: FloatArray,
         *,
-        labels=None,
-        centers=None,
-        curves=None,
-        curve_labels=None,
-        values=None,
-        extent=None,
-        background=None,
-    ):
+        labels: NDArray[Any] | None = None,
+        centers: FloatArray | None = None,
+        curves: FloatArray | None = None,
+        curve_labels: NDArray[Any] | None = None,
+        values: FloatArray | None = None,
+        extent: tuple[FloatArray, FloatArray] | None = None,
+        background: str | None = None,
+    ) -> None:
         self.points = points
-        self.labels = labels
-        self.centers = centers
+        # Curves are coloured by labels only where there are centres.
+        self.labels: Any = labels
+        self.centers: Any = centers
         self.curves = curves
-        self.curve_labels = curve_labels
+        self.curve_labels: Any = curve_labels
         self.values = values
         self.extent = extent
         self.background = background
@@ -94,15 +105,15 @@ class LatentSpaceDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y=None,
+        estimator: BaseEstimator,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        background="magnification",
-        n_geodesics=10,
-        grid_resolution=200,
-        ax=None,
-    ):
+        background: Literal["magnification", "noise"] | None = "magnification",
+        n_geodesics: int = 10,
+        grid_resolution: int = 200,
+        ax: Axes | None = None,
+    ) -> LatentSpaceDisplay:
         """Draw samples as a fitted estimator sees them.
 
         Parameters
@@ -144,17 +155,17 @@ class LatentSpaceDisplay:
     @classmethod
     def from_metric(
         cls,
-        metric,
-        Z,
-        y=None,
+        metric: Metric,
+        Z: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        centers=None,
-        center_labels=None,
-        background="magnification",
-        n_geodesics=10,
-        grid_resolution=200,
-        ax=None,
-    ):
+        centers: ArrayLike | None = None,
+        center_labels: ArrayLike | None = None,
+        background: Literal["magnification", "noise"] | None = "magnification",
+        n_geodesics: int = 10,
+        grid_resolution: int = 200,
+        ax: Axes | None = None,
+    ) -> LatentSpaceDisplay:
         """Draw points of a metric's space.
 
         Parameters
@@ -186,18 +197,21 @@ class LatentSpaceDisplay:
                 f"background must be one of {[*BACKGROUNDS]} or None, got {background!r}."
             )
         points = np.array(Z, dtype=float, subok=False)
-        if y is not None and len(y) != len(points):
-            raise ValueError(f"y must have one value per point: {len(y)} for {len(points)} points.")
         labels = None if y is None else np.asarray(y)
+        if labels is not None and len(labels) != len(points):
+            raise ValueError(
+                f"y must have one value per point: {len(labels)} for {len(points)} points."
+            )
         centers = None if centers is None else np.asarray(centers, dtype=float)
         curves, curve_labels = _geodesics(metric, points, centers, center_labels, n_geodesics)
         if y is not center_labels:
             # Points have other colours than centres.
             curve_labels = None
-        values = extent = None
+        values: Any = None
+        extent: Any = None
         if metric.n_dims <= 2 and background is not None:
-            extent = window(points)
-            values = _background(metric, grid(*extent, grid_resolution), background)
+            extent = low, high = window(points)
+            values = _background(metric, grid(low, high, grid_resolution), background)
         return cls(
             points,
             labels=labels,
@@ -209,7 +223,7 @@ class LatentSpaceDisplay:
             background=background,
         ).plot(ax)
 
-    def plot(self, ax=None, *, cmap="gray_r"):
+    def plot(self, ax: Axes | None = None, *, cmap: str = "gray_r") -> LatentSpaceDisplay:
         """Draw.
 
         Parameters
