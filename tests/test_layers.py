@@ -10,7 +10,8 @@ import pytest
 import skriem
 
 PACKAGE = Path(skriem.__file__).parent
-ROOT = PACKAGE.parent
+# Beside the tests, which are not always beside the package: it may be installed.
+ROOT = Path(__file__).parents[1]
 # What each layer may import of ours, and of others besides the standard library.
 BELOW = {
     "skriem.inspection": {"skriem", "skriem.geometry", "skriem.nn"},
@@ -98,11 +99,8 @@ def foreign_names(path):
 
 
 def test_nothing_private_of_other_packages_is_imported():
-    paths = [
-        path
-        for folder in ("skriem", "tests", "examples", "benchmarks", "doc")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    folders = PACKAGE, *(ROOT / name for name in ("tests", "examples", "benchmarks", "doc"))
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
     names = {(path.name, name) for path in paths for name in foreign_names(path)}
     assert ("_kmeans.py", "sklearn.cluster.KMeans") in names
     private = {

@@ -1,7 +1,9 @@
 """The package as a whole."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +21,10 @@ def test_public_names():
         assert name in dir(skriem)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         skriem.nothing  # noqa: B018
+
+
+def test_citation_has_the_version():
+    path = Path(__file__).parents[1] / "CITATION.cff"
+    if not path.exists():
+        pytest.skip("CITATION.cff is not beside the tests")
+    assert re.findall(r"^version: (.*)$", path.read_text("utf-8"), re.M) == [skriem.__version__]
