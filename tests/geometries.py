@@ -30,6 +30,7 @@ from skriem.geometry import (
     EnsembleEmbedding,
     Metric,
     MetricField,
+    NearestNeighborMetric,
     PullbackMetric,
     ambient_metric,
     conformal_metric,
@@ -53,6 +54,10 @@ class Geometry:
     trained: bool = False
     quick: bool = False
     """Whether the laws of curves that take second derivatives are part of the fast suite here."""
+    smooth: bool = True
+    """Whether there are tangent vectors, and so laws of ``exp``, ``log`` and transport."""
+    exempt: tuple[str, ...] = ()
+    """Other laws that do not hold."""
     bounds: dict[str, float] = field(default_factory=dict)
     """Bounds of laws that are wider here than for others, by the name of the bound."""
 
@@ -138,7 +143,12 @@ GEOMETRIES = {
     "bumps": Geometry(lambda: PullbackMetric(bumps, 2), pairs(*SQUARE)),
     "cylinder": Geometry(lambda: PullbackMetric(bent_cylinder, 2), around(*SMALL)),
     "hills": Geometry(lambda: PullbackMetric(hills, 3), pairs(*CUBE)),
-    "features": Geometry(lambda: PullbackMetric(feature, 2), around(*SQUARE)),
+    "features": Geometry(
+        # A table is as good as it has to be for lengths.
+        lambda: PullbackMetric(feature, 2),
+        around(*SQUARE),
+        bounds={"chord": 1e-5},
+    ),
     "ensemble": Geometry(
         lambda: PullbackMetric(EnsembleEmbedding([bumps, paraboloid]), 2), around(*SQUARE)
     ),
@@ -181,5 +191,20 @@ GEOMETRIES = {
     "gaussian": Geometry(lambda: location_scale_metric(gaussian, 2), around(*SMALL), quick=True),
     "student": Geometry(
         lambda: location_scale_metric(gaussian, 3, *student_t_weights(4.0)), around(*SMALL_CUBE)
+    ),
+    # Neither
+    "nearest": Geometry(
+        lambda: NearestNeighborMetric(MOONS),
+        lambda: (MOONS[:7], MOONS[7:14]),
+        tabulate=False,
+        smooth=False,
+        # It vanishes at its points, and its speed is that of the gaps.
+        exempt=(
+            "tensors_are_symmetric_and_positive_definite",
+            "geodesics_have_the_speed_of_their_length",
+            "pickles_and_points_make_no_other_metric",
+        ),
+        # Lengths are sums along paths; the quadrature of the law meets the kinks of the speed.
+        bounds={"symmetry": 1e-12, "length of the curve": 5e-3},
     ),
 }

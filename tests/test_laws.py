@@ -16,8 +16,10 @@ from skriem.geometry import PullbackMetric, ambient_metric
 from skriem.geometry.regularised import differentiable_tensor
 
 BOUNDS = {
+    "symmetry": 0.0,
     "triangle": 5e-3,
     "length of the curve": 1e-3,
+    "chord": 1e-6,
     "coordinates": 2e-4,
 }
 
@@ -32,9 +34,12 @@ def pytest_generate_tests(metafunc):
     """Every law on every geometry; many of those that take long are for the thorough suite."""
     if "space" not in metafunc.fixturenames:
         return
+    law = metafunc.function.__name__.removeprefix("test_")
     takes_long = hasattr(metafunc.function, "of_curves")
     cases = []
     for name, geometry in GEOMETRIES.items():
+        if law in geometry.exempt or (takes_long and not geometry.smooth):
+            continue
         for in_table in (False, True)[: 1 + geometry.tabulate]:
             slow = takes_long and (in_table or not geometry.quick)
             title = f"{name} in a table" if in_table else name
@@ -124,7 +129,8 @@ def test_curves_begin_and_end_where_they_should(space):
 
 def test_symmetry_and_identity_of_indiscernibles(space):
     back = space.metric.geodesic(space.z[1:], space.z[:-1])
-    np.testing.assert_array_equal(back.length, space.curves.length)
+    bound = space.bounds["symmetry"]
+    np.testing.assert_allclose(back.length, space.curves.length, rtol=bound)
     t = np.linspace(0, 1, 9)
     np.testing.assert_allclose(space.curves.curve(t), back.curve(1 - t), atol=1e-9)
     assert (space.metric.distance(space.z, space.z) == 0).all()
@@ -160,7 +166,7 @@ def test_no_curve_is_longer_than_the_straight_line(space):
 
 def test_no_curve_is_shorter_than_the_chord(space):
     lower = space.metric.lower_bounds(space.z[:-1], space.z[1:]).diagonal()
-    assert (lower <= space.curves.length * (1 + 1e-6)).all()
+    assert (lower <= space.curves.length * (1 + space.bounds["chord"])).all()
     if isinstance(space.metric, PullbackMetric):
         images = space.metric.embed(space.z)
         chord = np.linalg.norm(np.diff(images, axis=0), axis=1)
