@@ -35,10 +35,11 @@ def little(**parameters):
 TRANSFORMERS = [
     little(),
     RiemannianKMeans(),
-    GeodesicDistance(metric=little()),
+    GeodesicDistance(metric=NeighborEncoder()),
     NeighborEncoder(),
 ]
-DENSITY = RiemannianNormal(metric=little(bandwidth=3.0, n_components=1), max_iter=2)
+# Hardly any walls, round which ways are short.
+DENSITY = RiemannianNormal(metric=little(bandwidth=3.0, contrast=2.0, n_components=1), max_iter=2)
 OTHERS = [
     VAETransformer(),
     GeodesicDistance(),
@@ -57,7 +58,7 @@ OTHERS = [
         metric=VAETransformer(max_iter=20, bandwidth=3.0), max_iter=3, init_params="k-means++"
     ),
     GeodesicDistance(metric="local", method="landmarks"),
-    GeodesicDistance(metric=NeighborEncoder()),
+    GeodesicDistance(metric=little()),
 ]
 
 

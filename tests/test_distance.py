@@ -44,6 +44,7 @@ def test_matrices_are_symmetric_with_zero_diagonal(digits_vae, method):
     assert (D[~np.eye(25, dtype=bool)] > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "bound"), [("grid", 0.01), ("graph", 0.05)])
 def test_approximate_distances_are_as_good_as_they_say(digits_vae, method, bound):
     codes = digits_vae[1][:120]

@@ -387,6 +387,7 @@ def test_nothing_is_modified(codes):
     np.testing.assert_array_equal(codes, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["float32", "tensor", "one code", "same codes"])
 def test_codes_of_all_kinds(kind, codes):
     given = {

@@ -338,8 +338,14 @@ ESTIMATORS = {
     ),
     "distances": (GeodesicDistance(metric=FAST_METRIC, random_state=0), of_distances),
 }
+# They take longer, and read their data as the others do.
+LONG = ("clusters of codes", "density", "distances")
 every_estimator = pytest.mark.parametrize(
-    ("estimator", "look"), ESTIMATORS.values(), ids=ESTIMATORS
+    ("estimator", "look"),
+    [
+        pytest.param(*pair, id=name, marks=[pytest.mark.slow] * (name in LONG))
+        for name, pair in ESTIMATORS.items()
+    ],
 )
 
 
@@ -379,7 +385,10 @@ def one_of(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["autoencoder", "neighbors", "clusters", "distances"])
+@pytest.mark.parametrize(
+    "name",
+    ["autoencoder", "neighbors", "clusters", pytest.param("distances", marks=pytest.mark.slow)],
+)
 def test_every_kind_of_table(name, kind):
     estimator, look = ESTIMATORS[name]
     needs_two_places = name in ("autoencoder", "distances")
