@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +31,11 @@ from coverage import CoverageData
 from faults import faults
 
 ROOT = Path(__file__).resolve().parents[1]
-# What is no part of a copy.
-LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "_build", "build", "dist")
+# What is no part of a copy. The test of the table would catch every fault.
+LEFT_OUT = shutil.ignore_patterns(
+    *(".*", "__pycache__", "*.egg-info", "_build", "build", "dist"),
+    *("mutations.py", "faults.py", "test_mutations.py"),
+)
 # Share of the faults that has to be caught.
 WANTED = 0.95
 # Seconds that a run may take: so many times what its tests took at first, and some more.
@@ -51,13 +55,14 @@ class Run(NamedTuple):
 class Map(NamedTuple):
     """What the first run says."""
 
+    root: Path  # where all is as it was at first
     seconds: Counter  # by test
     lines: dict  # by file and line: the tests that run it
 
     def run_by(self, fault):
         """The tests that run a fault's line, and whether it is run at all."""
-        lines = self.lines[fault.path]
-        own = statement(fault.source(ROOT), fault.line(ROOT))
+        lines = self.lines.get(fault.path, {})
+        own = statement(fault.source(self.root), fault.line(self.root))
         # What is run when its file is imported may matter to all who use the file.
         rows = [tests for k, tests in lines.items() if own is None or k in own]
         return set().union(*rows), bool(rows)
@@ -87,6 +92,7 @@ def run(copy, options, seconds):
     temporary.mkdir()
     settings = {
         "PYTHONPATH": str(copy),
+        "PYTEST_ADDOPTS": "",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(temporary),
         "OMP_NUM_THREADS": "1",
@@ -115,38 +121,37 @@ def run(copy, options, seconds):
     return Run(status, output, time.monotonic() - started)
 
 
-def copied(folder):
-    """A copy of the repository."""
-    return Path(shutil.copytree(ROOT, Path(folder) / "copy", ignore=LEFT_OUT))
+@contextmanager
+def copied(root):
+    """A copy of a repository, for a while."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(shutil.copytree(root, Path(folder) / "copy", ignore=LEFT_OUT))
 
 
-def first_run(tests, n_workers):
+def first_run(root, tests, n_workers):
     """Run the tests on an unchanged copy: they have to pass."""
     options = ["--cov=skriem", "--cov-context=test", "--cov-report=", "--durations=0", "-vv"]
     parallel = ["-n", str(n_workers)] if n_workers > 1 else []
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        copy = copied(folder)
+    with copied(root) as copy:
         done = run(copy, [*options, *parallel, *tests], None)
         if done.status != 0:
             sys.exit(f"{done.output[-5000:]}\nThe tests do not pass without any fault.")
-        seconds = Counter()
-        for took, name in re.findall(
-            r"^ *([\d.]+)s (?:setup|call|teardown) +(.*)$", done.output, re.MULTILINE
-        ):
-            seconds[name] += float(took)
         data = CoverageData(str(copy / ".coverage"))
         data.read()
         lines = {}
         for path in data.measured_files():
-            contexts = data.contexts_by_lineno(path)
             # A context is the name of a test and one of its three phases; none is the import.
             lines[Path(path).relative_to(copy / "skriem").as_posix()] = {
                 line: {name.rpartition("|")[0] for name in names if name}
-                for line, names in contexts.items()
+                for line, names in data.contexts_by_lineno(path).items()
             }
+    seconds = Counter()
+    took = r"^ *([\d.]+)s (?:setup|call|teardown) +(.*)$"
+    for each, name in re.findall(took, done.output, re.MULTILINE):
+        seconds[name] += float(each)
     n_tests = len(set().union(*(names for file in lines.values() for names in file.values())))
     print(f"{n_tests} tests pass without any fault, in {done.seconds:.0f} s.", flush=True)
-    return Map(seconds, lines)
+    return Map(root, seconds, lines)
 
 
 def try_fault(fault, known, tests):
@@ -156,15 +161,14 @@ def try_fault(fault, known, tests):
     spent, by = 0.0, None
     for selected in [mine, tests] if mine else [tests]:
         expected = sum(known.seconds[name] for name in selected) or known.seconds.total()
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            copy = copied(folder)
-            (copy / "skriem" / fault.path).write_text(fault.changed(ROOT))
+        with copied(known.root) as copy:
+            (copy / "skriem" / fault.path).write_text(fault.changed(known.root))
             done = run(copy, ["-x", "-q", "--tb=no", *selected], STARTING + PATIENCE * expected)
         spent, by = spent + done.seconds, caught_by(done)
         # Names that pytest does not find again are no proof.
         if by is not None and done.status in (None, FAILED):
             break
-    where = f"{spent:6.1f} s  {fault.path}:{fault.line(ROOT)}"
+    where = f"{spent:6.1f} s  {fault.path}:{fault.line(known.root)}"
     if by is not None:
         return by, f"caught      {where} by {by}"
     return by, f"GOT THROUGH {where}{'' if is_run else ', not run by any test'}"
@@ -182,6 +186,12 @@ def caught_by(done):
     return found[1] if found else f"exit status {done.status}"
 
 
+def show(chosen):
+    """Print faults as lines taken out and put in."""
+    for fault in chosen:
+        print(f"{fault.path}:{fault.line(ROOT)}\n  - {fault.old}\n  + {fault.new}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="faults whose file or text contains this")
@@ -193,12 +203,12 @@ def main():
     if not chosen:
         parser.error(f"no fault contains {options.only!r}")
     if options.list:
-        for fault in chosen:
-            print(f"{fault.path}:{fault.line(ROOT)}\n  - {fault.old}\n  + {fault.new}")
+        show(chosen)
         return 0
-    known = first_run(options.tests, options.n)
     through = []
-    with ThreadPoolExecutor(options.n) as pool:
+    # What changes in the repository from now on has no say.
+    with copied(ROOT) as root, ThreadPoolExecutor(options.n) as pool:
+        known = first_run(root, options.tests, options.n)
         tried = pool.map(lambda fault: try_fault(fault, known, options.tests), chosen)
         for fault, (by, line) in zip(chosen, tried):
             print(line, flush=True)
@@ -206,8 +216,7 @@ def main():
                 through.append(fault)
     n_caught = len(chosen) - len(through)
     print(f"\n{n_caught} of {len(chosen)} faults caught.")
-    for fault in through:
-        print(f"{fault.path}:{fault.line(ROOT)}\n  - {fault.old}\n  + {fault.new}")
+    show(through)
     return int(n_caught < WANTED * len(chosen))
 
 
