@@ -7,6 +7,7 @@ from surfaces import bend, stereographic
 
 from skriem import brownian_motion
 from skriem.geometry import PullbackMetric
+from skriem.geometry.brownian import step
 
 
 def test_on_the_plane_variance_grows_with_time():
@@ -74,3 +75,14 @@ def test_bad_input(change, match):
 def test_singular_metric():
     with pytest.raises(ValueError, match="singular"):
         brownian_motion(PullbackMetric(lambda z: z[:, :1], 2), [0.0, 0.0], 3, 0.1)
+
+
+def test_steps_have_the_inverse_metric_as_their_covariance():
+    metric = PullbackMetric(lambda z: stereographic(bend(z)), 2)
+    z = torch.as_tensor(np.random.default_rng(0).normal(size=(5, 2)))
+    noises = torch.eye(2, dtype=z.dtype)
+    columns = [step(metric, z, noise.expand_as(z), 0.1, drift=False) for noise in noises]
+    columns = torch.stack(columns, dim=2)
+    inverse = torch.linalg.inv(metric.tensor(z))
+    assert inverse[:, 0, 1].abs().max() > 0.1
+    torch.testing.assert_close(columns @ columns.mT, 0.01 * inverse)

@@ -218,3 +218,20 @@ def test_bad_arguments():
         metric.geodesic(np.ones((1, 2)), 2 * np.ones((1, 2))).curve([1.5])
     with pytest.raises(ValueError, match="no points"):
         metric.path_lengths(np.ones((1, 2)), np.ones((1, 2)))
+
+
+def test_energy_is_the_integral_of_the_squared_speed():
+    metric = PullbackMetric(bumps, 2)
+    geodesics = metric.geodesic(points(5, seed=0), points(5, seed=1), tol=1e-4)
+    on_way = geodesics.curve(np.linspace(0.0, 1.0, 1001)).reshape(-1, 2)
+    steps = np.diff(metric.embed(on_way).reshape(5, 1001, 3), axis=1)
+    np.testing.assert_allclose(geodesics.energy, 1000 * (steps**2).sum((1, 2)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-5])
+def test_estimated_errors_are_sizes_within_the_tolerance(tol):
+    a, b = sphere_pairs(20, seed=5)
+    geodesics = PullbackMetric(sphere, 2).geodesic(a, b, tol=tol)
+    assert ((geodesics.error >= 0.0) & (geodesics.error <= tol * geodesics.length)).all()
+    off = np.abs(geodesics.length - great_circle(a, b))
+    assert (off <= tol * geodesics.length).all()

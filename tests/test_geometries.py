@@ -361,3 +361,28 @@ def test_energy_of_an_ensemble_is_the_mean_over_independent_pairs():
     torch.testing.assert_close(ensemble_energy(decoders, curves), expected)
     same = ensemble_energy([bumps, bumps], curves)
     torch.testing.assert_close(same, ensemble_energy([bumps], curves))
+
+
+class Shifted:
+    """A decoder of one number, the code and a shift, with noise of one."""
+
+    def __init__(self, shift):
+        self.shift = shift
+
+    def __call__(self, z):
+        return z + self.shift
+
+    mean = __call__
+
+    def log_prob(self, x, z):
+        return torch.distributions.Normal(self(z), 1.0).log_prob(x).sum(-1)
+
+
+def test_an_ensemble_is_a_mixture_of_its_members():
+    ensemble = EnsembleEmbedding([Shifted(-1.0), Shifted(0.0), Shifted(4.0)])
+    x = torch.linspace(-20.0, 20.0, 4001, dtype=torch.float64)[:, None]
+    z = torch.full_like(x, 0.5)
+    density = ensemble.log_prob(x, z).exp()
+    assert torch.trapezoid(density, x[:, 0]) == pytest.approx(1.0)
+    mean = torch.trapezoid(density * x[:, 0], x[:, 0])
+    torch.testing.assert_close(ensemble.mean(z[:1]), mean[None, None])

@@ -6,6 +6,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import make_blobs
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
@@ -262,3 +263,29 @@ def test_without_matplotlib_there_is_advice():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'skriem[plot]'" in run.stdout
+
+
+def test_pictures_are_the_right_way_round():
+    """Rows of a picture go up, columns to the right."""
+
+    def steep(z):
+        return torch.stack([z[:, 0].exp(), z[:, 1]], dim=1)
+
+    Z = np.random.default_rng(0).uniform(size=(30, 2)) * [1.0, 3.0]
+    display = LatentSpaceDisplay.from_metric(
+        PullbackMetric(steep, 2), Z, n_geodesics=0, grid_resolution=7
+    )
+    across = np.linspace(*np.array(display.extent)[:, 0], 7) / np.log(10.0)
+    np.testing.assert_allclose(display.values.reshape(7, 7), np.tile(across, (7, 1)))
+    mixture = GaussianMixture(random_state=0).fit(Z)
+    density = DensityDisplay.from_estimator(mixture, Z, grid_resolution=7)
+    x, y = (np.linspace(*side, 7) for side in np.transpose(density.extent))
+    expected = [mixture.score_samples([[a, b] for a in x]) for b in y]
+    np.testing.assert_allclose(density.log_density.reshape(7, 7), expected)
+
+
+def test_axes_say_how_much_of_the_variance_they_show():
+    Z = np.concatenate([np.diag([3.0, 1.0, 0.0, 0.0]), -np.diag([3.0, 1.0, 0.0, 0.0])])
+    ax = LatentSpaceDisplay.from_metric(plane(4), Z, n_geodesics=0).ax_
+    assert "(90% of" in ax.get_xlabel()
+    assert "(10% of" in ax.get_ylabel()

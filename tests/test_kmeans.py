@@ -377,3 +377,20 @@ def test_many_points_get_the_labels_of_exact_distances(digits_vae, digits):
     chosen = exact[np.arange(len(some)), model.predict(codes)[:150]]
     assert (chosen <= 1.01 * exact.min(1)).all()
     assert (model.labels_[:150] == exact.argmin(1)).mean() > 0.97
+
+
+def test_counts_are_sums_of_weights():
+    X, _ = blobs(40)
+    weights = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    model = RiemannianKMeans(3, metric=FLAT, random_state=0).fit(X, sample_weight=weights)
+    expected = [weights[model.labels_ == k].sum() for k in range(3)]
+    np.testing.assert_allclose(model.counts_, expected)
+
+
+def test_representatives_stand_for_the_weight_around_them(monkeypatch):
+    monkeypatch.setattr("skriem.geometry.clustering.MANY", 30)
+    X = np.random.default_rng(0).uniform(size=(300, 2))
+    weights = np.where(X[:, 0] > 0.5, 9.0, 1.0)
+    model = RiemannianKMeans(1, metric=FLAT, random_state=0).fit(X, sample_weight=weights)
+    expected = np.average(X, axis=0, weights=weights)
+    np.testing.assert_allclose(model.cluster_centers_[0], expected, atol=0.03)

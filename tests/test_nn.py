@@ -271,3 +271,12 @@ def test_precision_of_images_is_that_of_their_parts():
     torch.testing.assert_close(found[:, :, inner], std[:, :, inner], rtol=0.35, atol=0)
     far = linear(torch.zeros(1, 2).double(), weights, floor).rsqrt()
     torch.testing.assert_close(far[0], 100.0 * noise.mean(0).sqrt())
+
+
+@pytest.mark.parametrize("weight", [1.0, 2.5])
+def test_a_mean_in_units_of_the_noise(weight):
+    network, z = random_perceptron([2, 5, 3]).stored(), normal(6, 2, seed=8)
+    embedding = DecoderEmbedding(network, np.arange(3.0), 2.5, 0.7)
+    jacobian = embedding.linearise(z)[1] / embedding.std(z)[:, None]
+    found = embedding.in_noises(weight).linearise(z)[1]
+    torch.testing.assert_close(found, weight**0.5 * jacobian)

@@ -9,6 +9,7 @@ from surfaces import stereographic
 
 from skriem import RiemannianNormal, VAETransformer
 from skriem.geometry import MetricField, PullbackMetric, proposal
+from skriem.geometry.normal import log_normalizers
 
 FLAT = PullbackMetric(lambda z: z, 2)
 
@@ -262,3 +263,34 @@ def test_broken_embedding():
 
     with pytest.raises(ValueError, match="cannot be reached"):
         RiemannianNormal(metric=PullbackMetric(broken, 2), random_state=0).fit(blobs(40))
+
+
+@pytest.mark.parametrize(
+    ("n_components", "covariance_type", "n_parameters"), [(2, "full", 11), (1, "diag", 4)]
+)
+def test_criteria_charge_for_every_parameter(n_components, covariance_type, n_parameters):
+    X = blobs(60)
+    density = RiemannianNormal(
+        n_components, covariance_type=covariance_type, metric=FLAT, random_state=0
+    ).fit(X)
+    misfit = -2.0 * len(X) * density.score(X)
+    assert density.aic(X) - misfit == pytest.approx(2.0 * n_parameters)
+    assert density.bic(X) - misfit == pytest.approx(np.log(len(X)) * n_parameters)
+
+
+def test_standard_error_is_the_spread_of_the_constants():
+    """A known constant, integrated again and again, each time with other points."""
+    rng = np.random.default_rng(0)
+    z = torch.as_tensor(blobs(60))
+    z, covariance = z - z.mean(0), torch.cov(z.mT)
+    kernel = proposal.kernel_density(z, torch.ones(len(z), dtype=z.dtype), 1e-6)
+    found = []
+    for _ in range(300):
+        at = proposal.draw(kernel, proposal.even_uniforms(32, 3, rng))
+        log_mass = -proposal.log_density(kernel, at) - np.log(len(at))
+        precisions = torch.linalg.inv(covariance)[None]
+        found.append(torch.cat(log_normalizers(at[None], precisions, log_mass[None])))
+    total, stderr = torch.stack(found).unbind(1)
+    exact = 0.5 * torch.logdet(2.0 * np.pi * covariance)
+    assert abs(total.mean() - exact) < 0.3 * total.std()
+    assert stderr.square().mean().sqrt() == pytest.approx(float(total.std()), rel=0.2)

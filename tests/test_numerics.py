@@ -19,6 +19,7 @@ from skriem.geometry.graph import (
 )
 from skriem.geometry.jacobian import linearise
 from skriem.geometry.mean import frechet_means
+from skriem.geometry.relax import relax, relax_best
 from skriem.geometry.tridiagonal import eliminate, substitute
 
 
@@ -216,3 +217,31 @@ def test_frechet_means_of_groups_do_not_mix():
 def test_frechet_mean_refuses_bad_weights(weights):
     with pytest.raises(ValueError, match="sample_weight"):
         PullbackMetric(lambda z: z, 2).frechet_mean(np.eye(3)[:, :2], sample_weight=weights)
+
+
+def test_one_indefinite_block_is_noticed():
+    n_chains, n, d = 4, 5, 2
+    diagonal = 10.0 * torch.eye(d, dtype=torch.float64).repeat(n_chains, n, 1, 1)
+    for k in range(n_chains - 1):
+        diagonal[k, k] = torch.diag(torch.tensor([10.0, -10.0]))
+    upper = normal(n_chains, n - 1, d, d)
+    eliminated = eliminate(diagonal, upper, normal(n_chains, n, d, seed=1))
+    assert eliminated.definite.tolist() == [False, False, False, True]
+
+
+def test_the_shortest_of_several_starts_is_kept():
+    def hill(z):
+        return torch.cat([z, 4.0 * torch.exp(-z.square().sum(-1, keepdim=True))], dim=-1)
+
+    space, rows = Embedded(hill), torch.arange(2)
+    a = torch.tensor([[-2.0, 0.2], [-2.0, -0.2]], dtype=torch.float64)
+    lines = curves.straight(a, -a * torch.tensor([1.0, -1.0]), 16)
+    bow = 2.0 * torch.sin(torch.linspace(0.0, np.pi, 17, dtype=torch.float64))
+    bow = torch.stack([torch.zeros_like(bow), bow], dim=1)
+    starts = [(rows, lines + bow), (rows, lines - bow)]
+    over, under = (relax(space, nodes, 2, 1e-8, 100) for _, nodes in starts)
+    assert over.energy[0] < 0.99 * under.energy[0]
+    assert under.energy[1] < 0.99 * over.energy[1]
+    for order in (starts, starts[::-1]):
+        found = relax_best(space, order, 2, 1e-8, 100)
+        torch.testing.assert_close(found.energy, torch.minimum(over.energy, under.energy))

@@ -395,3 +395,14 @@ def test_modules_are_asked_for_in_the_right_shape(digits):
         small(decoder=torch.nn.Linear(2, 64)).fit(digits[0])
     with pytest.raises(ValueError, match="pixels"):
         small(image_shape=(9, 8)).fit(digits[0])
+
+
+def test_evidence_bound_is_the_fit_less_the_divergence(digits_vae, digits):
+    vae, X = digits_vae[0], digits[0][:20]
+    mean, log_variance = vae._posterior(X)
+    noise = torch.as_tensor(np.random.default_rng(0).standard_normal((1000, 1, 2)))
+    z = mean + torch.exp(0.5 * log_variance) * noise
+    x = torch.as_tensor(X, dtype=torch.float64).repeat(1000, 1)
+    fit = vae._embedding.log_prob(x, z.flatten(0, 1)).reshape(1000, 20).mean(0)
+    divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1)
+    np.testing.assert_allclose(vae.evidence_lower_bound(X, 1000), fit - divergence, atol=1.0)

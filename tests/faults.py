@@ -1,0 +1,346 @@
+"""Faults of one line each that the tests have to notice; :mod:`mutations` puts them in.
+
+By file of the package: what stands there, exactly once, and what takes its place. Every fault
+changes results beyond their tolerance. Those that only make something slower are none.
+"""
+
+from typing import NamedTuple
+
+GEOMETRY = {
+    "geometry/curves.py": [
+        ("0.5 * (nodes[:, 2:] - nodes[:, :-2])", "nodes[:, 2:] - nodes[:, :-2]"),
+        ("- 2.0 * nodes[:, -2] + 0.5 * nodes[:, -3]", "- 2.0 * nodes[:, -2] - 0.5 * nodes[:, -3]"),
+        ("(target - low) / torch.where", "(high - target) / torch.where"),
+    ],
+    "geometry/energy.py": [
+        ("return squared.shape[1] * squared.sum(-1)", "return squared.sum(-1)"),
+        ("0.5 * gradient", "gradient"),
+    ],
+    "geometry/tridiagonal.py": [
+        ("from_right = right.mT @ solved", "from_right = right @ solved"),
+        (".info == 0).all(1)", ".info == 0).any(1)"),
+        ("before[..., None] + to_right @", "before[..., None] - to_right @"),
+    ],
+    "geometry/relax.py": [
+        ("return step, -(step *", "return step, (step *"),
+        ("~(length[best[part]] <= length[candidate])", "length[best[part]] <= length[candidate]"),
+    ],
+    "geometry/geodesics.py": [
+        ("(length - lengths[active]).abs() / 3.0", "(length - lengths[active]) / 3.0"),
+        ("torch.where(near[active[flat]],", "torch.where(~near[active[flat]],"),
+    ],
+    "geometry/solution.py": [("self.length**2", "self.length")],
+    "geometry/field.py": [
+        ("0.5 * torch.linalg.slogdet", "torch.linalg.slogdet"),
+        ("(s * by_place + by_step).sum(2)", "(s * by_place - by_step).sum(2)"),
+        ("jets.z - along", "jets.z + along"),
+        ("0.5 * (jets.zv.mT - jets.zv)", "0.5 * (jets.zv - jets.zv.mT)"),
+        ("/ (e * g - f * f).square()", "/ (e * g - f * f)"),
+    ],
+    "geometry/embedded.py": [
+        (".abs().log().sum(-1)", ".abs().log().mean(-1)"),
+        ("torch.cdist(a - b[:1], b - b[:1])", "torch.cdist(a - b[:1], b)"),
+        ("(b * second_chord - a * first_chord)", "(b * second_chord - b * first_chord)"),
+        ("force = -(jacobian", "force = (jacobian"),
+        ("at_q @ at_q.mT, at_q @ at_p.mT", "at_q @ at_q.mT, at_p @ at_q.mT"),
+        ("2.0 * ((first * second).sum(-1)", "((first * second).sum(-1)"),
+    ],
+    "geometry/table.py": [
+        ("[zeros, ones, 2.0 * t,", "[zeros, ones, t,"),
+        ("& (at <= n_cells)).all(1)", "& (at <= n_cells)).any(1)"),
+        ("2.0 * (slopes @ along).squeeze(-1)", "(slopes @ along).squeeze(-1)"),
+        ("np.sqrt(values.clip(min=0.0))[:, None]", "np.sqrt(values.clip(min=0.0))[:, :, None]"),
+    ],
+    "geometry/graph.py": [
+        ("dijkstra(weights, directed=False", "dijkstra(weights, directed=True"),
+        ("through + b.distances[:, j], out=best", "through, out=best"),
+        ("np.nan_to_num(lengths, nan=np.inf)", "np.nan_to_num(lengths, nan=0.0)"),
+        ("direct = line_length <= length", "direct = line_length >= length"),
+        ("np.lexsort((-apart, pairs))", "np.lexsort((apart, pairs))"),
+    ],
+    "geometry/grid.py": [
+        (
+            "return grid_distances(measure, grid, b, a).T",
+            "return grid_distances(measure, grid, b, a)",
+        ),
+        ("by_way += lengths[:, k, None]", "by_way -= lengths[:, k, None]"),
+    ],
+    "geometry/shortcuts.py": [
+        ("correction.offset + correction.slope *", "correction.offset - correction.slope *"),
+        ("np.log(exact / upper)", "np.log(upper / exact)"),
+        ("(z >= low) & (z <= high)).all(1)", "(z >= low) & (z <= high)).any(1)"),
+    ],
+    "geometry/nearest.py": [
+        ("- (r_start / w) ** p - (r_end / w) ** p", "- (r_start / w) ** p"),
+        ("factor = self.power * (2.0", "factor = (2.0"),
+        ("torch.as_tensor(self.scale**2)", "torch.as_tensor(self.scale)"),
+        ("self._distances(Z, Z).square() @", "self._distances(Z, Z) @"),
+        ("if total[i, j] < direct:", "if total[i, j] > direct:"),
+        ("torch.as_tensor(points * self.scale)", "torch.as_tensor(points)"),
+    ],
+    "geometry/mean.py": [
+        ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),
+        ("group_sums(weights[rows] * trial_energy,", "group_sums(trial_energy,"),
+    ],
+    "geometry/metric.py": [
+        ("total - found.arc_length.flip(1)", "found.arc_length.flip(1)"),
+        (
+            "maps.log(self._space, base, Z, geodesics, 0.1 * tol)",
+            "maps.log(self._space, Z, base, geodesics, 0.1 * tol)",
+        ),
+        ("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid"),
+    ],
+    "geometry/maps.py": [
+        ("momentum = -space", "momentum = space"),
+        ("turns[:, 1::2] @ turns[:, ::2]", "turns[:, ::2] @ turns[:, 1::2]"),
+        ("frame = factor[:, 0].mT @", "frame = factor[:, 0] @"),
+    ],
+    "geometry/ode.py": [
+        (".clamp(min=1e-300) / rtol", ".clamp(min=1e-300)"),
+        ("slopes[good][..., -1]", "slopes[good][..., 0]"),
+    ],
+    "geometry/normal.py": [
+        ("return log_mass - 0.5 * squared_norms", "return log_mass - squared_norms"),
+        ("(mixture.weights.log() - normalizers)", "(mixture.weights.log() + normalizers)"),
+        ("shares.std(-1) / N_REPLICATES**0.5", "shares.std(-1)"),
+        ("np.where(on_diagonal, lower[where], 1.0)", "np.where(on_diagonal, 1.0, 1.0)"),
+        ("return turned @ turned.mT", "return turned.mT @ turned"),
+        ("torch.linspace(1.0, 0.0, n_nodes", "torch.linspace(0.0, 1.0, n_nodes"),
+    ],
+    "geometry/proposal.py": [
+        ("part.weights.log() - d * part.scales.log()", "part.weights.log() - part.scales.log()"),
+        ("(normal[rows] @ part.factor.mT)", "(normal[rows] @ part.factor)"),
+    ],
+    "geometry/brownian.py": [
+        ("step_size**2 * drifts", "step_size * drifts"),
+        ("of_inverse = -(inverse", "of_inverse = (inverse"),
+        ("solve_triangular(factor.mT, noise", "solve_triangular(factor, noise"),
+    ],
+    "geometry/conformal.py": [
+        ("torch.diag_embed(shares @ precisions) - outer", "torch.diag_embed(shares @ precisions)"),
+        ("logs.logsumexp(0)) - math.log(len(codes))", "logs.logsumexp(0))"),
+    ],
+    "geometry/metric_field.py": [
+        ("@ squares - 2.0 * torch.diag_embed", "@ squares + 2.0 * torch.diag_embed"),
+        ("1.0 / (self.variance(z) + self._rho)", "1.0 / self.variance(z)"),
+        ("often * torch.exp(squares.sum(-1)", "torch.exp(squares.sum(-1)"),
+        ("k=rank + 1)[0][:, -1]", "k=rank + 1)[0][:, 1]"),
+    ],
+    "geometry/ambient.py": [(".squeeze(1) * moved).sum(-1)", ".squeeze(1) * value).sum(-1)")],
+    "geometry/location_scale.py": [
+        ("2.0 * df / (df + 3.0)", "df / (df + 3.0)"),
+        ("[1].square().reciprocal()", "[1].reciprocal()"),
+    ],
+    "geometry/regularised.py": [
+        ("1j * math.sqrt(strength)", "1j * strength"),
+        ("(mixed + low @ slope - slope @ high)", "(mixed + low @ slope + slope @ high)"),
+    ],
+    "geometry/ensemble.py": [
+        ("self._share = 1.0 / math.sqrt(len(", "self._share = 1.0 / (len("),
+        ("self._share * torch.cat(bent, dim=-1)", "torch.cat(bent, dim=-1)"),
+        (
+            "torch.logsumexp(each, dim=0) - math.log(len(self._members))",
+            "torch.logsumexp(each, dim=0)",
+        ),
+        ("(chords + variance[:, 1:] + variance[:, :-1])", "(chords + variance[:, 1:])"),
+    ],
+    "geometry/medoids.py": [
+        ("@ weights[members]", "@ np.ones(len(members))"),
+        ("rows[k] = members[cost.argmin()]", "rows[k] = cost.argmin()"),
+    ],
+    "geometry/clustering.py": [
+        ("* between[labels] - distance)", "* between[labels] + distance)"),
+        ("(current.bounds - drift)", "(current.bounds + drift)"),
+        ("closer = rival_energy < energy[rows]", "closer = rival_energy > energy[rows]"),
+        ("(weights * current.energy).sum()", "current.energy.sum()"),
+    ],
+    "geometry/decoder.py": [
+        ("(z) * self._scale + tensors", "(z) + tensors"),
+        ('*tensors["precision"]) * scale]', '*tensors["precision"])]'),
+        ("factor = weight**0.5 / self._noise", "factor = weight / self._noise"),
+        ("self.mean(z), self.std(z)).sum(-1)", "self.mean(z), self.std(z)).mean(-1)"),
+    ],
+    "geometry/sampling.py": [
+        ("np.sqrt(counts[kept] / expected[kept])", "counts[kept] / expected[kept]")
+    ],
+}
+
+FISHER_RAO = {
+    "geometry/fisher_rao.py": [
+        ("slope = 0.5 / torch.cosh", "slope = 1.0 / torch.cosh"),
+        ("return 2.0 * root * torch.exp(0.5 * odds)", "return root * torch.exp(0.5 * odds)"),
+        ("slopes - along[..., None] * h[:, None]", "slopes + along[..., None] * h[:, None]"),
+        ("by_precision = -0.5 * DOUBLED", "by_precision = 0.5 * DOUBLED"),
+        ("bent + 2.0 * pace", "bent"),
+        ("totals(p * (bent + moved.square()))", "totals(p * (bent - moved.square()))"),
+        ("(1.0 + DOUBLED) * contrast**2 - 1.0", "(1.0 + DOUBLED) * contrast - 1.0"),
+    ],
+}
+
+NETWORKS = {
+    "nn/network.py": [
+        ("h * (1.0 - h) * (1.0 - 2.0 * h)", "h * (1.0 - h) * (1.0 - h)"),
+        ("last(jacobian, last_weight) + parts[0].T", "last(jacobian, last_weight)"),
+        ("into.square() + first(value) * bent", "into.square()"),
+    ],
+    "nn/layers.py": [
+        ("(STRIDE * (small - 1) + 1)", "(STRIDE * (small - 1))"),
+    ],
+    "nn/precision.py": [
+        ("linear(z, 2.0 * rates[:, None] * centers,", "linear(z, rates[:, None] * centers,"),
+        ("by_precision = -0.5 * std / precision", "by_precision = 0.5 * std / precision"),
+        ("0.75 * slope.square() / precision", "0.5 * slope.square() / precision"),
+        ("(bandwidth * widths).square()", "(bandwidth * widths)"),
+        ("floor = typical / contrast**2", "floor = typical / contrast"),
+    ],
+    "nn/variance.py": [
+        ("/ std - 0.5 * slope * sigmoid", "/ std + 0.5 * slope * sigmoid"),
+        ("noise[rows] / variance + variance.log()", "noise[rows] / variance - variance.log()"),
+    ],
+    "nn/image_precision.py": [("(prior * _grow(", "(_grow(")],
+    "nn/importance.py": [
+        ("log_noise - 0.5 * log_variance[rows", "log_noise + 0.5 * log_variance[rows"),
+        ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
+        ("by_width - mean.shape[1] * widths.log()", "by_width - widths.log()"),
+    ],
+    "nn/train.py": [
+        ("log_variance.exp() - 1.0 - log_variance", "log_variance.exp() - 1.0 + log_variance"),
+        ("z = mean + torch.exp(0.5 * log_variance)", "z = mean + torch.exp(log_variance)"),
+        (
+            "(noise.square() + log_variance - z.square())",
+            "(noise.square() - log_variance - z.square())",
+        ),
+    ],
+    "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
+    "nn/flatness.py": [("(metric / scale - identity)", "(metric / scale)")],
+}
+
+LIKELIHOODS = {
+    "nn/likelihoods.py": [
+        ("0.5 * self.n_varying * mse.log()", "self.n_varying * mse.log()"),
+        ("std.log() + 0.5 * math.log(2.0 * math.pi)", "std.log() + math.log(2.0 * math.pi)"),
+        ("math.sqrt((DEGREES - 2.0) / DEGREES)", "math.sqrt(DEGREES / (DEGREES - 2.0))"),
+        ("self._scale * std * rng.standard_t", "std * rng.standard_t"),
+        ("(self._nu + squares * precision /", "(self._nu + squares /"),
+        ("target * natural - softplus(natural)", "target * natural - softplus(-natural)"),
+        (".numpy() + rng.gumbel(", ".numpy() - rng.gumbel("),
+        ("natural.exp() - torch.lgamma(target + 1.0)", "natural.exp()"),
+        ("natural + 2.0 * widening", "natural + widening"),
+        ("+ size * logsigmoid(-odds)", "+ size * logsigmoid(odds)"),
+        ("(natural.exp().numpy() / size)", "natural.exp().numpy()"),
+        (
+            "variance = weights @ errors.detach().mean(0) /",
+            "variance = weights @ errors.detach().sum(0) /",
+        ),
+    ],
+}
+
+ESTIMATORS = {
+    "_kmeans.py": [
+        ("distance.numpy() ** 2", "distance.numpy()"),
+        ("return -float(weights @", "return float(weights @"),
+        ("np.bincount(self.labels_, weights, minlength", "np.bincount(self.labels_, minlength"),
+        ("[new[k] / counts[k]]", "[1.0 - new[k] / counts[k]]"),
+        (".reshape(len(points), -1)", ".reshape(-1, len(points)).T"),
+        ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
+    ],
+    "_medoid_runs.py": [
+        ("best, partition, *_ = max(found", "best, partition, *_ = min(found"),
+        ("kmeans.cluster_centers_ * metric.scale", "kmeans.cluster_centers_"),
+        ("squares, runs = distances**2, {}", "squares, runs = distances, {}"),
+    ],
+    "_normal.py": [
+        ("log_density + self.metric_.log_volume", "log_density - self.metric_.log_volume"),
+        (
+            "self.score(X) + self._n_parameters() * np.log",
+            "self.score(X) - self._n_parameters() * np.log",
+        ),
+        ("+ 2.0 * self._n_parameters()", "+ self._n_parameters()"),
+        ("(joint, axis=1, keepdims=True)", "(joint, axis=0, keepdims=True)"),
+        ("log_density(kernel, points[-1]) - np.log(n)", "log_density(kernel, points[-1])"),
+        ("ratios - 0.5 * normal.squared_norms", "ratios - normal.squared_norms"),
+        ("(d + of_covariance + 1) - 1", "(d + of_covariance + 1)"),
+    ],
+    "_distance.py": [
+        ("np.quantile(errors, 0.99)", "np.quantile(errors, 0.01)"),
+        ("self._exact(A, B, i, j).reshape(n, m)", "self._exact(A, B, i, j).reshape(m, n).T"),
+        ("result[rows.start :, rows] = block.T", "result[rows.start :, rows] = 0.0"),
+    ],
+    "_vae_base.py": [
+        ("(found - math.log(n_samples))", "found"),
+        ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
+        ("(inputs - self._center) / self._scale", "inputs / self._scale"),
+        (
+            "if noise else self._embedding.mean(z).numpy()",
+            "if not noise else self._embedding.mean(z).numpy()",
+        ),
+        ("rows[kept], keys[kept]", "rows[kept], -keys[kept]"),
+    ],
+    "_vae_parts.py": [
+        ("np.sqrt(variance[varying].mean())", "variance[varying].mean()"),
+        (
+            "np.average((X - center) ** 2, axis=0, weights=weights)",
+            "np.average((X - center) ** 2, axis=0)",
+        ),
+    ],
+    "_vae_geometry.py": [
+        ("location_weight, likelihood.scale_weight", "scale_weight, likelihood.scale_weight")
+    ],
+    "_silhouette.py": [
+        ("/ np.bincount(labels, weights)", "/ np.bincount(labels)"),
+        ("estimator.predict(X)).mean()", "estimator.predict(X)).min()"),
+    ],
+    "_neighbor.py": [
+        ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
+        ("return 1.0 / inverse if", "return inverse if"),
+        ("inverse_transform(codes) * self.scale_", "inverse_transform(codes)"),
+    ],
+    "_latent.py": [
+        ("(np.asarray(self), self.metric)", "(np.asarray(self), None)"),
+        ("[np.asarray(result).ravel(), mark]", "[np.asarray(result).ravel()]"),
+    ],
+    "_rows.py": [
+        ("np.add.reduceat(weights, np.flatnonzero(first))", "weights[np.flatnonzero(first)]"),
+        ("X[weights > 0], weights[weights > 0]", "X[weights >= 0], weights[weights >= 0]"),
+    ],
+    "_metric.py": [
+        ("carried is not None and carried != metric", "carried is not None and carried is None")
+    ],
+}
+
+INSPECTION = {
+    "inspection/_style.py": [
+        ("np.meshgrid(*axes)", 'np.meshgrid(*axes, indexing="ij")'),
+        ("share = sizes**2 /", "share = sizes /"),
+    ],
+    "inspection/latent_space.py": [
+        ("metric.log_volume(at) / np.log(10.0)", "metric.log_volume(at)")
+    ],
+}
+
+BY_FILE = GEOMETRY | FISHER_RAO | NETWORKS | LIKELIHOODS | ESTIMATORS | INSPECTION
+
+
+class Fault(NamedTuple):
+    """One line that is wrong."""
+
+    path: str  # of the file, from the package on
+    old: str
+    new: str
+
+    def source(self, root):
+        """The file without the fault."""
+        return (root / "skriem" / self.path).read_text()
+
+    def line(self, root):
+        """Where it stands, from 1 on."""
+        return self.source(root).partition(self.old)[0].count("\n") + 1
+
+    def changed(self, root):
+        """The file with the fault."""
+        return self.source(root).replace(self.old, self.new)
+
+
+def faults():
+    """All faults, in a list."""
+    return [Fault(path, *pair) for path, pairs in BY_FILE.items() for pair in pairs]
