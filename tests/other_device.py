@@ -79,7 +79,7 @@ class Operations(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.there = set()
-        # Where what is made out of nothing, and what is copied, is to be.
+        # Whether what is made out of nothing, and what is copied, is to be there.
         self.making, self.moving = False, None
         self.last_seen = False
 
@@ -115,10 +115,12 @@ class Operations(TorchDispatchMode):
             self._check(name, args, kwargs)
         result = operation(*args, **kwargs)
         if self.moving is not None:
-            is_there = self.moving
+            marked = self.moving
+        elif given:
+            marked = any(there) and name != "copy_"
         else:
-            is_there = any(there) if given else self.making
-        if is_there and name != "copy_":
+            marked = self.making
+        if marked:
             self.there.update(
                 StorageWeakRef(tensor.untyped_storage()) for tensor in tensors_in(result)
             )
@@ -155,17 +157,17 @@ class Calls(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(function, "__name__", None) in GIVING_DEVICES:
             return function(*args, **kwargs)
-        given = list(tensors_in((args, kwargs)))
-        there = any(map(self.operations.has, given))
-        if there and function in ANSWERS:
+        has = self.operations.has
+        if function in ANSWERS and has(args[0]):
             return ANSWERS[function]
-        if there and function in TO_NUMPY:
+        if function in TO_NUMPY and has(args[0]):
             raise TypeError(
                 f"can't convert {DEVICE} device type tensor to numpy. Use Tensor.cpu() to copy "
                 "the tensor to host memory first."
             )
+        given = list(tensors_in((args, kwargs)))
         target = self._target(function, args, kwargs)
-        expected = there if target is None else target
+        expected = any(map(has, given)) if target is None else target
         generator = kwargs.get("generator")
         if generator is not None and is_there(generator.device) != expected:
             raise RuntimeError(f"A generator on {generator.device} draws for another device.")
