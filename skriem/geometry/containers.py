@@ -44,7 +44,9 @@ def enter_weights(sample_weight, Z):
     """Weights of the rows of `Z` as a checked tensor of its kind, ones for None, (n,)."""
     if sample_weight is None:
         return Z.new_ones(len(Z))
-    weights = torch.as_tensor(np.array(sample_weight), dtype=Z.dtype, device=Z.device)
+    if not isinstance(sample_weight, torch.Tensor):
+        sample_weight = np.array(sample_weight)
+    weights = torch.as_tensor(sample_weight, dtype=Z.dtype, device=Z.device)
     if weights.shape != (len(Z),) or (weights < 0).any() or not weights.sum() > 0:
         raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
     return weights

@@ -69,8 +69,8 @@ class Shortcuts:
     def covers(self, z):
         """Whether each row of a tensor is where paths go, (n,) bool."""
         if self.grid is None:
-            return torch.ones(len(z), dtype=torch.bool)
-        low, high = (torch.as_tensor(f(self.grid.points, axis=0)) for f in (np.min, np.max))
+            return torch.ones(len(z), dtype=torch.bool, device=z.device)
+        low, high = (torch.as_tensor(f(self.grid.points, axis=0)).to(z) for f in (np.min, np.max))
         return ((z >= low) & (z <= high)).all(1)
 
     def tie(self, z):
@@ -85,7 +85,7 @@ class Shortcuts:
             corrected(self._upper(part, ends), self._lower(part, ends.points), self.correction)
             for part in a.split(max(1, CHUNK // len(ends.points)))
         ]
-        return torch.as_tensor(np.concatenate(parts))
+        return torch.as_tensor(np.concatenate(parts)).to(a)
 
     @property
     def correction(self):
@@ -123,7 +123,7 @@ class Shortcuts:
         """Lengths of segments, each in the cheapest space."""
         lengths = np.empty(len(a))
         for rows, space in self._spaces.split(a, b):
-            lengths[rows.numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
+            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
         return lengths
 
     def _upper(self, a, ends):
@@ -132,10 +132,10 @@ class Shortcuts:
         if self.grid is not None:
             found = grid_distances(self._measure, self.grid, tied, ends.tied)
             # From outside, the way through the nearest nodes may be a long one.
-            rows = np.flatnonzero(~self.covers(a).numpy())
+            rows = np.flatnonzero(~self.covers(a).cpu().numpy())
             if len(rows):
                 found[rows] = np.minimum(found[rows], self._lines(a[rows], ends.points))
-            columns = np.flatnonzero(~self.covers(ends.points).numpy())
+            columns = np.flatnonzero(~self.covers(ends.points).cpu().numpy())
             if len(columns):
                 lines = self._lines(a, ends.points[columns])
                 found[:, columns] = np.minimum(found[:, columns], lines)
@@ -156,7 +156,7 @@ class Shortcuts:
         if self.grid is not None:
             # Paths along a grid are all about as much too long: chords would add nothing.
             return np.zeros((len(a), len(b)))
-        return self._spaces.exact.lower_bounds(a, b).numpy()
+        return self._spaces.exact.lower_bounds(a, b).cpu().double().numpy()
 
 
 def corrected(upper, lower, correction):
