@@ -288,7 +288,7 @@ ESTIMATORS = {
     ],
     "_silhouette.py": [
         ("/ np.bincount(labels, weights)", "/ np.bincount(labels)"),
-        ("estimator.predict(X)).mean()", "estimator.predict(X)).min()"),
+        ("estimator.predict(samples)).mean()", "estimator.predict(samples)).min()"),
     ],
     "_neighbor.py": [
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
