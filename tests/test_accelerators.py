@@ -87,9 +87,7 @@ FOUND_THERE = {
     "jacrev": lambda: torch.func.jacrev(torch.sin)(there()),
     "vmap": lambda: torch.func.vmap(lambda z: z + torch.ones(2, device=z.device))(there()),
     "gradient": lambda: gradient_at(there().requires_grad_()),
-    "gradient at a leaf": lambda: gradient_at(
-        torch.ones(3, 2, device=DEVICE, requires_grad=True)
-    ),
+    "gradient at a leaf": lambda: gradient_at(torch.ones(3, 2, device=DEVICE, requires_grad=True)),
 }
 NOT_FOUND_THERE = {
     "moved back": lambda: there().cpu(),

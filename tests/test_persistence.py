@@ -26,7 +26,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def vae(**parameters):
-    return VAETransformer(random_state=0, **{"max_iter": 20, "bandwidth": 3.0, **parameters})
+    return VAETransformer(
+        random_state=0, **{"max_iter": 5, "bandwidth": 3.0, "contrast": 5, **parameters}
+    )
 
 
 ESTIMATORS = {

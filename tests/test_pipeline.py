@@ -21,9 +21,15 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+def encoder(**parameters):
+    # Low and wide walls: nothing here hangs on them, and they make short work of geodesics.
+    defaults = {"max_iter": 5, "bandwidth": 2.0, "contrast": 10, "random_state": 0}
+    return VAETransformer(**{**defaults, **parameters})
+
+
 def pipeline(memory=None, **vae):
     return make_pipeline(
-        VAETransformer(random_state=0, **{"max_iter": 15, **vae}),
+        encoder(**{"max_iter": 15, **vae}),
         RiemannianKMeans(3, random_state=0),
         memory=memory,
     )
@@ -84,7 +90,7 @@ def test_cached_step_sees_a_change_of_the_metric_alone(X, tmp_path):
     # The codes are the same for all bandwidths; only the geometry differs.
     found = []
     for bandwidth in (0.7, 1.0, 2.0):
-        steps = VAETransformer(random_state=0, max_iter=5, bandwidth=bandwidth), GeodesicDistance()
+        steps = encoder(bandwidth=bandwidth), GeodesicDistance()
         pipe = make_pipeline(*steps, FunctionTransformer(), memory=str(tmp_path)).fit(X[:20])
         assert pipe[1].metric_ == pipe[0].metric_
         found.append(pipe[:-1].transform(X[:20]))
@@ -103,7 +109,7 @@ def test_grid_search_over_a_parameter_of_the_metric_alone_with_a_cache(X, y, tmp
 
     def search(memory):
         pipe = make_pipeline(
-            VAETransformer(random_state=0, max_iter=5, contrast=5),
+            encoder(contrast=5),
             GeodesicDistance(method="graph", random_state=0),
             KNeighborsClassifier(1, metric="precomputed"),
             memory=memory,
@@ -191,7 +197,7 @@ def test_pandas_input(X):
 
 
 def test_steps_that_return_rows_untouched_keep_the_metric(X):
-    vae = VAETransformer(random_state=0, max_iter=5)
+    vae = encoder()
     pipe = make_pipeline(
         vae, FunctionTransformer(), "passthrough", RiemannianKMeans(2, random_state=0)
     )
@@ -200,9 +206,9 @@ def test_steps_that_return_rows_untouched_keep_the_metric(X):
 
 def test_a_scaler_in_between_makes_data_of_codes(X):
     pipe = make_pipeline(
-        VAETransformer(random_state=0, max_iter=5),
+        encoder(),
         StandardScaler(),
-        RiemannianKMeans(2, metric=VAETransformer(max_iter=5), random_state=0),
+        RiemannianKMeans(2, metric=encoder(random_state=None), random_state=0),
     ).fit(X)
     assert pipe[-1].encoder_ is not None
     assert pipe[-1].metric_ != pipe[0].metric_
@@ -211,9 +217,9 @@ def test_a_scaler_in_between_makes_data_of_codes(X):
 @pytest.mark.parametrize("change", [lambda Z: 2 * Z, lambda Z: Z - Z.mean(0), np.tanh])
 def test_arithmetic_in_between_drops_the_metric(X, change):
     pipe = make_pipeline(
-        VAETransformer(random_state=0, max_iter=5),
+        encoder(),
         FunctionTransformer(change),
-        RiemannianKMeans(2, metric=VAETransformer(max_iter=5), random_state=0),
+        RiemannianKMeans(2, metric=encoder(random_state=None), random_state=0),
     ).fit(X)
     # An estimator that is asked to fit an encoder refuses codes that still carry a metric.
     assert find_metric(pipe[:-1].transform(X)) is None
@@ -229,9 +235,9 @@ def test_arithmetic_in_between_drops_the_metric(X, change):
     ],
 )
 def test_predicting_with_codes_of_a_foreign_encoder_raises(X, estimator, method):
-    vae = VAETransformer(random_state=0, max_iter=5, precision="constant")
+    vae = encoder(precision="constant")
     pipe = make_pipeline(vae, clone(estimator)).fit(X[:40])
-    foreign = VAETransformer(random_state=1, max_iter=5).fit(X[:40])
+    foreign = encoder(random_state=1).fit(X[:40])
     # As after a refit of the first step alone.
     pipe.steps[0] = ("vaetransformer", foreign)
     with pytest.raises(ValueError, match="another metric"):
@@ -254,14 +260,14 @@ class Recorder(ClusterMixin, BaseEstimator):
 
 
 def test_any_step_may_read_the_metric(X):
-    pipe = make_pipeline(VAETransformer(random_state=0, max_iter=5), Recorder()).fit(X)
+    pipe = make_pipeline(encoder(), Recorder()).fit(X)
     assert find_metric(pipe[-1].seen_) is pipe[0].metric_
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 def test_the_drop_in_does_not_mind_what_transformers_put_out(X, output):
-    kmeans = RiemannianKMeans(2, metric=VAETransformer(random_state=0, max_iter=5), random_state=0)
+    kmeans = RiemannianKMeans(2, metric=encoder(), random_state=0)
     expected = kmeans.fit_predict(X)
     with sklearn.config_context(transform_output=output):
         np.testing.assert_array_equal(kmeans.fit_predict(X), expected)

@@ -330,7 +330,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
-    vae = small(bandwidth=2.0, max_iter=40, **KINDS[kind]).fit(data)
+    vae = small(bandwidth=2.0, contrast=10, **KINDS[kind]).fit(data)
     codes = np.asarray(vae.transform(data))
     constant = np.square(data - data.mean(0)).mean()
     decoded = vae.inverse_transform(codes)
