@@ -126,11 +126,15 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from skriem import RiemannianNormal
-    >>> X = load_iris().data
-    >>> density = RiemannianNormal(n_components=2, random_state=0).fit(X)
-    >>> density.score_samples(X).shape
-    (150,)
+    >>> from skriem import RiemannianNormal, VAETransformer
+    >>> X = load_iris().data[::3]
+    >>> vae = VAETransformer(bandwidth=2.0, contrast=5, random_state=0).fit(X)
+    >>> codes = vae.transform(X)
+    >>> density = RiemannianNormal(random_state=0).fit(codes)
+    >>> density.score_samples(codes).shape
+    (50,)
+    >>> vae.inverse_transform(density.sample(2)[0]).shape
+    (2, 4)
     """
 
     def __init__(

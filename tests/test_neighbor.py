@@ -319,6 +319,7 @@ def test_bad_parameters_of_the_encoder(parameters):
 # RiemannianKMeans on plain data ------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("X", "y"),
     [

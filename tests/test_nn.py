@@ -222,6 +222,7 @@ def test_distortion_of_linear_decoders():
     assert of(0.0, 0.0) == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 def test_flatness_evens_the_decoder_out():
     x = (normal(300, 2) @ normal(2, 6, seed=1)).tanh().float()
 

@@ -105,6 +105,7 @@ def test_density_integrates_to_one(on_decoder):
     assert np.exp(total) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.slow
 def test_probabilities(on_decoder):
     density, codes = on_decoder
     proba = density.predict_proba(codes)
@@ -116,6 +117,7 @@ def test_probabilities(on_decoder):
     assert (np.linalg.eigvalsh(density.covariances_) > 0).all()
 
 
+@pytest.mark.slow
 def test_likelihood_rises(on_decoder):
     density, codes = on_decoder
     # The fit's own points to integrate with, against fresh ones, and curves of 16 segments.

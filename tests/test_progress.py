@@ -19,6 +19,7 @@ def work(verbose):
     GeodesicDistance(FLAT, verbose=verbose).fit_transform(X)
 
 
+@pytest.mark.slow
 def test_silent_by_default(capsys):
     work(verbose=0)
     captured = capsys.readouterr()

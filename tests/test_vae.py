@@ -327,7 +327,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k == "images")) for k in KINDS]
+)
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
     vae = small(bandwidth=2.0, contrast=10, **KINDS[kind]).fit(data)

@@ -54,12 +54,14 @@ class DensityDisplay:
 
     Examples
     --------
-    >>> from sklearn.datasets import make_moons
-    >>> from skriem import RiemannianNormal
+    >>> from sklearn.datasets import load_iris
+    >>> from skriem import RiemannianNormal, VAETransformer
     >>> from skriem.inspection import DensityDisplay
-    >>> X = make_moons(100, noise=0.05, random_state=0)[0]
-    >>> normal = RiemannianNormal(metric="local", random_state=0).fit(X)
-    >>> display = DensityDisplay.from_estimator(normal, X, grid_resolution=20)
+    >>> X = load_iris().data[::3]
+    >>> vae = VAETransformer(bandwidth=2.0, contrast=5, random_state=0)
+    >>> codes = vae.fit_transform(X)
+    >>> normal = RiemannianNormal(random_state=0).fit(codes)
+    >>> display = DensityDisplay.from_estimator(normal, codes, grid_resolution=20)
     >>> display.log_density.shape
     (400,)
     """
