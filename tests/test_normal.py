@@ -47,8 +47,11 @@ def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
     # What a standard deviation is off by counts twice in the squares of far points.
     np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=0.05, atol=0.1)
     assert ours.score(X) == pytest.approx(theirs.score(X), abs=0.015)
-    assert ours.bic(X) == pytest.approx(theirs.bic(X), abs=0.03 * len(X))
-    assert ours.aic(X) == pytest.approx(theirs.aic(X), abs=0.03 * len(X))
+    for criterion in ("bic", "aic"):
+        mine, charged = (
+            getattr(model, criterion)(X) + 2.0 * len(X) * model.score(X) for model in (ours, theirs)
+        )
+        assert mine == pytest.approx(charged)
 
 
 def test_a_change_of_coordinates_changes_densities_by_its_volume():
@@ -265,19 +268,6 @@ def test_broken_embedding():
 
     with pytest.raises(ValueError, match="cannot be reached"):
         RiemannianNormal(metric=PullbackMetric(broken, 2), random_state=0).fit(blobs(40))
-
-
-@pytest.mark.parametrize(
-    ("n_components", "covariance_type", "n_parameters"), [(2, "full", 11), (1, "diag", 4)]
-)
-def test_criteria_charge_for_every_parameter(n_components, covariance_type, n_parameters):
-    X = blobs(60)
-    density = RiemannianNormal(
-        n_components, covariance_type=covariance_type, metric=FLAT, random_state=0
-    ).fit(X)
-    misfit = -2.0 * len(X) * density.score(X)
-    assert density.aic(X) - misfit == pytest.approx(2.0 * n_parameters)
-    assert density.bic(X) - misfit == pytest.approx(np.log(len(X)) * n_parameters)
 
 
 def test_standard_error_is_the_spread_of_the_constants():

@@ -240,6 +240,9 @@ def test_the_shortest_of_several_starts_is_kept():
     bow = torch.stack([torch.zeros_like(bow), bow], dim=1)
     starts = [(rows, lines + bow), (rows, lines - bow)]
     over, under = (relax(space, nodes, 2, 1e-8, 100) for _, nodes in starts)
+    for found in (over, under):
+        assert found.converged.all()
+        assert space.gradient(found.nodes, 2)[1][:, 1:-1].abs().max() < 1e-4
     assert over.energy[0] < 0.99 * under.energy[0]
     assert under.energy[1] < 0.99 * over.energy[1]
     for order in (starts, starts[::-1]):
