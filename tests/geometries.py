@@ -162,7 +162,7 @@ GEOMETRIES = {
     "digits": Geometry(lambda vae: vae.metric_, of_digits, trained=True, tabulate=False),
     # Tensors
     "half-plane": Geometry(lambda: MetricField(half_plane, 2), pairs([-1, 1], [1, 2]), quick=True),
-    "wavy": Geometry(lambda: MetricField(wavy, 2), pairs(*SQUARE, 0.3), quick=True),
+    "wavy": Geometry(lambda: MetricField(wavy, 2), pairs(*SQUARE, 0.3)),
     "sphere's tensor": Geometry(
         lambda: MetricField(tensor_of_sphere, 2), pairs([0.8, 0.5], [2.3, 2.5])
     ),
@@ -170,7 +170,7 @@ GEOMETRIES = {
         lambda: MetricField(local_metric(MOONS)._tensor_fn, 2), some(MOONS[:7]), quick=True
     ),
     "conformal": Geometry(
-        lambda: MetricField(conformal_metric(MOONS, 0.4)._tensor_fn, 2), some(MOONS[:7]), quick=True
+        lambda: MetricField(conformal_metric(MOONS, 0.4)._tensor_fn, 2), some(MOONS[:7])
     ),
     "conformal in 5": Geometry(
         lambda: MetricField(conformal_metric(CLOUD)._tensor_fn, 5), some(CLOUD[:7]), quick=True
@@ -179,14 +179,12 @@ GEOMETRIES = {
         lambda: ambient_metric(identity, height_cost, 2), around(*ABOVE)
     ),
     "diagonal cost": Geometry(lambda: ambient_metric(bumps, wavy_cost, 2), around(*SQUARE)),
-    "full cost": Geometry(
-        lambda: ambient_metric(paraboloid, wavy_matrices, 3), around(*CUBE), quick=True
-    ),
+    "full cost": Geometry(lambda: ambient_metric(paraboloid, wavy_matrices, 3), around(*CUBE)),
     "regularised": Geometry(
         lambda: regularised_metric(PullbackMetric(bumps, 2), 0.5), around(*SQUARE)
     ),
     "regularised field": Geometry(
-        lambda: regularised_metric(MetricField(half_plane, 2), 0.1), around(*ABOVE), quick=True
+        lambda: regularised_metric(MetricField(half_plane, 2), 0.1), around(*ABOVE)
     ),
     "gaussian": Geometry(lambda: location_scale_metric(gaussian, 2), around(*SMALL), quick=True),
     "student": Geometry(

@@ -127,7 +127,9 @@ def test_as_a_metric_function(digits_vae, digits):
 
 def test_own_encoder_and_foreign_codes(digits, digits_vae):
     X = digits[0][:40]
-    found = GeodesicDistance(VAETransformer(max_iter=5), random_state=0).fit(X)
+    found = GeodesicDistance(
+        VAETransformer(max_iter=5, bandwidth=3.0, contrast=5), random_state=0
+    ).fit(X)
     assert found.transform(X[:3]).shape == (3, 40)
     with pytest.raises(ValueError, match="another metric"):
         found.transform(digits_vae[1])

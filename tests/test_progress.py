@@ -13,7 +13,7 @@ X = np.random.default_rng(0).normal(size=(150, 2))
 
 def work(verbose):
     """Something long of every estimator."""
-    VAETransformer(max_iter=3, random_state=0, verbose=verbose).fit(X)
+    VAETransformer(max_iter=3, contrast=5, random_state=0, verbose=verbose).fit(X)
     RiemannianKMeans(2, metric=FLAT, random_state=0, verbose=verbose).fit(X)
     RiemannianNormal(metric=FLAT, random_state=0, verbose=verbose).fit(X)
     GeodesicDistance(FLAT, verbose=verbose).fit_transform(X)
