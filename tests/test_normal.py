@@ -25,8 +25,15 @@ def blobs(n, seed=0):
 # Closed forms ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", ["full", "diag"])
-@pytest.mark.parametrize("n_components", [1, 2])
+@pytest.mark.parametrize(
+    ("n_components", "covariance_type"),
+    [
+        (2, "full"),
+        (1, "diag"),
+        pytest.param(1, "full", marks=pytest.mark.slow),
+        pytest.param(2, "diag", marks=pytest.mark.slow),
+    ],
+)
 def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
     X = blobs(300)
     options = {"n_components": n_components, "covariance_type": covariance_type, "random_state": 0}

@@ -88,7 +88,16 @@ def answers(estimator, X):
     return found
 
 
-@pytest.mark.parametrize("way", [by_pickle, by_cloudpickle, by_joblib, by_skops])
+@pytest.mark.parametrize(
+    "way",
+    [
+        by_pickle,
+        by_skops,
+        # The others pickle as well.
+        pytest.param(by_cloudpickle, marks=pytest.mark.slow),
+        pytest.param(by_joblib, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_what_comes_back_answers_the_same(name, way, fitted, digits):
     estimator, X = fitted(name), digits[0][100:106]
@@ -113,7 +122,16 @@ def test_nothing_of_torch_is_in_the_file(name, fitted, digits):
     assert b"torch" not in pickle.dumps(estimator)
 
 
-@pytest.mark.parametrize("way", [by_pickle, by_cloudpickle, by_joblib, by_skops])
+@pytest.mark.parametrize(
+    "way",
+    [
+        by_pickle,
+        by_skops,
+        # The others pickle as well.
+        pytest.param(by_cloudpickle, marks=pytest.mark.slow),
+        pytest.param(by_joblib, marks=pytest.mark.slow),
+    ],
+)
 def test_steps_share_one_metric_afterwards(way, fitted):
     pipe = way(fitted("pipeline of k-means"))
     assert pipe[0].metric_ is pipe[1].metric_
