@@ -22,7 +22,7 @@ def digits():
 @pytest.fixture(scope="session")
 def digits_vae(digits):
     """A fitted VAETransformer and the codes of what it was fitted to."""
-    vae = VAETransformer(random_state=0, max_iter=60, bandwidth=1.5).fit(digits[0])
+    vae = VAETransformer(random_state=0, max_iter=60, bandwidth=2.0, contrast=10).fit(digits[0])
     return vae, vae.transform(digits[0])
 
 

@@ -218,6 +218,7 @@ def test_frozen_encoder_is_used_as_it_is(digits, digits_vae):
     np.testing.assert_array_equal(frozen.labels_, direct.labels_)
 
 
+@pytest.mark.slow
 def test_encoder_parameters_are_reachable():
     estimator = RiemannianKMeans(2, metric=VAETransformer(max_iter=5, bandwidth=3.0, contrast=5))
     estimator.set_params(metric__n_components=3, random_state=0)

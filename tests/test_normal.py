@@ -73,7 +73,7 @@ def test_a_change_of_coordinates_changes_densities_by_its_volume():
     np.testing.assert_allclose(ours.score_samples(X) - by_volume, log_volume, atol=1e-9)
 
 
-@pytest.mark.parametrize("spread", [0.3, 0.5])
+@pytest.mark.parametrize("spread", [0.5, pytest.param(0.3, marks=pytest.mark.slow)])
 def test_normalizer_on_the_sphere(spread):
     """Against quadrature in polar coordinates around the mean, up to the antipode."""
     rng = np.random.default_rng(0)
@@ -198,7 +198,14 @@ def test_same_seed_same_result_and_inputs_untouched(global_state):
     np.testing.assert_array_equal(X, before)
 
 
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
+@pytest.mark.parametrize(
+    "init_params",
+    [
+        "random_from_data",
+        pytest.param("kmeans", marks=pytest.mark.slow),
+        pytest.param("k-means++", marks=pytest.mark.slow),
+    ],
+)
 def test_starts(init_params):
     X = blobs(100)
     density = RiemannianNormal(
@@ -208,12 +215,14 @@ def test_starts(init_params):
     assert density.score(X) == pytest.approx(reference, abs=0.1)
 
 
+@pytest.mark.slow
 def test_many_points_start_from_a_sample():
     X = blobs(1200)
     density = RiemannianNormal(2, metric=FLAT, random_state=0).fit(X)
     assert density.score(X) == pytest.approx(GaussianMixture(2).fit(X).score(X), abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_components", [3, 5])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_duplicates_and_more_components_than_places(n_components):

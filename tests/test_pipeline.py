@@ -104,6 +104,7 @@ def mean_distance(pipe, X, y):
     return pipe[:-1].transform(X).mean()
 
 
+@pytest.mark.slow
 def test_grid_search_over_a_parameter_of_the_metric_alone_with_a_cache(X, y, tmp_path):
     bandwidths = [1.5, 2.0, 3.0]
 
@@ -153,6 +154,7 @@ def test_grid_search_gives_the_same_best_estimator_in_processes(X, y):
     np.testing.assert_array_equal(one.predict(X), two.predict(X))
 
 
+@pytest.mark.slow
 def test_cross_validation_on_codes_themselves(digits_vae, digits):
     scorer = make_scorer(adjusted_rand_score)
     codes, estimator = digits_vae[1][:120], RiemannianKMeans(3, random_state=0)

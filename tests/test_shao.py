@@ -112,6 +112,7 @@ def analogy(metric, a, b, c):
 # Parallel translation and shooting ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_translation_is_transport(space):
     metric = space.metric
     found = []
