@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from other_device import DEVICE, other_device
+from sklearn.base import clone
 from surfaces import bumps, paraboloid
 
 from skriem import NeighborEncoder, RiemannianKMeans, RiemannianNormal, VAETransformer
@@ -60,9 +61,7 @@ def test_tensors_do_not_mix(name):
         MIXED[name]()
 
 
-@pytest.mark.parametrize(
-    "read", [torch.Tensor.numpy, np.asarray, lambda x: np.ones((3, 2)) + np.array(x)]
-)
+@pytest.mark.parametrize("read", [torch.Tensor.numpy, np.asarray])
 def test_arrays_are_made_on_the_processor_only(read):
     with other_device(), pytest.raises(TypeError, match=r"Use Tensor.cpu\(\)"):
         read(there())
@@ -143,7 +142,13 @@ def test_tensors_are_not_kept_alive():
         del tensor
         gc.collect()
         assert gone() is None
-    assert torch.Generator is not type(None)
+
+
+def test_the_pretence_ends():
+    with other_device():
+        assert torch.Generator(DEVICE).device == DEVICE
+        tensor = there()
+    assert (tensor + not_there()).numpy().sum() == 30.0
     assert type(torch.Generator()) is torch.Generator
 
 
@@ -202,8 +207,8 @@ def test_training_there_is_training_here(data, parameters):
     kind = "images" if "image_shape" in parameters else parameters.get("likelihood", "gaussian")
 
     def results(device):
-        vae = small(device=device, **parameters).fit(data[kind]).fit(data[kind])
-        codes = np.asarray(vae.partial_fit(data[kind]).transform(data[kind]))
+        vae = small(device=device, **parameters).fit(data[kind])
+        codes = np.asarray(vae.transform(data[kind]))
         return (
             vae.loss_curve_,
             codes,
@@ -218,3 +223,196 @@ def test_training_there_is_training_here(data, parameters):
         found = results(str(device))
     for a, b in zip(found, expected):
         np.testing.assert_array_equal(a, b)
+
+
+def test_training_part_by_part(data):
+    def results(device):
+        vae = small(device=device, precision="constant").partial_fit(data["gaussian"][:20])
+        return vae.partial_fit(data["gaussian"][20:]).transform(data["gaussian"])
+
+    expected = results("cpu")
+    with other_device() as device:
+        np.testing.assert_array_equal(results(str(device)), expected)
+
+
+# Geometry ----------------------------------------------------------------------------------
+
+POINTS = np.random.default_rng(0).uniform(-1.0, 1.0, size=(40, 2))
+A, B, V = POINTS[:2], POINTS[2:4], 0.1 * POINTS[4:6]
+
+
+def half_plane(z):
+    return torch.eye(2, dtype=z.dtype, device=z.device) / (z[:, 1, None, None] + 3.0) ** 2
+
+
+def located(z):
+    return torch.cat([bumps(z), 1.5 + z.sin(), 2.0 + z[:, :1].cos()], dim=1)
+
+
+def module(n_outputs=5):
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return torch.nn.Sequential(
+            torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, n_outputs)
+        )
+
+
+def dear(x):
+    return torch.exp(x[:, 0])
+
+
+def normal(z):
+    return torch.distributions.Normal(bumps(z), 1.0 + z.square().sum(1, keepdim=True))
+
+
+def negative_binomial(z):
+    return torch.distributions.NegativeBinomial(z.new_ones(3), logits=bumps(z))
+
+
+def categorical(z):
+    return torch.distributions.Categorical(logits=bumps(z))
+
+
+def adopted(decoder, **options):
+    return PullbackMetric.from_decoder(decoder, POINTS, random_state=0, **options)
+
+
+METRICS = {
+    "function": lambda data: PullbackMetric(bumps, 2),
+    "tabulated": lambda data: PullbackMetric(bumps, 2, POINTS),
+    "polished": lambda data: PullbackMetric(module(), 2, POINTS, tabulate=False),
+    "module": lambda data: PullbackMetric(module(), 2),
+    "ensemble": lambda data: PullbackMetric(EnsembleEmbedding([module(), bumps]), 2),
+    "field": lambda data: MetricField(half_plane, 2),
+    "local": lambda data: local_metric(POINTS).with_points(POINTS[:9]),
+    "conformal": lambda data: conformal_metric(POINTS, points=POINTS[:9]),
+    "location and scale": lambda data: location_scale_metric(located, 2),
+    "ambient": lambda data: ambient_metric(bumps, dear, 2),
+    "regularised": lambda data: regularised_metric(PullbackMetric(paraboloid, 2), 0.1),
+    "nearest": lambda data: NearestNeighborMetric(POINTS),
+    "adopted": lambda data: adopted(module()),
+    "adopted with features": lambda data: adopted(module(), features=torch.nn.Linear(5, 3)),
+    "adopted probabilities": lambda data: adopted(
+        module(), likelihood="bernoulli", output=torch.sigmoid
+    ),
+    "adopted means": lambda data: adopted(bumps, likelihood="poisson", output=torch.exp),
+    "adopted normal": lambda data: adopted(normal),
+    "adopted negative binomial": lambda data: adopted(negative_binomial),
+    "adopted categorical": lambda data: adopted(categorical),
+    "gaussian": lambda data: trained(data, "gaussian"),
+    "variance network": lambda data: trained(data, "gaussian", precision="mlp"),
+    "constant noise": lambda data: trained(data, "gaussian", precision="constant"),
+    "decoders": lambda data: trained(data, "poisson", n_decoders=2),
+    "student_t": lambda data: trained(data, "student_t", geometry="fisher_rao"),
+    "bernoulli": lambda data: trained(data, "bernoulli"),
+    "categorical": lambda data: trained(data, "categorical"),
+    "negative_binomial": lambda data: trained(data, "negative_binomial"),
+}
+# Those of which everything is asked: all code behind it is the same for the others.
+THOROUGH = "field", "constant noise"
+
+
+def trained(data, kind, **options):
+    return small(likelihood=kind, device="cpu", **options).fit(data[kind]).metric_
+
+
+def answers(metric, thorough, a, b, v):
+    """What a metric says of points: names and tensors."""
+    yield "tensor", metric.tensor(a)
+    yield "log_volume", metric.log_volume(a)
+    yield "norm", metric.norm(a, v)
+    yield "lower_bounds", metric.lower_bounds(a, b)
+    # One step suffices to ask for all derivatives.
+    yield from metric.geodesic(a, b, tol=0.5, max_iter=1)._asdict().items()
+    if isinstance(metric, PullbackMetric):
+        yield "embed", metric.embed(a)
+    if isinstance(metric, NearestNeighborMetric) or thorough:
+        yield "pairwise", metric.pairwise(a)
+        yield "pairwise with others", metric.pairwise(a, b)
+        yield "mean", metric.frechet_mean(a, v[:, 0].square(), tol=1e-2)
+    if not isinstance(metric, NearestNeighborMetric):
+        yield "curvature", metric.scalar_curvature(a)
+    if thorough:
+        geodesics = metric.geodesic(a, b)
+        yield "curve", geodesics.curve([0.0, 0.5])
+        yield "transport", metric.transport(geodesics, v)
+        yield "exp", metric.exp(a, v)
+        yield "log", metric.log(a, a + v, tol=1e-4)
+        yield "exact mean", metric.frechet_mean(torch.cat([a[:1], a[:1] + v]), tol=1e-4)
+
+
+def same_on_both(compute, *arrays):
+    """Compare what is computed from tensors there, the type included, to that here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        expected = dict(compute(*map(torch.as_tensor, arrays)))
+        with other_device() as device:
+            found = dict(compute(*(torch.as_tensor(part, device=device) for part in arrays)))
+            assert {name for name, x in found.items() if x.device != device} == set()
+            found = {name: x.cpu() for name, x in found.items()}
+    assert expected.keys() == found.keys()
+    for name in expected:
+        torch.testing.assert_close(
+            found[name], expected[name], rtol=0.0, atol=0.0, equal_nan=True, msg=name
+        )
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_stay_where_points_are(data, name):
+    metric = METRICS[name](data)
+    same_on_both(lambda a, b, v: answers(metric, name in THOROUGH, a, b, v), A, B, V)
+
+
+@pytest.mark.parametrize("n_dims", [1, 4])
+def test_approximate_distances_stay_where_points_are(n_dims):
+    # Along a grid, and through a graph; the last row is off the grid.
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, size=(20, n_dims))
+    metric = PullbackMetric(paraboloid, n_dims, points)
+
+    def compute(a, b):
+        yield "approximate", metric.approximate_pairwise(a, b)
+        yield "among themselves", metric.approximate_pairwise(b)
+        yield "path_lengths", metric.path_lengths(a, b)
+
+    same_on_both(compute, points[:3], np.vstack([points[3:5], 2.0 * np.ones(n_dims)]))
+
+
+def test_approximate_distances_are_of_the_type_of_points():
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, size=(20, 1))
+    metric = PullbackMetric(paraboloid, 1, points)
+    single = torch.as_tensor(points[:3], dtype=torch.float32)
+    assert metric.approximate_pairwise(single).dtype == torch.float32
+
+
+# Estimators --------------------------------------------------------------------------------
+
+
+def test_neighbors_are_encoded_there(data):
+    def results(device):
+        encoder = NeighborEncoder(2, device=device, random_state=0)
+        return RiemannianKMeans(2, metric=encoder, random_state=0).fit_predict(data["gaussian"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skriem._neighbor.MIN_EPOCHS", 2)
+        patch.setattr("skriem._neighbor.MAX_EPOCHS", 2)
+        expected = results("cpu")
+        with other_device() as device:
+            np.testing.assert_array_equal(results(str(device)), expected)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [RiemannianKMeans(2, random_state=0), RiemannianNormal(max_iter=1, tol=1.0, random_state=0)],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_estimators_that_train_there(data, estimator):
+    def results(device):
+        encoder = small(precision="constant", device=device)
+        fitted = clone(estimator).set_params(metric=encoder).fit(data["gaussian"])
+        return fitted.predict(data["gaussian"]) if hasattr(fitted, "predict") else fitted.means_
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        expected = results("cpu")
+        with other_device() as device:
+            np.testing.assert_array_equal(results(str(device)), expected)
