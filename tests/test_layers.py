@@ -20,6 +20,8 @@ BELOW = {
     "skriem.nn": set(),
 }
 NUMERICS = {"torch", "numpy", "scipy"}
+# torch documents dispatch modes, and has no public name for them.
+PRIVATE = {("other_device.py", "torch.utils._python_dispatch.TorchDispatchMode")}
 OTHERS = {
     "skriem.inspection": NUMERICS | {"sklearn", "matplotlib"},
     "skriem": NUMERICS | {"sklearn", "joblib", "tqdm"},
@@ -109,4 +111,4 @@ def test_nothing_private_of_other_packages_is_imported():
         if name.split(".")[0] != "skriem"
         and any(part.startswith("_") and not part.startswith("__") for part in name.split(".")[1:])
     }
-    assert not private
+    assert private <= PRIVATE
