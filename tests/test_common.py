@@ -38,8 +38,8 @@ TRANSFORMERS = [
     GeodesicDistance(metric=NeighborEncoder()),
     NeighborEncoder(),
 ]
-# Hardly any walls, round which ways are short.
-DENSITY = RiemannianNormal(metric=little(bandwidth=3.0, contrast=2.0, n_components=1), max_iter=2)
+# Without walls, round which ways are long to find.
+DENSITY = RiemannianNormal(metric=little(precision="constant", n_components=1), max_iter=2)
 OTHERS = [
     VAETransformer(),
     GeodesicDistance(),

@@ -107,6 +107,7 @@ def test_dbscan_in_a_pipeline():
     assert labels.shape == (200,)
 
 
+@pytest.mark.slow
 def test_neighbors_classifier(digits):
     X, y = digits
     pipeline = make_pipeline(

@@ -104,6 +104,7 @@ def test_scalar_curvature_of_known_surfaces():
     )
 
 
+@pytest.mark.slow
 def test_frechet_mean_is_where_logarithms_balance():
     z = np.random.default_rng(0).uniform([-1, 0.5], [1, 2], (6, 2))
     metric = MetricField(half_plane, 2)

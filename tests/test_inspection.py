@@ -145,6 +145,7 @@ def test_axes_may_be_given(digits_vae):
         LatentSpaceDisplay.from_metric(plane(3), np.eye(3), ax=axes[0])
 
 
+@pytest.mark.slow
 def test_pipelines(digits):
     X, y = digits[0][:90], digits[1][:90]
     vae = VAETransformer(max_iter=10, bandwidth=3.0, contrast=5, random_state=0)
@@ -224,6 +225,7 @@ def normal():
     return RiemannianNormal(2, metric=plane(), random_state=0).fit(Z), Z
 
 
+@pytest.mark.slow
 def test_densities_are_those_of_the_estimator(normal):
     estimator, Z = normal
     display = DensityDisplay.from_estimator(estimator, Z, grid_resolution=8)

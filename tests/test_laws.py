@@ -41,7 +41,7 @@ def pytest_generate_tests(metafunc):
         if law in geometry.exempt or (takes_long and not geometry.smooth):
             continue
         for in_table in (False, True)[: 1 + geometry.tabulate]:
-            slow = takes_long and (in_table or not geometry.quick)
+            slow = takes_long + in_table + (not geometry.quick) > 1
             title = f"{name} in a table" if in_table else name
             mark = [pytest.mark.slow] * slow
             cases.append(pytest.param((name, in_table), marks=mark, id=title))

@@ -267,7 +267,7 @@ def fitted():
 every_likelihood = pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in ("poisson", "categorical")))
+        pytest.param(name, marks=[pytest.mark.slow] * (name != "categorical"))
         for name in LIKELIHOODS
     ],
 )

@@ -29,7 +29,7 @@ def blobs(n, seed=0):
     ("n_components", "covariance_type"),
     [
         (2, "full"),
-        (1, "diag"),
+        pytest.param(1, "diag", marks=pytest.mark.slow),
         pytest.param(1, "full", marks=pytest.mark.slow),
         pytest.param(2, "diag", marks=pytest.mark.slow),
     ],
@@ -186,7 +186,7 @@ def test_other_metrics():
 # Parameters and hard cases -----------------------------------------------------------------
 
 
-def test_same_seed_same_result_and_inputs_untouched(global_state):
+def test_same_seed_same_result_and_inputs_untouched(global_state, little_work):
     X = blobs(60)
     before = X.copy()
     X.flags.writeable = False

@@ -35,13 +35,15 @@ ESTIMATORS = {
     "VAETransformer": vae(),
     "VAETransformer, variance network": vae(precision="mlp"),
     "NeighborEncoder": NeighborEncoder(random_state=0),
-    "RiemannianKMeans": RiemannianKMeans(3, metric=vae(), random_state=0),
+    "RiemannianKMeans": RiemannianKMeans(3, metric=vae(precision="constant"), random_state=0),
     "RiemannianKMeans, drop-in": RiemannianKMeans(
         3, metric=NeighborEncoder(power=1), random_state=0
     ),
     "pipeline of k-means": make_pipeline(vae(), RiemannianKMeans(3, random_state=0)),
-    "RiemannianNormal": RiemannianNormal(2, metric=vae(), random_state=0, max_iter=3),
-    "GeodesicDistance": GeodesicDistance(metric=vae(), random_state=0),
+    "RiemannianNormal": RiemannianNormal(
+        2, metric=vae(precision="constant"), random_state=0, max_iter=2
+    ),
+    "GeodesicDistance": GeodesicDistance(metric=vae(precision="constant"), random_state=0),
     "pipeline of distances": make_pipeline(vae(), GeodesicDistance(random_state=0, method="grid")),
 }
 

@@ -26,6 +26,7 @@ def test_silent_by_default(capsys):
     assert captured.out == captured.err == ""
 
 
+@pytest.mark.slow
 def test_lines_without_tqdm(capsys, monkeypatch):
     monkeypatch.setattr(_progress, "tqdm", None)
     work(verbose=1)

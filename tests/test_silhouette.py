@@ -74,6 +74,7 @@ def test_one_cluster_scores_zero():
     assert geodesic_silhouette(RiemannianKMeans(5, random_state=0).fit(X[:5]), X[:5]) == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_is_between_bounds(seed):
     X = np.random.default_rng(seed).normal(size=(40, 2))
@@ -81,6 +82,7 @@ def test_is_between_bounds(seed):
     assert -1.0 < geodesic_silhouette(model, X) < 1.0
 
 
+@pytest.mark.slow
 def test_well_separated_clusters_score_high():
     X, _ = make_blobs(90, centers=[[0, 0], [50, 0], [0, 50]], random_state=0)
     right, wrong = (
@@ -131,6 +133,7 @@ def test_a_pipeline_scores_as_its_parts_do():
     assert geodesic_silhouette(pipeline, X) == geodesic_silhouette(pipeline[1], scaled)
 
 
+@pytest.mark.slow
 def test_mixtures_have_silhouettes_too():
     X, _ = make_blobs(60, centers=[[0, 0], [10, 0]], random_state=0)
     model = RiemannianNormal(2, metric=FLAT.with_points(X), random_state=0).fit(X)

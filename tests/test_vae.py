@@ -328,7 +328,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(k, marks=[pytest.mark.slow] * (k == "images")) for k in KINDS]
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k in ("images", "ensemble"))) for k in KINDS],
 )
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
