@@ -11,6 +11,8 @@ import skriem
 
 PACKAGE = Path(skriem.__file__).parent
 ROOT = PACKAGE.parent
+# The documentation of torch has its dispatch modes from there, and nowhere else are they.
+ALLOWED = {("other_device.py", "torch.utils._python_dispatch.TorchDispatchMode")}
 # What each layer may import of ours, and of others besides the standard library.
 BELOW = {
     "skriem.inspection": {"skriem", "skriem.geometry", "skriem.nn"},
@@ -111,4 +113,4 @@ def test_nothing_private_of_other_packages_is_imported():
         if name.split(".")[0] != "skriem"
         and any(part.startswith("_") and not part.startswith("__") for part in name.split(".")[1:])
     }
-    assert not private
+    assert private == ALLOWED
