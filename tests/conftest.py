@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
 
 from skriem import VAETransformer
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores already.
     torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ def test_on_the_plane_variance_grows_with_time():
     np.testing.assert_allclose(variance.mean(0), 0.1, atol=4 * 0.1 * np.sqrt(2 / 4000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", [0.15, 0.3])
 def test_on_the_sphere_the_cosine_to_the_start_decays(time):
     # Bent coordinates: in conformal ones the drift of a surface is nothing.

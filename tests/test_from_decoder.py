@@ -187,6 +187,7 @@ def test_distances_are_symmetric_and_no_shorter_than_the_means(codes):
     assert (forth > mean.distance(a, b, TOL) * (1.0 - TOL)).all()
 
 
+@pytest.mark.slow
 def test_the_order_of_outputs_does_not_matter(codes):
     mean = perceptron().double()
     order = [3, 1, 5, 0, 2, 4]

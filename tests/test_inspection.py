@@ -72,6 +72,7 @@ def test_clusters_over_the_magnification_factor(kmeans, digits_vae):
     assert len(display.ax_.get_legend().get_texts()) == 3
 
 
+@pytest.mark.slow
 def test_a_curve_has_the_colour_of_the_points_it_ends_in(kmeans, digits_vae):
     display = LatentSpaceDisplay.from_estimator(kmeans, digits_vae[1], grid_resolution=5)
     colors = {

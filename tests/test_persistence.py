@@ -48,6 +48,13 @@ ESTIMATORS = {
 }
 
 
+# The others are made of the same parts.
+LONG = ("RiemannianNormal", "pipeline of k-means", "pipeline of distances")
+every_estimator = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in ESTIMATORS]
+)
+
+
 def by_pickle(estimator):
     return pickle.loads(pickle.dumps(estimator))
 
@@ -100,7 +107,7 @@ def answers(estimator, X):
         pytest.param(by_joblib, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("name", ESTIMATORS)
+@every_estimator
 def test_what_comes_back_answers_the_same(name, way, fitted, digits):
     estimator, X = fitted(name), digits[0][100:106]
     twin = way(estimator)
@@ -110,13 +117,13 @@ def test_what_comes_back_answers_the_same(name, way, fitted, digits):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@every_estimator
 def test_skops_has_only_our_types_to_trust(name, fitted):
     data = skops.io.dumps(fitted(name))
     assert all(kind.startswith("skriem.") for kind in skops.io.get_untrusted_types(data=data))
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@every_estimator
 def test_nothing_of_torch_is_in_the_file(name, fitted, digits):
     # Tensors remember the device that they were made on.
     estimator = fitted(name)

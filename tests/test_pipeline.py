@@ -86,6 +86,7 @@ def test_a_cold_cache_and_one_that_is_warm_twice(X, tmp_path):
         assert pipe[-1].encoder_ is None
 
 
+@pytest.mark.slow
 def test_cached_step_sees_a_change_of_the_metric_alone(X, tmp_path):
     # The codes are the same for all bandwidths; only the geometry differs.
     found = []

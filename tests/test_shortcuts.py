@@ -96,6 +96,7 @@ def test_without_points_it_says_so():
         PullbackMetric(stereographic, 2).approximate_pairwise(points(3, 2))
 
 
+@pytest.mark.slow
 def test_shortcuts_travel():
     X = points(50, 2)
     shortcuts = PullbackMetric(stereographic, 2, X).shortcuts

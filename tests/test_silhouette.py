@@ -140,6 +140,7 @@ def test_mixtures_have_silhouettes_too():
     assert geodesic_silhouette(model, X) > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["array", "pandas", "codes", "list"])
 def test_large_sets_are_sampled_alike(kind):
     X = moons(1200)

@@ -329,7 +329,12 @@ KINDS = {
 
 @pytest.mark.parametrize(
     "kind",
-    [pytest.param(k, marks=[pytest.mark.slow] * (k in ("images", "ensemble"))) for k in KINDS],
+    [
+        pytest.param(
+            k, marks=[pytest.mark.slow] * (k not in ("modules", "draws of an ensemble of images"))
+        )
+        for k in KINDS
+    ],
 )
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
