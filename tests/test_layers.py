@@ -112,3 +112,13 @@ def test_nothing_private_of_other_packages_is_imported():
         and any(part.startswith("_") and not part.startswith("__") for part in name.split(".")[1:])
     }
     assert private <= PRIVATE
+
+
+def test_no_test_file_imports_another():
+    names = {
+        (path.name, name.partition(".")[0])
+        for path in Path(__file__).parent.glob("*.py")
+        for name in foreign_names(path)
+    }
+    assert ("test_laws.py", "geometries") in names
+    assert not {pair for pair in names if pair[1].startswith("test_")}

@@ -1,10 +1,14 @@
 """The table of faults belongs to the code as it is. Whether tests notice them: `mutations.py`."""
 
 import ast
+from pathlib import Path
 
 import pytest
 from faults import BY_FILE, faults
-from test_layers import ROOT
+
+import skriem
+
+ROOT = Path(skriem.__file__).parents[1]
 
 
 @pytest.mark.parametrize("path", BY_FILE)
