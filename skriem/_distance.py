@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ from .geometry.types import FloatArray, RandomState
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-METHODS = ("auto", "exact", "grid", "graph", "landmarks")
+Method = Literal["auto", "exact", "grid", "graph", "landmarks"]
+METHODS = get_args(Method)
 # With method="auto", the distances to more samples than this are approximate, and those to more
 # than the second go by way of a part of them.
 MAX_EXACT_SAMPLES, MAX_GRAPH_SAMPLES = 100, 2000
@@ -103,7 +104,7 @@ class GeodesicDistance(
         self,
         metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
         *,
-        method: Literal["auto", "exact", "grid", "graph", "landmarks"] = "auto",
+        method: Method = "auto",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: int = 0,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from suites import work_little
 from threadpoolctl import threadpool_limits
 
 from skriem import VAETransformer
@@ -24,11 +25,21 @@ def digits():
     return X[:300], y[:300]
 
 
+def fitted_to(digits, **walls):
+    vae = VAETransformer(random_state=0, max_iter=60, **walls).fit(digits[0])
+    return vae, vae.transform(digits[0])
+
+
 @pytest.fixture(scope="session")
 def digits_vae(digits):
-    """A fitted VAETransformer and the codes of what it was fitted to."""
-    vae = VAETransformer(random_state=0, max_iter=60, bandwidth=2.0, contrast=10).fit(digits[0])
-    return vae, vae.transform(digits[0])
+    """A fitted VAETransformer with low and wide walls, and the codes of what it was fitted to."""
+    return fitted_to(digits, bandwidth=2.0, contrast=10)
+
+
+@pytest.fixture(scope="session")
+def steep_digits_vae(digits):
+    """The same with walls as high as they are by default, for tests of how accurate lengths are."""
+    return fitted_to(digits, bandwidth=1.5)
 
 
 @pytest.fixture
@@ -42,7 +53,4 @@ def global_state():
 
 @pytest.fixture
 def little_work(monkeypatch):
-    """Little training and integration, where it is not what a test is about."""
-    monkeypatch.setattr("skriem._neighbor.N_STEPS", 1)
-    for name, n in [("N_FIRST", 128), ("N_FITTING", 128), ("N_FINAL", 256)]:
-        monkeypatch.setattr(f"skriem._normal.{name}", n)
+    work_little(monkeypatch)

@@ -46,12 +46,15 @@ class Geometry:
     """How to make a metric, points of it, and where its laws hold less tightly than others'."""
 
     make: Callable[..., Metric]
-    """The metric; of a fitted autoencoder if `trained`."""
+    """The metric, of what `fixture` gives if there is one."""
     points: Callable[..., tuple[np.ndarray, np.ndarray]]
     """Points, and one near each, between which there is one geodesic in any coordinates."""
     tabulate: bool = True
     """Whether the same metric with a table around its points obeys the same laws."""
-    trained: bool = False
+    fixture: str = ""
+    """The fixture with a fitted autoencoder and codes that both of the above are given."""
+    slow: bool = False
+    """Whether all laws are for the thorough suite here."""
     quick: bool = False
     """Whether the laws of curves that take second derivatives are part of the fast suite here."""
     smooth: bool = True
@@ -125,8 +128,12 @@ def some(X, size=0.1):
     return lambda: (X, X + size * np.random.default_rng(1).normal(size=X.shape))
 
 
-def of_digits(codes):
-    z = np.asarray(codes[:6])
+def of_decoder(fitted):
+    return fitted[0].metric_
+
+
+def of_digits(fitted):
+    z = np.asarray(fitted[1][:6])
     return z, z + 0.05 * np.random.default_rng(0).normal(size=z.shape)
 
 
@@ -159,7 +166,10 @@ GEOMETRIES = {
         )
         for name in ("bernoulli", "categorical", "poisson", "negative_binomial")
     },
-    "digits": Geometry(lambda vae: vae.metric_, of_digits, trained=True, tabulate=False),
+    "digits": Geometry(of_decoder, of_digits, tabulate=False, fixture="digits_vae"),
+    "digits, steep walls": Geometry(
+        of_decoder, of_digits, tabulate=False, fixture="steep_digits_vae", slow=True
+    ),
     # Tensors
     "half-plane": Geometry(lambda: MetricField(half_plane, 2), pairs([-1, 1], [1, 2]), quick=True),
     "wavy": Geometry(lambda: MetricField(wavy, 2), pairs(*SQUARE, 0.3)),
@@ -173,7 +183,10 @@ GEOMETRIES = {
         lambda: MetricField(conformal_metric(MOONS, 0.4)._tensor_fn, 2), some(MOONS[:7])
     ),
     "conformal in 5": Geometry(
-        lambda: MetricField(conformal_metric(CLOUD)._tensor_fn, 5), some(CLOUD[:7]), quick=True
+        lambda: MetricField(conformal_metric(CLOUD)._tensor_fn, 5),
+        some(CLOUD[:7]),
+        quick=True,
+        tabulate=False,
     ),
     "half-plane by cost": Geometry(
         lambda: ambient_metric(identity, height_cost, 2), around(*ABOVE)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from geometries import GEOMETRIES
 from other_device import other_device
 from sklearn.base import clone
 from surfaces import bumps, paraboloid
@@ -12,14 +13,10 @@ from surfaces import bumps, paraboloid
 from skriem import NeighborEncoder, RiemannianKMeans, RiemannianNormal, VAETransformer
 from skriem.geometry import (
     EnsembleEmbedding,
-    MetricField,
     NearestNeighborMetric,
     PullbackMetric,
-    ambient_metric,
     conformal_metric,
     local_metric,
-    location_scale_metric,
-    regularised_metric,
 )
 
 # Training ----------------------------------------------------------------------------------
@@ -111,24 +108,12 @@ POINTS = np.random.default_rng(0).uniform(-1.0, 1.0, size=(40, 2))
 A, B, V = POINTS[:2], POINTS[2:4], 0.1 * POINTS[4:6]
 
 
-def half_plane(z):
-    return torch.eye(2, dtype=z.dtype, device=z.device) / (z[:, 1, None, None] + 3.0) ** 2
-
-
-def located(z):
-    return torch.cat([bumps(z), 1.5 + z.sin(), 2.0 + z[:, :1].cos()], dim=1)
-
-
 def module(n_outputs=5):
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         return torch.nn.Sequential(
             torch.nn.Linear(2, 8), torch.nn.Tanh(), torch.nn.Linear(8, n_outputs)
         )
-
-
-def dear(x):
-    return torch.exp(x[:, 0])
 
 
 def normal(z):
@@ -144,18 +129,12 @@ def adopted(decoder, **options):
 
 
 METRICS = {
-    "function": lambda data: PullbackMetric(bumps, 2),
     "tabulated": lambda data: PullbackMetric(bumps, 2, POINTS),
     "polished": lambda data: PullbackMetric(module(), 2, POINTS, tabulate=False),
     "module": lambda data: PullbackMetric(module(), 2),
     "ensemble": lambda data: PullbackMetric(EnsembleEmbedding([module(), bumps]), 2),
-    "field": lambda data: MetricField(half_plane, 2),
     "local": lambda data: local_metric(POINTS).with_points(POINTS[:9]),
     "conformal": lambda data: conformal_metric(POINTS, points=POINTS[:9]),
-    "location and scale": lambda data: location_scale_metric(located, 2),
-    "ambient": lambda data: ambient_metric(bumps, dear, 2),
-    "regularised": lambda data: regularised_metric(PullbackMetric(paraboloid, 2), 0.1),
-    "nearest": lambda data: NearestNeighborMetric(POINTS),
     "adopted": lambda data: adopted(module()),
     "adopted with features": lambda data: adopted(module(), features=torch.nn.Linear(5, 3)),
     "adopted probabilities": lambda data: adopted(
@@ -172,6 +151,8 @@ METRICS = {
     "categorical": lambda data: trained(data, "categorical"),
     "negative_binomial": lambda data: trained(data, "negative_binomial"),
 }
+# Those that are in the registry of geometries, at its points.
+REGISTERED = ("bumps", "half-plane", "gaussian", "diagonal cost", "regularised", "nearest")
 # Metrics of which everything is asked: all code behind it is the same for the others.
 THOROUGH = ("constant noise",)
 
@@ -219,6 +200,12 @@ def same_on_both(compute, *arrays):
         torch.testing.assert_close(
             found[name], expected[name], rtol=0.0, atol=0.0, equal_nan=True, msg=name
         )
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_registered_metrics_stay_where_points_are(name):
+    metric, (z, near) = GEOMETRIES[name].make(), GEOMETRIES[name].points()
+    same_on_both(lambda a, b, v: answers(metric, False, a, b, v), z[:2], z[2:4], (near - z)[:2])
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -271,11 +258,7 @@ def test_neighbors_are_encoded_there(data, monkeypatch):
         (RiemannianNormal(max_iter=1, tol=10.0, random_state=0), "means_"),
     ],
 )
-def test_estimators_have_their_encoder_trained_there(data, monkeypatch, estimator, fitted):
-    # Points to integrate with: few are enough here.
-    for name in ("N_FIRST", "N_FITTING", "N_FINAL"):
-        monkeypatch.setattr(f"skriem._normal.{name}", 64)
-
+def test_estimators_have_their_encoder_trained_there(data, little_work, estimator, fitted):
     def results(device):
         encoder = small(precision="constant", device=device)
         return getattr(clone(estimator).set_params(metric=encoder).fit(data["gaussian"]), fitted)

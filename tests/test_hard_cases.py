@@ -26,6 +26,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from suites import thorough, work_little
 
 from skriem import (
     GeodesicDistance,
@@ -73,10 +74,7 @@ def _surroundings():
     often = torch.is_warn_always_enabled()
     torch.set_warn_always(True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skriem._neighbor.N_STEPS", 1)
-        for name in ("N_FIRST", "N_FITTING"):
-            patch.setattr(f"skriem._normal.{name}", 128)
-        patch.setattr("skriem._normal.N_FINAL", 256)
+        work_little(patch)
         yield
     torch.set_warn_always(often)
 
@@ -325,7 +323,7 @@ def check_distances(distances, n):
     assert (distances.diagonal() == 0).all()
 
 
-# No walls make short work of geodesics; generated cases have them.
+# Without walls geodesics are short work; generated cases have them.
 NO_WALLS = {"precision": "constant"}
 FAST_METRIC = vae(random_state=None, **NO_WALLS)
 ESTIMATORS = {
@@ -389,7 +387,7 @@ def one_of(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "name",
-    ["autoencoder", "neighbors", "clusters", pytest.param("distances", marks=pytest.mark.slow)],
+    thorough(["autoencoder", "neighbors", "clusters", "distances"], slow=["distances"]),
 )
 def test_every_kind_of_table(name, kind):
     estimator, look = ESTIMATORS[name]

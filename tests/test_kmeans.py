@@ -371,10 +371,10 @@ def test_batches_lead_to_the_same_clusters():
 
 
 @pytest.mark.slow
-def test_many_points_get_the_labels_of_exact_distances(digits_vae, digits):
+def test_many_points_get_the_labels_of_exact_distances(steep_digits_vae, digits):
     rng = np.random.default_rng(0)
     X = np.concatenate([digits[0] + rng.normal(size=digits[0].shape) for _ in range(9)])
-    codes = digits_vae[0].transform(X)
+    codes = steep_digits_vae[0].transform(X)
     model = RiemannianKMeans(3, random_state=0).fit(codes)
     some = codes[:150]
     exact = model.transform(some)

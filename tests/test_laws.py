@@ -4,7 +4,8 @@ Bounds are those of the metric that meets them worst, but where ``geometries.py`
 """
 
 import pickle
-from types import SimpleNamespace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from geometries import GEOMETRIES
 from surfaces import bend
 
-from skriem.geometry import PullbackMetric, ambient_metric
+from skriem.geometry import Metric, PullbackMetric, ambient_metric
 from skriem.geometry.regularised import differentiable_tensor
 
 BOUNDS = {
@@ -41,7 +42,7 @@ def pytest_generate_tests(metafunc):
         if law in geometry.exempt or (takes_long and not geometry.smooth):
             continue
         for in_table in (False, True)[: 1 + geometry.tabulate]:
-            slow = takes_long + in_table + (not geometry.quick) > 1
+            slow = geometry.slow or takes_long + in_table + (not geometry.quick) > 1
             title = f"{name} in a table" if in_table else name
             mark = [pytest.mark.slow] * slow
             cases.append(pytest.param((name, in_table), marks=mark, id=title))
@@ -50,44 +51,42 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="module")
 def space(request):
-    """A metric, points, curves from each to the next, and near pairs with their logarithms."""
     name, in_table = request.param
     geometry = GEOMETRIES[name]
-    if geometry.trained:
-        vae, codes = request.getfixturevalue("digits_vae")
-        metric, (z, near) = geometry.make(vae), geometry.points(codes)
-    else:
-        metric, (z, near) = geometry.make(), geometry.points()
+    fitted = [request.getfixturevalue(geometry.fixture)] if geometry.fixture else []
+    metric, (z, near) = geometry.make(*fitted), geometry.points(*fitted)
     if in_table:
         metric = metric.with_points(np.concatenate([z, near]))
+        assert metric._spaces.table is not None
     return Space(metric, z, near, {**BOUNDS, **geometry.bounds})
 
 
-class Space(SimpleNamespace):
-    def __init__(self, metric, z, near, bounds):
-        super().__init__(metric=metric, z=z, near=near, bounds=bounds)
-        self._curves = self._near_curves = self._log = None
+@dataclass
+class Space:
+    """A metric, points, and what several laws look at."""
 
-    @property
+    metric: Metric
+    z: np.ndarray
+    near: np.ndarray
+    bounds: dict
+
+    @cached_property
     def curves(self):
         """From each point to the next."""
-        if self._curves is None:
-            self._curves = self.metric.geodesic(self.z[:-1], self.z[1:])
-            assert self._curves.converged.all()
-        return self._curves
+        curves = self.metric.geodesic(self.z[:-1], self.z[1:])
+        assert curves.converged.all()
+        return curves
 
-    @property
+    @cached_property
     def near_curves(self):
-        if self._near_curves is None:
-            self._near_curves = self.metric.geodesic(self.z, self.near, tol=1e-4)
-            assert self._near_curves.converged.all()
-        return self._near_curves
+        """From each point to the one near it."""
+        curves = self.metric.geodesic(self.z, self.near, tol=1e-4)
+        assert curves.converged.all()
+        return curves
 
-    @property
+    @cached_property
     def log(self):
-        if self._log is None:
-            self._log = self.metric.log(self.z, self.near)
-        return self._log
+        return self.metric.log(self.z, self.near)
 
     def norm(self, z, v):
         return np.sqrt(self.inner(z, v, v))

@@ -8,6 +8,7 @@ import torch
 from networks import check_linearised, fisher_rao, normal
 from scipy import stats
 from sklearn.base import clone
+from suites import thorough
 from surfaces import bend
 
 from skriem import RiemannianKMeans, VAETransformer
@@ -265,11 +266,7 @@ def fitted():
 
 
 every_likelihood = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name != "categorical"))
-        for name in LIKELIHOODS
-    ],
+    "name", thorough(LIKELIHOODS, slow=LIKELIHOODS.keys() - {"categorical"})
 )
 
 

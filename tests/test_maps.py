@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from suites import thorough
 from surfaces import half_plane, sphere, tensor_of
 
 from skriem.geometry import MetricField, PullbackMetric
@@ -34,7 +35,7 @@ def half_plane_exp(z, v):
     return np.stack([z[:, 0] + z[:, 1] * turned.real, z[:, 1] * turned.imag], axis=1)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 2))])
+@pytest.mark.parametrize("seed", thorough(SEEDS, slow=[1, 2]))
 def test_exp_and_log_in_the_hyperbolic_plane(seed):
     rng = np.random.default_rng(seed)
     metric = MetricField(half_plane, 2)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
+from suites import thorough
 from surfaces import stereographic
 
 from skriem import RiemannianNormal, VAETransformer
@@ -25,15 +26,8 @@ def blobs(n, seed=0):
 # Closed forms ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("n_components", "covariance_type"),
-    [
-        (2, "full"),
-        pytest.param(1, "diag", marks=pytest.mark.slow),
-        pytest.param(1, "full", marks=pytest.mark.slow),
-        pytest.param(2, "diag", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("covariance_type", thorough(["full", "diag"], slow=["diag"]))
+@pytest.mark.parametrize("n_components", thorough([1, 2], slow=[1]))
 def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
     X = blobs(300)
     options = {"n_components": n_components, "covariance_type": covariance_type, "random_state": 0}
@@ -73,7 +67,7 @@ def test_a_change_of_coordinates_changes_densities_by_its_volume():
     np.testing.assert_allclose(ours.score_samples(X) - by_volume, log_volume, atol=1e-9)
 
 
-@pytest.mark.parametrize("spread", [0.5, pytest.param(0.3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("spread", thorough([0.3, 0.5], slow=[0.3]))
 def test_normalizer_on_the_sphere(spread):
     """Against quadrature in polar coordinates around the mean, up to the antipode."""
     rng = np.random.default_rng(0)
@@ -97,9 +91,9 @@ def test_normalizer_on_the_sphere(spread):
 
 
 @pytest.fixture(scope="module")
-def on_decoder(digits_vae):
+def on_decoder(steep_digits_vae):
     """A mixture on the codes of a decoder, and the codes."""
-    codes = digits_vae[1]
+    codes = steep_digits_vae[1]
     return RiemannianNormal(3, random_state=0).fit(codes), codes
 
 
@@ -200,11 +194,7 @@ def test_same_seed_same_result_and_inputs_untouched(global_state, little_work):
 
 @pytest.mark.parametrize(
     "init_params",
-    [
-        "random_from_data",
-        pytest.param("kmeans", marks=pytest.mark.slow),
-        pytest.param("k-means++", marks=pytest.mark.slow),
-    ],
+    thorough(["kmeans", "k-means++", "random_from_data"], slow=["kmeans", "k-means++"]),
 )
 def test_starts(init_params):
     X = blobs(100)

@@ -16,6 +16,7 @@ def test_importing_does_not_import_torch():
 
 
 def test_public_names():
+    assert {*skriem.__all__} == {*skriem._HOMES, *skriem._PACKAGES}
     for name in skriem.__all__:
         assert getattr(skriem, name) is not None
         assert name in dir(skriem)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.pipeline import make_pipeline
+from suites import thorough
 
 from skriem import (
     GeodesicDistance,
@@ -50,9 +51,7 @@ ESTIMATORS = {
 
 # The others are made of the same parts.
 LONG = ("RiemannianNormal", "pipeline of k-means", "pipeline of distances")
-every_estimator = pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in ESTIMATORS]
-)
+every_estimator = pytest.mark.parametrize("name", thorough(ESTIMATORS, slow=LONG))
 
 
 def by_pickle(estimator):
@@ -73,6 +72,13 @@ def by_joblib(estimator):
 def by_skops(estimator):
     data = skops.io.dumps(estimator)
     return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+# The last two pickle as well.
+every_way = pytest.mark.parametrize(
+    "way",
+    thorough([by_pickle, by_skops, by_cloudpickle, by_joblib], slow=[by_cloudpickle, by_joblib]),
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,16 +103,7 @@ def answers(estimator, X):
     return found
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        by_pickle,
-        by_skops,
-        # The others pickle as well.
-        pytest.param(by_cloudpickle, marks=pytest.mark.slow),
-        pytest.param(by_joblib, marks=pytest.mark.slow),
-    ],
-)
+@every_way
 @every_estimator
 def test_what_comes_back_answers_the_same(name, way, fitted, digits):
     estimator, X = fitted(name), digits[0][100:106]
@@ -131,16 +128,7 @@ def test_nothing_of_torch_is_in_the_file(name, fitted, digits):
     assert b"torch" not in pickle.dumps(estimator)
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        by_pickle,
-        by_skops,
-        # The others pickle as well.
-        pytest.param(by_cloudpickle, marks=pytest.mark.slow),
-        pytest.param(by_joblib, marks=pytest.mark.slow),
-    ],
-)
+@every_way
 def test_steps_share_one_metric_afterwards(way, fitted):
     pipe = way(fitted("pipeline of k-means"))
     assert pipe[0].metric_ is pipe[1].metric_

@@ -68,9 +68,9 @@ def test_in_more_dimensions_a_straight_line_is_enough_where_space_is_flat():
 
 
 @pytest.mark.slow
-def test_on_a_decoder(digits_vae):
-    codes = np.asarray(digits_vae[1])
-    metric = digits_vae[1].metric
+def test_on_a_decoder(steep_digits_vae):
+    codes = np.asarray(steep_digits_vae[1])
+    metric = steep_digits_vae[1].metric
     rng = np.random.default_rng(0)
     i, j = rng.choice(len(codes), size=(2, 60), replace=False)
     exact = metric.distance(codes[i], codes[j], tol=1e-2)

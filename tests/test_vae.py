@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
+from suites import thorough
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric
@@ -328,13 +329,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            k, marks=[pytest.mark.slow] * (k not in ("modules", "draws of an ensemble of images"))
-        )
-        for k in KINDS
-    ],
+    "kind", thorough(KINDS, slow=["images", "residual", "ensemble", "several draws"])
 )
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
