@@ -199,7 +199,7 @@ GEOMETRIES = {
     "regularised field": Geometry(
         lambda: regularised_metric(MetricField(half_plane, 2), 0.1), around(*ABOVE)
     ),
-    "gaussian": Geometry(lambda: location_scale_metric(gaussian, 2), around(*SMALL), quick=True),
+    "gaussian": Geometry(lambda: location_scale_metric(gaussian, 2), around(*SMALL)),
     "student": Geometry(
         lambda: location_scale_metric(gaussian, 3, *student_t_weights(4.0)), around(*SMALL_CUBE)
     ),

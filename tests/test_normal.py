@@ -27,7 +27,7 @@ def blobs(n, seed=0):
 
 
 @pytest.mark.parametrize("covariance_type", thorough(["full", "diag"], slow=["diag"]))
-@pytest.mark.parametrize("n_components", thorough([1, 2], slow=[1]))
+@pytest.mark.parametrize("n_components", thorough([1, 2], slow=[2]))
 def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
     X = blobs(300)
     options = {"n_components": n_components, "covariance_type": covariance_type, "random_state": 0}
@@ -155,6 +155,7 @@ def test_samples_follow_the_density(on_decoder):
     np.testing.assert_array_equal(X, again)
 
 
+@pytest.mark.slow
 def test_samples_of_a_gaussian():
     X = blobs(300)[:300]
     density = RiemannianNormal(metric=FLAT, random_state=0).fit(X)
@@ -192,10 +193,8 @@ def test_same_seed_same_result_and_inputs_untouched(global_state, little_work):
     np.testing.assert_array_equal(X, before)
 
 
-@pytest.mark.parametrize(
-    "init_params",
-    thorough(["kmeans", "k-means++", "random_from_data"], slow=["kmeans", "k-means++"]),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
 def test_starts(init_params):
     X = blobs(100)
     density = RiemannianNormal(

@@ -1,0 +1,111 @@
+"""The same data in several units: what partitions are looked for in and compared by.
+
+Whether features keep their proportions cannot be told from the data alone. So there are three
+views of them: as given, every feature in units of its standard deviation, and every feature in
+units of its spread among neighbours, which the distance between clusters does not change.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from ._vae_parts import data_scale, feature_moments
+from .geometry.neighbors import neighbors_of_each
+
+# Neighbours that tell how much a feature varies locally, and the least that it may vary, in
+# units of its standard deviation.
+N_LOCAL, LEAST = 5, 0.02
+# A feature with so few values, or with few values for the number of samples, comes in steps.
+MAX_LEVELS, SHARE = 10, 0.02
+# More features than this, of many samples, are compared by as many principal components.
+MAX_COMPARED, MANY = 50, 2000
+
+
+class Views(NamedTuple):
+    """Data of which every feature varies, in several units, (n, p) each."""
+
+    given: np.ndarray
+    scaled: np.ndarray
+    compared: tuple  # three arrays (n, q) in which neighbours are looked for
+
+
+def views_of(X, weights):
+    """The views of distinct rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    Views
+    """
+    center, unit, _ = data_scale(X, weights)
+    _, variance, varying = feature_moments(X, weights)
+    if not varying.any():
+        varying[:1] = True
+    x = (X - center)[:, varying] / unit
+    spread = np.sqrt(variance[varying]) / unit if variance.any() else np.ones(1)
+    steps = _steps(x)
+    # Whether two categories are alike says little about where there are gaps.
+    telling = np.isin(steps, [0.0]) | (np.array([len(np.unique(c)) for c in x.T]) > 2)
+    if not telling.any():
+        telling[:] = True
+    smooth = _softened(x[:, telling], steps[telling])
+    scaled = smooth / spread[telling]
+    local = local_spread(scaled)
+    compared = tuple(_reduced(view) for view in (smooth, scaled, scaled / local))
+    return Views(x, x / spread, compared)
+
+
+def local_spread(x):
+    """How much every feature varies among neighbours, (p,), but for what is tiny."""
+    if len(x) < 3:
+        return np.ones(x.shape[1])
+    _, index = neighbors_of_each(_reduced(x), min(N_LOCAL, len(x) - 1))
+    off = np.stack([np.square(x[near] - x).mean(0) for near in index.T])
+    return np.maximum(np.sqrt(off.mean(0) / 2.0), LEAST)
+
+
+def _steps(x):
+    """The smallest step of features that take few values, 0 for others, (p,)."""
+    found = np.zeros(x.shape[1])
+    most = max(MAX_LEVELS, SHARE * len(x))
+    for j, column in enumerate(x.T):
+        values = np.unique(column)
+        if 1 < len(values) <= most and len(values) < len(x) / 2:
+            found[j] = np.diff(values).min()
+    return found
+
+
+def _softened(x, steps):
+    """Features in steps, spread over their steps, so that a step by itself is no gap.
+
+    By how much a row is moved depends on its place in the order of all rows and on nothing
+    else: multiples of irrational numbers, modulo one, are spread evenly.
+    """
+    rank = np.empty(len(x))
+    rank[np.lexsort(x.T[::-1])] = np.arange(len(x))
+    ratios = np.sqrt(_primes(np.count_nonzero(steps)))
+    moved = x.copy()
+    moved[:, steps > 0] += steps[steps > 0] * (rank[:, None] * ratios % 1.0 - 0.5)
+    return moved
+
+
+def _primes(n):
+    """The first n prime numbers."""
+    found, number = [], 2
+    while len(found) < n:
+        if all(number % p for p in found):
+            found.append(number)
+        number += 1
+    return np.array(found, dtype=float)
+
+
+def _reduced(x):
+    if x.shape[1] <= MAX_COMPARED or len(x) <= MANY:
+        return x
+    # The random numbers of the solver decide nothing that matters here.
+    return PCA(MAX_COMPARED, random_state=0).fit_transform(x)
