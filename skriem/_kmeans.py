@@ -22,13 +22,14 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
-from ._medoid_runs import N_RUNS, Settings, best_clustering
+from ._medoid_runs import N_RUNS, Settings, cluster_points
 from ._metric import MetricConsumerMixin
-from ._neighbor import NeighborEncoder, _NeighborEncoder
+from ._neighbor import NeighborEncoder
 from ._parallel import results
+from ._partitions import Candidates
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
-from .geometry import Metric, NearestNeighborMetric, clustering
+from .geometry import Metric, NearestNeighborMetric, clustering, medoids
 from .geometry.metric import warn_unconverged
 from .geometry.types import FloatArray, RandomState
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 N_SAMPLE = 500
 # Steps of the k-means that finds representatives of larger ones.
 N_CELL_ITER = 5
+# Restarts of k-means on plain data.
+N_STARTS = 10
 # Relative tolerance of the distances that are reported.
 TOL = 1e-2
 
@@ -218,24 +221,20 @@ class RiemannianKMeans(
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        find = self._fit_among_points if self._among_points else self._fit_means
-        best = find(points, point_weights, rng)
-        if not best.converged:
-            warnings.warn(
-                f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        self.cluster_centers_: FloatArray = best.centers.numpy()
-        self.n_iter_ = len(best.inertia)
+        if self._plain:
+            self._fit_partition(rows, row_weights, rng)
+        else:
+            find = self._fit_among_points if self._among_points else self._fit_means
+            self._keep(find(points, point_weights, rng))
         self._n_features_out = self.n_clusters
         z = torch.as_tensor(self._embed_values(values))
         if self._among_points or len(z) > clustering.MANY:
             nearest = self._find_nearest(z)
             distance = nearest.distance
         else:
-            nearest = clustering.assign(self.metric_, z, best.centers)
-            geodesics = clustering.refine(self.metric_, z, best.centers, nearest, TOL)
+            centers = torch.as_tensor(self.cluster_centers_)
+            nearest = clustering.assign(self.metric_, z, centers)
+            geodesics = clustering.refine(self.metric_, z, centers, nearest, TOL)
             warn_unconverged(geodesics, ConvergenceWarning)
             distance = geodesics.length
         self.labels_: NDArray[np.intp] = nearest.labels.numpy()
@@ -342,7 +341,7 @@ class RiemannianKMeans(
         points = self._points(X)
         weights = check_weights(sample_weight, points)
         if self._among_points:
-            distance = self._to_centers(points).min(1)
+            distance = self._find_nearest(torch.as_tensor(points)).distance.numpy()
         else:
             distance = self._distances(points, self._nearest(points))
         return -float(weights @ distance**2)
@@ -362,6 +361,11 @@ class RiemannianKMeans(
         return NeighborEncoder(verbose=self.verbose)
 
     @property
+    def _plain(self):
+        """Whether `X` were data, and their geometry was for this estimator to find."""
+        return self.encoder_ is not None and isinstance(self.metric, str)
+
+    @property
     def _among_points(self):
         """Whether centres are looked for among the points, where distances are all known."""
         return isinstance(self.metric_, NearestNeighborMetric)
@@ -370,6 +374,8 @@ class RiemannianKMeans(
         if not isinstance(self.init, str):
             return 1
         if self.n_init == "auto":
+            if self._plain:
+                return N_STARTS
             if self._among_points:
                 return N_RUNS
             return 10 if self.init == "random" else 1
@@ -387,18 +393,36 @@ class RiemannianKMeans(
 
     def _fit_among_points(self, points, weights, rng):
         """The best of several runs whose centres are some of the points."""
-        # The metric that belongs to an encoder of its own is settled only now.
-        # What others fitted is used as it is.
-        own = isinstance(self.encoder_, _NeighborEncoder)
-        powers = self.encoder_._powers if own else (self.metric_.power,)
         init = self.init if isinstance(self.init, str) else self._given_centers().numpy()
         settings = Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
-        metric, best = best_clustering(
-            self.metric_, powers, points, weights, settings, rng, self.verbose
+        return cluster_points(self.metric_, points, weights, settings, rng, self.verbose)
+
+    def _fit_partition(self, rows, weights, rng):
+        """The partition of plain data that shows in them, and its most central points."""
+        metric, codes = self.metric_, None
+        init = self.init if isinstance(self.init, str) else self._checked_init()
+        settings = Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
+        at, mass = np.arange(len(rows)), weights
+        if self.encoder_.autoencoder_ is not None:
+            codes = self._embed_values(rows)
+            at = metric.nearest(codes)
+            mass = np.bincount(at, weights)
+        candidates = Candidates(rows, weights, codes)
+        found = candidates.of(settings, rng)
+        if codes is not None:
+            among = self._fit_among_points(metric.points, mass, rng)
+            labels = metric.pairwise(codes, among.centers.numpy()).argmin(1)
+            found.insert(0, candidates.judge("paths among codes", labels, self.n_clusters))
+        best = candidates.simplest(found)
+        self.partition_ = best.name
+        self.conductances_ = {partition.name: partition.conductance for partition in found}
+        self.n_iter_ = best.n_iter
+        self._point_labels = np.zeros(len(metric.points), dtype=np.intp)
+        self._point_labels[at] = best.labels
+        central = medoids.central_members(
+            metric.graph.weights, metric.graph.points, self._point_labels, mass, rng
         )
-        if metric != self.metric_:
-            self.metric_ = self.encoder_.metric_ = metric
-        return best
+        self.cluster_centers_ = metric.points[np.resize(central, self.n_clusters)]
 
     def _representatives(self, points, weights, rng):
         """The points, or as many of them as a run can take, with the weights of those around."""
@@ -430,14 +454,29 @@ class RiemannianKMeans(
         n = max(N_SAMPLE, 20 * self.n_clusters)
         return centers, np.sort(rng.choice(len(z), min(n, len(z)), replace=False))
 
-    def _given_centers(self):
+    def _keep(self, clusters):
+        """Store a clustering around centres."""
+        if not clusters.converged:
+            warnings.warn(
+                f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        self.cluster_centers_: FloatArray = clusters.centers.numpy()
+        self.n_iter_ = len(clusters.inertia)
+        self._point_labels = None
+
+    def _checked_init(self):
         centers = np.array(self.init, dtype=np.float64)
         expected = (self.n_clusters, self.n_features_in_)
         if centers.shape != expected:
             raise ValueError(f"init must have shape {expected}, got {centers.shape}.")
         if not np.isfinite(centers).all():
             raise ValueError("init must be finite.")
-        return torch.as_tensor(self._embed_values(centers))
+        return centers
+
+    def _given_centers(self):
+        return torch.as_tensor(self._embed_values(self._checked_init()))
 
     def _to_centers(self, points):
         """Distances of the points to all centres, (n, n_clusters)."""
@@ -453,11 +492,17 @@ class RiemannianKMeans(
         return geodesics.length
 
     def _nearest(self, points):
+        if self._point_labels is not None:
+            return self._point_labels[self.metric_.nearest(points)]
         return self._find_nearest(torch.as_tensor(points)).labels.numpy()
 
     def _find_nearest(self, z):
         """The nearest centre of every row of a tensor."""
         centers = torch.as_tensor(self.cluster_centers_)
+        if self._point_labels is not None:
+            labels = torch.as_tensor(self._point_labels[self.metric_.nearest(z.numpy())])
+            distance = self.metric_.pairwise(z, centers)[torch.arange(len(z)), labels]
+            return clustering.Nearest(labels, distance)
         if self._among_points:
             found = self.metric_.pairwise(z, centers).min(1)
             return clustering.Nearest(found.indices, found.values)

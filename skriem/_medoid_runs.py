@@ -1,21 +1,17 @@
-"""Restarts of k-means among points, and which of several metrics separates clusters best."""
+"""Restarts of k-means among points, where distances are paths through them."""
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
 
 from ._progress import Progress
-from ._silhouette import cluster_silhouettes
 from .geometry import medoids
 from .geometry.clustering import MANY, Clustering
 
 # Restarts: distances are at hand, and a run takes no time.
 N_RUNS = 20
-# Silhouettes closer than this are the same.
-SEPARATION_TOL = 0.1
 
 
 class Settings(NamedTuple):
@@ -28,18 +24,12 @@ class Settings(NamedTuple):
     tol: float
 
 
-def best_clustering(metric, powers, points, weights, settings, rng, verbose=0):
-    """Cluster under one metric or several, and keep the result that is best separated.
-
-    For each power of the metric the run with the lowest inertia stands. Of these the lowest
-    power is kept whose least separated cluster has a silhouette as high as any, up to a
-    tolerance: detours along the data have to show that they are needed.
+def cluster_points(metric, points, weights, settings, rng, verbose=0):
+    """Cluster points by paths among them, several times, and keep the lowest inertia.
 
     Parameters
     ----------
     metric : NearestNeighborMetric
-    powers : sequence of float
-        In increasing order.
     points : ndarray of shape (n, d)
     weights : ndarray of shape (n,)
     settings : Settings
@@ -48,33 +38,21 @@ def best_clustering(metric, powers, points, weights, settings, rng, verbose=0):
 
     Returns
     -------
-    metric : NearestNeighborMetric
-    clustering : Clustering
+    Clustering
     """
     everything = points, weights
-    if len(points) > MANY:
-        # At random, so that they lie where the points do.
-        kept = np.sort(rng.choice(len(points), MANY, replace=False))
-        points, weights = points[kept], weights[kept]
-    found = []
-    with Progress("RiemannianKMeans", "metric", len(powers), verbose) as progress:
-        for power in powers:
-            candidate = metric if power == metric.power else metric.with_power(power)
-            distances = candidate.pairwise(points)
-            if power == 1.0:
-                run = _straight(candidate, *everything, settings, rng)
-            else:
-                run = _best_run(candidate, distances, points, weights, *everything, settings, rng)
-            labels = candidate.pairwise(points, run.centers.numpy()).argmin(1)
-            separation = cluster_silhouettes(distances, labels, weights).min()
-            found.append((separation, labels, candidate, run))
-            progress.step(f"inertia {run.inertia[-1]:.6g}")
-    best, partition, *_ = max(found, key=lambda entry: entry[0])
-    return next(
-        entry[2:]
-        for entry in found
-        if entry[0] >= best - SEPARATION_TOL or adjusted_rand_score(partition, entry[1]) == 1.0
-    )
+    with Progress("RiemannianKMeans", "clustering", 1, verbose) as progress:
+        if metric.power == 1.0:
+            run = _straight(metric, *everything, settings, rng)
+        else:
+            if len(points) > MANY:
+                # At random, so that they lie where the points do.
+                kept = np.sort(rng.choice(len(points), MANY, replace=False))
+                points, weights = points[kept], weights[kept]
+            distances = metric.pairwise(points)
+            run = _best_run(metric, distances, points, weights, *everything, settings, rng)
+        progress.step(f"inertia {run.inertia[-1]:.6g}")
+    return run
 
 
 def _best_run(metric, distances, points, weights, all_points, all_weights, settings, rng):

@@ -16,21 +16,17 @@ from ._latent import LatentArray, attach_metric
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
 from ._vae_parts import data_scale, feature_moments, nearest_rows
+from ._views import local_spread
 from .geometry import NearestNeighborMetric
 from .geometry.types import FloatArray, RandomState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Data of so few features are their own codes.
-MAX_PLAIN = 3
-PLAIN_POWERS = 1.0, 2.0, 3.0, 4.0
-# In more dimensions paths along fewer samples than this follow their accidents.
-ENOUGH = 1000
-# From so many samples on, neighbours say enough for codes to be trained on them.
-MANY = 2000
-# Points that the metric is made of, at most.
-MAX_POINTS = 10_000
+# Data of at most so many features, or at most so many samples, are their own codes.
+MAX_PLAIN, MANY = 50, 1000
+# How strongly codes are drawn to those of neighbours.
+ATTRACTION = 1.3
 # Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
 DIMS, SAMPLES_PER_DIM = (3, 10), 250
 # Features that hold so much of the variance are taken to be in units of their own.
@@ -49,7 +45,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         *,
         n_neighbors: int = 15,
         standardize: bool | Literal["auto"] = "auto",
-        power: float | Literal["auto"] = "auto",
+        power: float = 2.0,
         device: str = "auto",
         random_state: RandomState = None,
         verbose: int = 0,
@@ -84,15 +80,12 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         rng = check_random_state(self.random_state)
         self.scale_: FloatArray = feature_scale(values, weights, self.standardize)
         self.autoencoder_: VAETransformer | None = None
-        if values.shape[1] > MAX_PLAIN and len(values) > 1:
+        if values.shape[1] > MAX_PLAIN and len(values) > MANY:
             self.autoencoder_ = self._autoencoder(values / self.scale_, rng)
             self.autoencoder_.fit(values / self.scale_, sample_weight=weights)
         points = np.unique(self._points(values), axis=0)
-        if len(points) > MAX_POINTS:
-            points = points[np.sort(rng.choice(len(points), MAX_POINTS, replace=False))]
-        scale = 1.0 if self._latent else self.scale_
-        self._powers = self._candidates(len(values))
-        self.metric_ = NearestNeighborMetric(points, scale, self._powers[-1])
+        scale = self.scale_ if self.autoencoder_ is None else 1.0
+        self.metric_ = NearestNeighborMetric(points, scale, self.power)
         self._n_features_out = self.metric_.n_dims
         return self
 
@@ -113,29 +106,12 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         check_is_fitted(self)
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._points(values).astype(values.dtype, copy=False)
-
-    @property
-    def _latent(self):
-        """Whether points are codes rather than data."""
-        return self.autoencoder_ is not None and self.autoencoder_.attraction > 0
-
-    def _candidates(self, n):
-        """Powers of the metric that come into question for n samples, in increasing order."""
-        if self.power != "auto":
-            return (float(self.power),)
-        if self.autoencoder_ is None:
-            return PLAIN_POWERS
-        # An autoencoder has widened the gaps already.
-        return (2.0,) if n >= ENOUGH else (1.0,)
+        return self._points(values).astype(values.dtype)
 
     def _points(self, X):
         if self.autoencoder_ is None:
             return X
-        codes = np.asarray(self.autoencoder_.transform(X / self.scale_))
-        if self._latent:
-            return codes
-        return self.autoencoder_.inverse_transform(codes) * self.scale_
+        return np.asarray(self.autoencoder_.transform(X / self.scale_))
 
     def _autoencoder(self, x, rng):
         """The autoencoder for scaled data, sized after them."""
@@ -152,7 +128,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             hidden_layer_sizes=(width, width // 2),
             precision="constant",
             n_neighbors=max(1, min(self.n_neighbors, n // 10)),
-            attraction=1.3 if n >= MANY else 0.0,
+            attraction=ATTRACTION,
             batch_size=batch_size,
             learning_rate_init=3e-3 * np.sqrt(WIDTHS[0] / width),
             max_iter=int(np.clip(N_STEPS * batch_size // n, MIN_EPOCHS, MAX_EPOCHS)),
@@ -165,8 +141,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if not (isinstance(self.n_components, str) and self.n_components == "auto"):
             check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
         check_scalar(self.n_neighbors, "n_neighbors", numbers.Integral, min_val=1)
-        if not (isinstance(self.power, str) and self.power == "auto"):
-            check_scalar(self.power, "power", numbers.Real, min_val=1)
+        check_scalar(self.power, "power", numbers.Real, min_val=1)
         if self.standardize not in ("auto", True, False):
             raise ValueError(
                 f"standardize must be 'auto', True or False, got {self.standardize!r}."
@@ -186,13 +161,8 @@ class NeighborEncoder(_NeighborEncoder):
     :class:`~skriem.geometry.NearestNeighborMetric` of the points, in which gaps between data
     are long and ways along data are short.
 
-    What the points are depends on how much data there are:
-
-    - up to 3 features: the data themselves;
-    - more features: the data decoded by a variational autoencoder that has learned to return
-      neighbours of what it is given, so that what neighbours do not share is removed;
-    - more features and at least 2000 samples: the autoencoder's codes, trained to be close for
-      neighbours and apart for others.
+    Up to 50 features or 1000 samples the points are the data themselves. Of more the points are
+    the codes of an autoencoder, trained to be close for neighbours and apart for others.
 
     Parameters
     ----------
@@ -202,17 +172,16 @@ class NeighborEncoder(_NeighborEncoder):
     n_neighbors : int, default=15
         Neighbours that the autoencoder takes for the same; at most a tenth of the samples.
     standardize : "auto" or bool, default="auto"
-        Whether every feature is divided by its own standard deviation, or all by one number.
-        "auto": each by its own where a few features hold nearly all the variance, which is
-        what features in different units look like; otherwise proportions are kept.
-    power : "auto" or float, default="auto"
+        Whether every feature is divided by its own standard deviation. "auto": where nearly all
+        of the variance among neighbours is that of a few features, which is what features in
+        different units look like; otherwise proportions and units are kept.
+    power : float, default=2.0
         Of the metric: how much costlier than steps along the data gaps are; 1 for straight
-        lines. "auto": for the points of an autoencoder 2, or 1 if there are fewer than 1000 of
-        them; for the data themselves 4, and :class:`RiemannianKMeans` also tries 1, 2 and 3.
+        lines.
     device : str, default="auto"
         Where to train; see :class:`VAETransformer`.
     random_state : int, RandomState instance or None, default=None
-        Determines the autoencoder, and which points make the metric of more than 10,000.
+        Determines the autoencoder, if there is one.
     verbose : int, default=0
         Whether to show the progress of training.
 
@@ -221,7 +190,7 @@ class NeighborEncoder(_NeighborEncoder):
     metric_ : NearestNeighborMetric
         What the points carry.
     autoencoder_ : VAETransformer or None
-        Fitted to the scaled data.
+        Fitted to the scaled data, if there is one.
     scale_ : ndarray of shape (n_features,)
         What features are divided by.
     n_features_in_ : int
@@ -250,20 +219,21 @@ class NeighborEncoder(_NeighborEncoder):
 
 
 def feature_scale(X, weights, standardize):
-    """What to divide each feature by, (n_features,).
+    """What to divide each feature by, (n_features,): ones, or the standard deviations.
 
     Of p features with variances v the participation ratio, sum(v)^2 / sum(v^2), tells how many
-    carry the variance: p if all do alike, 1 if one has it all.
+    carry the variance: p if all do alike, 1 if one has it all. The variances are those among
+    neighbours, which clusters far apart do not add to.
     """
-    _, unit, n_varying = data_scale(X, weights)
+    center, unit, n_varying = data_scale(X, weights)
     _, variance, varying = feature_moments(X, weights)
-    total = variance.sum()
-    if standardize == "auto" and total > 0:
-        ratio = total**2 / (variance**2).sum()
+    scale = np.sqrt(np.where(varying, variance, unit**2))
+    if standardize == "auto" and varying.any():
+        x = (X - center) / scale
+        local = np.square(local_spread(x[:, varying]) * scale[varying] / unit)
+        ratio = local.sum() ** 2 / (local**2).sum()
         standardize = ratio < 1.0 + CONCENTRATED * (n_varying - 1)
-    if standardize == "auto" or not standardize:
-        return np.full(X.shape[1], unit)
-    return np.sqrt(np.where(varying, variance, unit**2))
+    return scale if standardize is True or standardize == 1 else np.ones(X.shape[1])
 
 
 def intrinsic_dimension(x, n_neighbors=15):

@@ -29,6 +29,8 @@ OTHERS, STABLE = (3, 10), 0.6
 # A simpler partition is kept if its conductance is at most this many times the least, after
 # so many edges have been added to what leaves a cluster.
 FACTOR, EDGES = 1.2, 3.0
+# Where a cluster has more edges to others than within, a partition shows nothing.
+MOST = 0.5
 # Samples for each parameter of a covariance matrix's row.
 SAMPLES_PER_ROW = 2
 
@@ -39,15 +41,7 @@ class Partition(NamedTuple):
     name: str
     labels: np.ndarray  # (n,) int
     conductance: float
-
-
-class Setting(NamedTuple):
-    """Parameters of k-means."""
-
-    init: object
-    n_init: int
-    max_iter: int
-    tol: float
+    n_iter: int = 1
 
 
 class Candidates:
@@ -60,6 +54,11 @@ class Candidates:
     weights : ndarray of shape (n,)
     codes : ndarray of shape (n, d) or None
         The same rows as an encoder sees them.
+
+    Attributes
+    ----------
+    views : Views
+    graph : sparse matrix of shape (n, n)
     """
 
     def __init__(self, X, weights, codes=None):
@@ -92,55 +91,61 @@ class Candidates:
         ones = np.ones((n, k))
         return sum(undirected(index[:, :k], ones, n) for _, _, index in self._neighbors[:3])
 
-    def of(self, n_clusters, setting, rng):
+    def of(self, settings, rng):
         """Candidates for a number of clusters, the simplest first.
+
+        Parameters
+        ----------
+        settings : Settings
+            With `init` in the coordinates of the data, if it is an array.
+        rng : RandomState
 
         Returns
         -------
         list of Partition
         """
-        if n_clusters == 1 or len(self.X) <= n_clusters:
-            labels = np.minimum(np.arange(len(self.X)), n_clusters - 1)
-            return [self._partition("k-means", labels, n_clusters)]
-        found = {
-            "k-means": self._kmeans(self.views.given, n_clusters, setting, rng),
-            "scaled k-means": self._kmeans(self.views.scaled, n_clusters, setting, rng),
-        }
-        smooth = self.views.compared[1]
-        if isinstance(setting.init, str):
-            found["mixture"] = self._mixture(smooth, found["scaled k-means"], n_clusters, rng)
-            names = "tree", "scaled tree", "tree of codes"
-            for name, trees in zip(names, self._trees):
-                found[name] = self._parts(trees, n_clusters)
-        if self.codes is not None:
-            start = self._kmeans(self.codes, n_clusters, setting, rng)
-            found["k-means of codes"] = start
-            found["mixture of codes"] = self._mixture(self.codes, start, n_clusters, rng)
-        return [
-            self._partition(name, labels, n_clusters)
-            for name, labels in found.items()
-            if labels is not None
+        k = settings.n_clusters
+        if k == 1 or len(self.X) <= k:
+            return [Partition("k-means", np.minimum(np.arange(len(self.X)), k - 1), 0.0)]
+        found = [
+            self._kmeans(name, x, unit, settings, rng)
+            for name, x, unit in zip(
+                ("k-means", "scaled k-means"),
+                (self.views.given, self.views.scaled),
+                self.views.units,
+            )
+        ]
+        if not isinstance(settings.init, str):
+            # The others cannot be told where to begin.
+            return found
+        others = {"mixture": self._mixture(found[1].labels, k, rng)}
+        names = "tree", "scaled tree", "tree of codes"
+        others |= {name: self._parts(trees, k) for name, trees in zip(names, self._trees)}
+        return found + [
+            self.judge(name, labels, k) for name, labels in others.items() if labels is not None
         ]
 
-    def _partition(self, name, labels, n_clusters):
-        return Partition(name, labels, worst_conductance(self.graph, labels, n_clusters))
+    def judge(self, name, labels, n_clusters, n_iter=1):
+        """A partition with its worst conductance."""
+        conductance = worst_conductance(self.graph, labels, n_clusters)
+        return Partition(name, labels, conductance, n_iter)
 
-    def _kmeans(self, x, n_clusters, setting, rng):
-        return (
-            KMeans(
-                n_clusters,
-                init=setting.init,
-                n_init=setting.n_init,
-                max_iter=setting.max_iter,
-                tol=setting.tol,
-                random_state=rng.randint(2**31 - 1),
-            )
-            .fit(x, sample_weight=self.weights)
-            .labels_
-        )
+    def _kmeans(self, name, x, unit, settings, rng):
+        init = settings.init
+        if not isinstance(init, str):
+            init = (init[:, self.views.varying] - self.views.center) / unit
+        kmeans = KMeans(
+            settings.n_clusters,
+            init=init,
+            n_init=settings.n_runs,
+            max_iter=settings.max_iter,
+            random_state=rng.randint(2**31 - 1),
+        ).fit(x, sample_weight=self.weights)
+        return self.judge(name, kmeans.labels_, settings.n_clusters, kmeans.n_iter_)
 
-    def _mixture(self, x, labels, n_clusters, rng):
+    def _mixture(self, labels, n_clusters, rng):
         """A mixture that begins with a partition, or None if there are too few points for it."""
+        x = self.views.compared[1]
         counts = np.bincount(labels, minlength=n_clusters)
         if len(x) < SAMPLES_PER_ROW * n_clusters * x.shape[1] or not counts.all():
             return None
@@ -153,8 +158,12 @@ class Candidates:
             return None
         return parts
 
-    def simplest(self, partitions, n_clusters):
+    def simplest(self, partitions):
         """The first of the candidates that is about as well separated as any of them."""
+        if len(partitions) == 1:
+            return partitions[0]
+        n_clusters = partitions[0].labels.max() + 1
         slack = EDGES * n_clusters / max(self.graph.sum(), 1.0)
-        scores = np.array([partition.conductance for partition in partitions]) + slack
-        return partitions[np.flatnonzero(scores <= FACTOR * scores.min())[0]]
+        seen = [p for k, p in enumerate(partitions) if k == 0 or p.conductance <= MOST]
+        least = min(partition.conductance for partition in seen)
+        return next(p for p in seen if p.conductance + slack <= FACTOR * (least + slack))

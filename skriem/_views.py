@@ -28,6 +28,9 @@ class Views(NamedTuple):
     given: np.ndarray
     scaled: np.ndarray
     compared: tuple  # three arrays (n, q) in which neighbours are looked for
+    center: np.ndarray  # (p,)
+    units: tuple  # what the features of `given` and of `scaled` were divided by, (p,) each
+    varying: np.ndarray  # (n_features,) bool
 
 
 def views_of(X, weights):
@@ -47,7 +50,8 @@ def views_of(X, weights):
     if not varying.any():
         varying[:1] = True
     x = (X - center)[:, varying] / unit
-    spread = np.sqrt(variance[varying]) / unit if variance.any() else np.ones(1)
+    spread = np.sqrt(variance[varying]) / unit
+    spread[spread == 0.0] = 1.0
     steps = _steps(x)
     # Whether two categories are alike says little about where there are gaps.
     telling = np.isin(steps, [0.0]) | (np.array([len(np.unique(c)) for c in x.T]) > 2)
@@ -57,11 +61,13 @@ def views_of(X, weights):
     scaled = smooth / spread[telling]
     local = local_spread(scaled)
     compared = tuple(_reduced(view) for view in (smooth, scaled, scaled / local))
-    return Views(x, x / spread, compared)
+    units = np.full(len(spread), unit), unit * spread
+    return Views(x, x / spread, compared, center[varying], units, varying)
 
 
 def local_spread(x):
     """How much every feature varies among neighbours, (p,), but for what is tiny."""
+    x = x[:: max(1, len(x) // MANY)]
     if len(x) < 3:
         return np.ones(x.shape[1])
     _, index = neighbors_of_each(_reduced(x), min(N_LOCAL, len(x) - 1))

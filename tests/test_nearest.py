@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
 from skriem.geometry import Metric, NearestNeighborMetric, medoids
-from skriem.geometry.nearest import nearest_points
+from skriem.geometry.neighbors import nearest_points
 
 
 def cloud(n=60, d=2, seed=0):
@@ -64,7 +64,7 @@ def test_nearest_points_of_the_points_are_themselves():
 def test_nearest_points_of_blocks_are_those_of_all_at_once(monkeypatch):
     points, z = cloud(50), cloud(40, seed=1)
     whole = nearest_points(points, z, 3)
-    monkeypatch.setattr("skriem.geometry.nearest.BUDGET", 100)
+    monkeypatch.setattr("skriem.geometry.neighbors.BUDGET", 100)
     for found, expected in zip(nearest_points(points, z, 3), whole):
         np.testing.assert_array_equal(found, expected)
 

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 from scipy.stats.qmc import Halton
 
 from . import curves
+from .neighbors import joints
 
 # Many neighbours, so that paths can go in nearly any direction and need not zigzag.
 N_NEIGHBORS = 40
@@ -87,7 +88,8 @@ def build_graph(space, points):
     tree = cKDTree(points)
     neighbors = tree.query(points, k=min(N_NEIGHBORS + 1, n))[1].reshape(n, -1)
     pairs = neighbor_pairs(neighbors)
-    pairs = np.concatenate([pairs, bridges(points, pairs)])
+    edges = csr_matrix((np.ones(len(pairs)), pairs.T), shape=(n, n))
+    pairs = np.concatenate([pairs, joints(points, edges)])
     lengths = segment_lengths(space, *torch.tensor(points)[pairs.T])
     # Dijkstra's sparse input takes a stored zero for no edge at all.
     lengths = np.maximum(np.nan_to_num(lengths, nan=np.inf), np.finfo(float).tiny)
@@ -98,9 +100,17 @@ def build_graph(space, points):
 
 def neighbor_pairs(neighbors):
     """Each pair of a row and one of its neighbours (n, k) once, the lower first, (m, 2)."""
-    rows = np.repeat(np.arange(len(neighbors)), neighbors.shape[1])
-    pairs = np.sort(np.stack([rows, neighbors.ravel()], axis=1), axis=1)
-    return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+    n = len(neighbors)
+    rows = np.repeat(np.arange(n), neighbors.shape[1])
+    return distinct_pairs(rows, neighbors.ravel(), n)
+
+
+def distinct_pairs(first, second, n):
+    """Each pair of two rows out of n once, the lower first, those of a row with itself left out."""
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    # One number for each pair: much faster to sort than rows.
+    keys = np.unique((low.astype(np.int64) * n + high)[low < high])
+    return np.stack([keys // n, keys % n], axis=1)
 
 
 def symmetric_weights(pairs, lengths, n):
@@ -264,21 +274,3 @@ def _to_all_nodes(graph, ends):
     nearest = ends.distances.argmin(1)
     rows = np.arange(len(nearest))
     return ends.distances[rows, nearest, None] + graph.distances[ends.nodes[rows, nearest]]
-
-
-def bridges(points, pairs):
-    """Edges that join the components of the graph, each to its nearest neighbour in turn."""
-    n = len(points)
-    edges = np.ones(len(pairs))
-    n_parts, part = connected_components(csr_matrix((edges, pairs.T), shape=(n, n)), directed=False)
-    bridges = []
-    while n_parts > 1:
-        smallest = np.bincount(part).argmin()
-        inside, outside = np.flatnonzero(part == smallest), np.flatnonzero(part != smallest)
-        distance, nearest = cKDTree(points[outside]).query(points[inside])
-        i = distance.argmin()
-        bridges.append([inside[i], outside[nearest[i]]])
-        part[inside] = part[bridges[-1][1]]
-        part = np.unique(part, return_inverse=True)[1]
-        n_parts -= 1
-    return np.array(bridges, dtype=int).reshape(-1, 2)

@@ -7,6 +7,12 @@ Fréchet means, Evans and Jaffe, *Limit theorems for Fréchet mean sets*, Bernou
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse.csgraph import dijkstra
+
+from .neighbors import subgraph
+
+# Members of a cluster that are tried besides the one nearest to its mean.
+N_TRIES = 5
 
 
 class Medoids(NamedTuple):
@@ -90,3 +96,44 @@ def alternate(squares, rows, weights, max_iter, tol):
             converged = True
             break
     return Medoids(rows, history, converged)
+
+
+def central_members(graph, points, labels, weights, rng):
+    """Of a few members of every cluster the most central by path lengths within the cluster.
+
+    Tried are the member nearest to the cluster's mean and some at random; one run of Dijkstra's
+    algorithm tries one member of every cluster.
+
+    Parameters
+    ----------
+    graph : sparse matrix of shape (n, n)
+        Lengths of edges.
+    points : ndarray of shape (n, d)
+    labels : ndarray of shape (n,) int
+        From 0 to k - 1, none of them empty.
+    weights : ndarray of shape (n,)
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (k,) int
+    """
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels)
+    starts = np.cumsum(sizes) - sizes
+    mass = np.bincount(labels, weights)
+    means = np.stack([np.bincount(labels, weights * x) / mass for x in points.T], axis=1)
+    off = np.square(points - means[labels]).sum(1)
+    inner = subgraph(graph, labels)
+    # Of every cluster the first in the order of the distance to the mean.
+    tries = [np.lexsort((off, labels))[starts]]
+    tries += [order[starts + rng.randint(sizes)] for _ in range(N_TRIES)]
+    best, least = tries[0], np.full(len(sizes), np.inf)
+    for rows in tries:
+        distance = dijkstra(inner, indices=rows, min_only=True)
+        reached = np.isfinite(distance)
+        # What cannot be reached within the cluster is further away than all else.
+        distance[~reached] = 2.0 * distance[reached].max()
+        cost = np.bincount(labels, weights * distance**2)
+        best, least = np.where(cost < least, rows, best), np.minimum(cost, least)
+    return best

@@ -21,15 +21,17 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import Delaunay, QhullError, cKDTree
 
 from .containers import enter_weights
 from .field import Field
-from .graph import Attached, bridges, neighbor_pairs, symmetric_weights
+from .graph import Attached, distinct_pairs, neighbor_pairs, symmetric_weights
 from .grid import from_sources, through_nodes
 from .metric import Metric
+from .neighbors import EXACT, MAX_TREE_DIMS, joints, nearest_points
 from .solution import Geodesics, Status
 from .types import ArrayOrTensor, ArrayT, FloatArray
 
@@ -37,14 +39,17 @@ from .types import ArrayOrTensor, ArrayT, FloatArray
 N_NEIGHBORS = 15
 # Points that a place off the graph is tied to.
 N_ATTACHED = 8
-# Numbers in a block of distances held at once, and sources whose paths are looked for at once.
-BUDGET, CHUNK = 2**24, 64
+# Sources whose paths are looked for at once.
+CHUNK = 64
 # Found again when they are needed, and the same for all powers.
-SHARED = ("_scaled_points", "_neighbors", "_spacing", "_edges")
+SHARED = ("_scaled_points", "_neighbors", "_spacing")
 # Parts of each straight piece of a geodesic.
 N_PARTS = 8
-# Differences before squares: products of matrices lose what is small far from the origin.
-EXACT = "donot_use_mm_for_euclid_dist"
+# A triangulation has all edges of shortest paths; in so many dimensions, and of at most so many
+# points, there is one.
+MOST_TRIANGULATED = {2: 2_000_000, 3: 100_000}
+# Components of a graph from all of whose points there are edges to the others.
+N_CROSSED = 100
 
 
 class Network(NamedTuple):
@@ -226,14 +231,54 @@ class NearestNeighborMetric(Metric):
     def _edges(self):
         """Pairs of neighbours, (n_edges, 2) int, and their distances."""
         points = self._scaled_points
-        pairs = neighbor_pairs(self._neighbors[1])
-        pairs = np.concatenate([pairs, crossings(points, pairs), bridges(points, pairs)])
+        pairs = self._triangulated()
+        if pairs is None:
+            pairs = neighbor_pairs(self._neighbors[1])
+        graph = csr_matrix((np.ones(len(pairs)), pairs.T), shape=(len(points),) * 2)
+        pairs = np.concatenate([pairs, crossings(points, graph), joints(points, graph)])
         return pairs, np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+
+    def _triangulated(self):
+        """Edges of the Delaunay triangulation (m, 2), or None if that is not enough or too much.
+
+        An edge of a shortest path has no point within the ball around it if squares or higher
+        powers add up; such edges are those of the Gabriel graph, which is part of it.
+        """
+        points = self._scaled_points
+        if self.power < 2.0 or len(points) > MOST_TRIANGULATED.get(points.shape[1], 0):
+            return None
+        try:
+            corners = Delaunay(points - points.mean(0)).simplices
+        except (QhullError, ValueError):
+            # Too few points, or all of them on a line or plane.
+            return None
+        sides = [corners[:, [i, j]] for i in range(corners.shape[1]) for j in range(i)]
+        return distinct_pairs(*np.concatenate(sides).T, len(points))
 
     @cached_property
     def _neighbors(self):
         """What is nearest to each point, itself included: distances and rows."""
         return nearest_points(self._scaled_points, self._scaled_points, N_NEIGHBORS + 1)
+
+    def nearest(self, Z: ArrayLike) -> NDArray[np.intp]:
+        """Which of the points is nearest to each row of `Z`, (n,) int.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, n_dims)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        z = self._enter(Z)[0].cpu().double().numpy() / self.scale
+        if self.n_dims > MAX_TREE_DIMS:
+            return nearest_points(self._scaled_points, z, 1)[1][:, 0]
+        return self._tree.query(z, workers=-1)[1]
+
+    @cached_property
+    def _tree(self):
+        return cKDTree(self._scaled_points)
 
     @cached_property
     def _scaled_points(self):
@@ -350,40 +395,20 @@ class NearestNeighborMetric(Metric):
         return np.array([start.points[0], *corners[::-1], end.points[0]])
 
 
-def nearest_points(points, z, k):
-    """The `k` points nearest to each row of `z`, the nearest first.
-
-    Returns
-    -------
-    distances : ndarray of shape (n, k)
-    index : ndarray of shape (n, k) int
-    """
-    k = min(k, len(points))
-    targets = torch.tensor(points)
-    found = [
-        torch.cdist(part, targets, compute_mode=EXACT).topk(k, largest=False)
-        for part in torch.tensor(z).split(max(1, BUDGET // len(points)))
-    ]
-    distances, index = (torch.cat(parts).numpy() for parts in zip(*found))
-    return distances, index
-
-
 def _exact_distances(a, b):
     """Euclidean distances between all rows, (n, m), exactly zero where they are equal."""
     return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=EXACT).numpy()
 
 
-def crossings(points, pairs):
+def crossings(points, graph):
     """Edges from every point of a component of the graph to the nearest point of the others."""
-    n = len(points)
-    weights = csr_matrix((np.ones(len(pairs)), pairs.T), shape=(n, n))
-    n_parts, part = connected_components(weights, directed=False)
+    n_parts, part = connected_components(graph, directed=False)
     found = []
-    for k in range(n_parts if n_parts > 1 else 0):
+    for k in range(n_parts if 1 < n_parts <= N_CROSSED else 0):
         inside, outside = np.flatnonzero(part == k), np.flatnonzero(part != k)
         nearest = nearest_points(points[outside], points[inside], 1)[1][:, 0]
         found.append(np.stack([inside, outside[nearest]], axis=1))
-    return np.concatenate([pairs[:0], *found])
+    return np.concatenate([np.empty((0, 2), dtype=int), *found])
 
 
 def _no_tangents(what):

@@ -108,6 +108,13 @@ def undirected(index, lengths, n):
     return graph.maximum(graph.T)
 
 
+def subgraph(graph, labels):
+    """The graph without the edges between rows of different labels."""
+    graph = graph.tocoo()
+    kept = labels[graph.row] == labels[graph.col]
+    return csr_matrix((graph.data[kept], (graph.row[kept], graph.col[kept])), shape=graph.shape)
+
+
 def joints(points, graph):
     """Edges that make a graph connected: shortest ones between its components.
 
