@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from joblib import delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -16,18 +15,15 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
-from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import pairwise_distances_argmin
 from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
+from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
-from ._parallel import results
 from ._partitions import Candidates
-from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from .geometry import Metric, NearestNeighborMetric, clustering, medoids
 from .geometry.metric import warn_unconverged
@@ -36,10 +32,6 @@ from .geometry.types import FloatArray, RandomState
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Larger data sets settle on a sample of this size before the loop sees all of them.
-N_SAMPLE = 500
-# Steps of the k-means that finds representatives of larger ones.
-N_CELL_ITER = 5
 # Restarts of k-means on plain data.
 N_STARTS = 10
 # Relative tolerance of the distances that are reported.
@@ -59,6 +51,9 @@ class RiemannianKMeans(
     shortest curves under a Riemannian metric, and centres are Fréchet means, the points with
     the least sum of squared geodesic distances.
 
+    Of plain data nobody knows beforehand whether straight lines do. Then k-means is one of
+    several partitions, and the simplest is taken that shows in the data; see the notes.
+
     Parameters
     ----------
     n_clusters : int, default=8
@@ -67,9 +62,8 @@ class RiemannianKMeans(
         Where the geometry comes from.
 
         - "auto": from `X`, if it carries a metric because it came out of
-          :class:`VAETransformer` or :class:`NeighborEncoder`; otherwise `X` is data, and a
-          ``NeighborEncoder()`` is fitted to it, of whose metrics the one is taken under which
-          clusters are best separated.
+          :class:`VAETransformer` or :class:`NeighborEncoder`; otherwise `X` is data, a
+          ``NeighborEncoder()`` is fitted to it, and a partition is chosen as the notes say.
         - "local": `X` are points, and the metric is their own local-variance metric
           (:func:`skriem.geometry.local_metric`).
         - an estimator such as ``VAETransformer(n_components=3)``: cloned and fitted to `X`.
@@ -82,8 +76,9 @@ class RiemannianKMeans(
         the centres drawn before, measured along shortest paths through the data. "random"
         draws samples. An array gives the centres, in the same space as `X`.
     n_init : int or "auto", default="auto"
-        Number of restarts, of which the one with the lowest inertia is kept. "auto": 20 under a
-        :class:`~skriem.geometry.NearestNeighborMetric`, else 10 for "random", 1 otherwise.
+        Number of restarts, of which the one with the lowest inertia is kept. "auto": 10 of
+        k-means on plain data, 20 under a :class:`~skriem.geometry.NearestNeighborMetric`, else 10
+        for "random", 1 otherwise.
     max_iter : int, default=300
         Largest number of iterations of a single run.
     tol : float, default=1e-3
@@ -100,11 +95,17 @@ class RiemannianKMeans(
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_dims)
         Fréchet means, in the coordinates of `metric_`: those of the codes, or of the data where
-        :class:`NeighborEncoder` leaves data.
+        :class:`NeighborEncoder` leaves data. Of plain data they are samples.
     labels_ : ndarray of shape (n_samples,)
         Cluster of each sample.
     inertia_ : float
-        Weighted sum of the samples' squared geodesic distances to their centres.
+        Weighted sum of the samples' squared geodesic distances to the centres of their clusters.
+        The metric does not depend on `n_clusters`, so that values for several compare.
+    partition_ : str
+        Of plain data: which partition was taken.
+    conductances_ : dict of str to float
+        Of plain data: the worst conductance of every partition that was tried, by name, the
+        simplest first.
     counts_ : ndarray of shape (n_clusters,)
         Weight of the samples of each cluster, of all batches of ``partial_fit`` together.
     n_iter_ : int
@@ -141,6 +142,17 @@ class RiemannianKMeans(
     Under a nearest-neighbour metric distances are paths through the points, and Fréchet means
     are looked for among the points (among 2000 of them if there are more).
 
+    Of plain data several partitions are made: k-means on the data as they are, k-means on
+    features scaled to unit variance, a mixture of normal distributions that begins with the
+    latter, and the parts of minimum spanning trees by mutual reachability. (Where an encoder is
+    trained, k-means by paths among its codes comes first.) They are compared in one graph of
+    neighbours by their worst cluster's conductance: the share of its edges that lead to others.
+    The first is taken whose conductance is at most 1.2 times the least. So `KMeans` is what comes
+    out unless something else is clearly better. Clusters then need not be the cells of one centre
+    each: ``predict`` gives a new sample the cluster of the nearest sample, and ``transform`` the
+    distances to all centres, the smallest of which may be another's where clusters touch or are
+    bent. ``partition_`` and ``conductances_`` say what was taken, and why.
+
     References
     ----------
     Arvanitidis, Hansen and Hauberg, *Latent Space Oddity: on the curvature of deep generative
@@ -156,6 +168,8 @@ class RiemannianKMeans(
     >>> bool(np.all(labels == ring) or np.all(labels != ring))
     True
     """
+
+    cluster_centers_: FloatArray
 
     def __init__(
         self,
@@ -224,8 +238,7 @@ class RiemannianKMeans(
         if self._plain:
             self._fit_partition(rows, row_weights, rng)
         else:
-            find = self._fit_among_points if self._among_points else self._fit_means
-            self._keep(find(points, point_weights, rng))
+            self._fit_centers(points, point_weights, rng)
         self._n_features_out = self.n_clusters
         z = torch.as_tensor(self._embed_values(values))
         if self._among_points or len(z) > clustering.MANY:
@@ -248,9 +261,9 @@ class RiemannianKMeans(
         """Move the centres towards a further batch of samples, for data that come in parts.
 
         The first batch is clustered as in :meth:`fit` and settles the metric, and the encoder
-        if there is one. Of every later one each sample goes to the nearest centre, and each
-        centre moves along the geodesic to the Fréchet mean of its new samples, by their share
-        of all that it has seen.
+        if there is one. Of every later one each sample goes to the cluster that :meth:`predict`
+        says, and each centre moves along the geodesic to the Fréchet mean of its new samples, by
+        their share of all that it has seen.
 
         Parameters
         ----------
@@ -282,7 +295,7 @@ class RiemannianKMeans(
 
     @by_blocks
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """Index of the nearest centre of each sample.
+        """Cluster of each sample: that of the nearest centre or, for plain data, datum.
 
         Parameters
         ----------
@@ -314,15 +327,14 @@ class RiemannianKMeans(
         Returns
         -------
         ndarray of shape (n_samples, n_clusters)
-            In the unit of the metric, which is that of the data unless they were scaled;
-            float64.
+            In the unit of the metric; float64.
         """
         return self._to_centers(self._points(X))
 
     def score(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Minus the weighted sum of squared geodesic distances to the nearest centres.
+        """Minus the weighted sum of squared geodesic distances to the centres of the clusters.
 
         Parameters
         ----------
@@ -381,92 +393,64 @@ class RiemannianKMeans(
             return 10 if self.init == "random" else 1
         return self.n_init
 
-    def _fit_means(self, points, weights, rng):
-        """The best of several runs whose centres are Fréchet means."""
-        z, w = self._representatives(points, weights, rng)
-        starts = [self._initial_centers(z, w, rng) for _ in range(self._n_runs())]
-        tasks = (
-            delayed(_run)(self.metric_, z, w, *start, self.max_iter, self.tol, self.verbose)
-            for start in starts
-        )
-        return min(results(tasks, self.n_jobs), key=lambda run: run.inertia[-1])
+    def _settings(self, embedded):
+        """The parameters that all runs share; centres that are given as points if `embedded`."""
+        init = self.init
+        if not isinstance(init, str):
+            init = self._embed_values(self._given_centers()) if embedded else self._given_centers()
+        return Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
 
-    def _fit_among_points(self, points, weights, rng):
-        """The best of several runs whose centres are some of the points."""
-        init = self.init if isinstance(self.init, str) else self._given_centers().numpy()
-        settings = Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
-        return cluster_points(self.metric_, points, weights, settings, rng, self.verbose)
+    def _fit_centers(self, points, weights, rng):
+        """The best of several runs."""
+        settings = self._settings(embedded=True)
+        if self._among_points:
+            best = cluster_points(self.metric_, points, weights, settings, rng, self.verbose)
+        else:
+            best = cluster_by_means(
+                self.metric_, points, weights, settings, rng, self.n_jobs, self.verbose
+            )
+        if not best.converged:
+            warnings.warn(
+                f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        self.cluster_centers_ = best.centers.numpy()
+        self.n_iter_ = len(best.inertia)
+        self._point_labels = None
 
     def _fit_partition(self, rows, weights, rng):
         """The partition of plain data that shows in them, and its most central points."""
         metric, codes = self.metric_, None
-        init = self.init if isinstance(self.init, str) else self._checked_init()
-        settings = Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
         at, mass = np.arange(len(rows)), weights
         if self.encoder_.autoencoder_ is not None:
             codes = self._embed_values(rows)
             at = metric.nearest(codes)
             mass = np.bincount(at, weights)
         candidates = Candidates(rows, weights, codes)
-        found = candidates.of(settings, rng)
+        found = candidates.of(self._settings(embedded=False), rng)
         if codes is not None:
-            among = self._fit_among_points(metric.points, mass, rng)
+            settings = self._settings(embedded=True)
+            among = cluster_points(metric, metric.points, mass, settings, rng, self.verbose)
             labels = metric.pairwise(codes, among.centers.numpy()).argmin(1)
             found.insert(0, candidates.judge("paths among codes", labels, self.n_clusters))
         best = candidates.simplest(found)
         self.partition_ = best.name
         self.conductances_ = {partition.name: partition.conductance for partition in found}
         self.n_iter_ = best.n_iter
+        if self.verbose:
+            print(f"[RiemannianKMeans] {best.name}: worst conductance {best.conductance:.3g}")
         self._point_labels = np.zeros(len(metric.points), dtype=np.intp)
         self._point_labels[at] = best.labels
+        clusters, compact = np.unique(self._point_labels, return_inverse=True)
         central = medoids.central_members(
-            metric.graph.weights, metric.graph.points, self._point_labels, mass, rng
+            metric.graph.weights, metric.graph.points, compact, mass, rng
         )
+        # Of fewer points than clusters some are centres more than once.
         self.cluster_centers_ = metric.points[np.resize(central, self.n_clusters)]
+        self.cluster_centers_[clusters] = metric.points[central]
 
-    def _representatives(self, points, weights, rng):
-        """The points, or as many of them as a run can take, with the weights of those around."""
-        if len(points) > clustering.MANY:
-            cells = KMeans(
-                clustering.MANY,
-                init="random",
-                n_init=1,
-                max_iter=N_CELL_ITER,
-                random_state=rng.randint(2**31 - 1),
-            ).fit(points, sample_weight=weights)
-            weights = np.bincount(cells.labels_, weights, minlength=clustering.MANY)
-            points = points[pairwise_distances_argmin(cells.cluster_centers_, points)]
-            points, weights = distinct_rows(points, weights)
-        return torch.as_tensor(points), torch.as_tensor(weights)
-
-    def _initial_centers(self, z, weights, rng):
-        """Centres of one run, and rows of the sample it settles on first."""
-        if not isinstance(self.init, str):
-            centers = self._given_centers()
-        elif self.init == "random":
-            n = min(self.n_clusters, len(z))
-            rows = rng.choice(len(z), n, replace=False)
-            centers = z[np.resize(rows, self.n_clusters)]
-        else:
-            centers = z[clustering.seed(self.metric_, z, self.n_clusters, weights, rng)]
-        if len(z) <= 2 * N_SAMPLE:
-            return centers, None
-        n = max(N_SAMPLE, 20 * self.n_clusters)
-        return centers, np.sort(rng.choice(len(z), min(n, len(z)), replace=False))
-
-    def _keep(self, clusters):
-        """Store a clustering around centres."""
-        if not clusters.converged:
-            warnings.warn(
-                f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        self.cluster_centers_: FloatArray = clusters.centers.numpy()
-        self.n_iter_ = len(clusters.inertia)
-        self._point_labels = None
-
-    def _checked_init(self):
+    def _given_centers(self):
         centers = np.array(self.init, dtype=np.float64)
         expected = (self.n_clusters, self.n_features_in_)
         if centers.shape != expected:
@@ -474,9 +458,6 @@ class RiemannianKMeans(
         if not np.isfinite(centers).all():
             raise ValueError("init must be finite.")
         return centers
-
-    def _given_centers(self):
-        return torch.as_tensor(self._embed_values(self._checked_init()))
 
     def _to_centers(self, points):
         """Distances of the points to all centres, (n, n_clusters)."""
@@ -508,21 +489,3 @@ class RiemannianKMeans(
             return clustering.Nearest(found.indices, found.values)
         find = clustering.nearest if len(z) > clustering.MANY else clustering.assign
         return find(self.metric_, z, centers)
-
-
-def _run(metric, z, weights, centers, sample, max_iter, tol, verbose):
-    """One run of the loop, on a sample first where there is one."""
-    if sample is not None:
-        centers = clustering.lloyd(
-            metric, z[sample], centers, weights[sample], max_iter, tol
-        ).centers
-    with Progress("RiemannianKMeans", "iteration", None, verbose) as progress:
-        return clustering.lloyd(
-            metric,
-            z,
-            centers,
-            weights,
-            max_iter,
-            tol,
-            lambda inertia: progress.step(f"inertia {inertia:.6g}"),
-        )

@@ -29,8 +29,9 @@ MAX_PLAIN, MANY = 50, 1000
 ATTRACTION = 1.3
 # Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
 DIMS, SAMPLES_PER_DIM = (3, 10), 250
-# Features that hold so much of the variance are taken to be in units of their own.
-CONCENTRATED = 0.15
+# Features are in units of their own where less than the first share of them has all the variance,
+# and less than the second has that among neighbours, which distant clusters do not add to.
+FEW, FEW_NEARBY = 0.15, 0.5
 # Steps of training, the largest batch and the largest number of passes.
 N_STEPS, BATCH, MAX_EPOCHS, MIN_EPOCHS = 4000, 256, 200, 10
 WIDTHS = 64, 256
@@ -219,21 +220,28 @@ class NeighborEncoder(_NeighborEncoder):
 
 
 def feature_scale(X, weights, standardize):
-    """What to divide each feature by, (n_features,): ones, or the standard deviations.
+    """What to divide each feature by, (n_features,): ones, or the standard deviations."""
+    _, unit, _ = data_scale(X, weights)
+    _, variance, varying = feature_moments(X, weights)
+    if standardize == "auto":
+        standardize = concentrated(variance[varying], FEW) and concentrated(
+            np.square(local_spread(X[:, varying] / unit)), FEW_NEARBY
+        )
+    if not standardize:
+        return np.ones(X.shape[1])
+    return np.sqrt(np.where(varying, variance, unit**2))
+
+
+def concentrated(variance, share):
+    """Whether less than a share of the features carries the variance.
 
     Of p features with variances v the participation ratio, sum(v)^2 / sum(v^2), tells how many
-    carry the variance: p if all do alike, 1 if one has it all. The variances are those among
-    neighbours, which clusters far apart do not add to.
+    carry the variance: p if all do alike, 1 if one has it all.
     """
-    center, unit, n_varying = data_scale(X, weights)
-    _, variance, varying = feature_moments(X, weights)
-    scale = np.sqrt(np.where(varying, variance, unit**2))
-    if standardize == "auto" and varying.any():
-        x = (X - center) / scale
-        local = np.square(local_spread(x[:, varying]) * scale[varying] / unit)
-        ratio = local.sum() ** 2 / (local**2).sum()
-        standardize = ratio < 1.0 + CONCENTRATED * (n_varying - 1)
-    return scale if standardize is True or standardize == 1 else np.ones(X.shape[1])
+    if len(variance) < 2:
+        return False
+    ratio = variance.sum() ** 2 / np.square(variance).sum()
+    return bool(ratio < 1.0 + share * (len(variance) - 1))
 
 
 def intrinsic_dimension(x, n_neighbors=15):

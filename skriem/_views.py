@@ -66,7 +66,10 @@ def views_of(X, weights):
 
 
 def local_spread(x):
-    """How much every feature varies among neighbours, (p,), but for what is tiny."""
+    """How much every feature varies among neighbours, (p,).
+
+    At least :data:`LEAST`, which is to be little in the unit of `x`.
+    """
     x = x[:: max(1, len(x) // MANY)]
     if len(x) < 3:
         return np.ones(x.shape[1])

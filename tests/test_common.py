@@ -42,19 +42,22 @@ TRANSFORMERS = [
 DENSITY = RiemannianNormal(metric=little(precision="constant", n_components=1), max_iter=2)
 OTHERS = [
     VAETransformer(),
-    GeodesicDistance(),
     VAETransformer(3, hidden_layer_sizes=(16,), precision="mlp", activation="softplus"),
     VAETransformer(precision="constant", n_neighbors=2, flatness=0.1, max_iter=50),
     VAETransformer(
         likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
     ),
-    NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=2.0),
+    NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
     NeighborEncoder(standardize=False, power=1.0),
-    RiemannianKMeans(metric="local", n_init=2, max_iter=2),
+    RiemannianKMeans(metric="local", n_init=1, max_iter=1),
     RiemannianKMeans(metric=little(bandwidth=2.0), init="random", n_init=1),
-    RiemannianNormal(metric="local", covariance_type="diag", max_iter=1),
-    RiemannianNormal(metric=little(bandwidth=3.0), max_iter=3, init_params="k-means++"),
-    GeodesicDistance(metric="local", method="landmarks"),
+    RiemannianNormal(
+        metric=little(bandwidth=3.0),
+        covariance_type="diag",
+        max_iter=3,
+        init_params="k-means++",
+    ),
+    GeodesicDistance(metric=little(), method="landmarks"),
     GeodesicDistance(metric=little()),
 ]
 

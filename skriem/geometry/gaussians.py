@@ -32,7 +32,9 @@ def mixture_from_partition(points, labels, weights, n_clusters, rng):
     if len(points) > MOST:
         rows = np.sort(rng.choice(len(points), MOST, replace=False))
     x, w = points[rows], weights[rows]
-    ridge = RIDGE * np.average((x - np.average(x, axis=0, weights=w)) ** 2, axis=0, weights=w).mean()
+    ridge = (
+        RIDGE * np.average((x - np.average(x, axis=0, weights=w)) ** 2, axis=0, weights=w).mean()
+    )
     shares = np.eye(n_clusters)[labels[rows]]
     last = -np.inf
     for _ in range(N_ITER):

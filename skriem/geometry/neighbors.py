@@ -130,7 +130,7 @@ def joints(points, graph):
     -------
     ndarray of shape (m, 2) int
     """
-    n, found = len(points), []
+    found = []
     n_parts, part = connected_components(graph, directed=False)
     while n_parts > 1:
         sizes = np.bincount(part)

@@ -1,0 +1,385 @@
+"""Partitions of plain data: neighbours, trees, mixtures, views, and which of them is taken."""
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
+from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, make_blobs, make_circles, make_moons
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
+
+from skriem import RiemannianKMeans
+from skriem._medoid_runs import Settings
+from skriem._partitions import Candidates, Partition
+from skriem._views import local_spread, views_of
+from skriem.geometry.conductance import worst_conductance
+from skriem.geometry.gaussians import mixture_from_partition
+from skriem.geometry.medoids import central_members
+from skriem.geometry.neighbors import (
+    joints,
+    nearest_points,
+    neighbors_of_each,
+    subgraph,
+    undirected,
+)
+from skriem.geometry.spanning_tree import cut_tree, spanning_tree
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def settings(n_clusters, **changes):
+    return Settings(n_clusters, "k-means++", 10, 300, 1e-3)._replace(**changes)
+
+
+def candidates(X, weights=None):
+    return Candidates(X, np.ones(len(X)) if weights is None else weights)
+
+
+def chosen(X, n_clusters):
+    found = candidates(X)
+    return found.simplest(found.of(settings(n_clusters), np.random.RandomState(0)))
+
+
+# Neighbours and graphs ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [2, 10, 11, 40])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_neighbours_are_those_of_brute_force_in_any_dimension(d, offset):
+    points, z = normal(300, d) + offset, normal(50, d, seed=1) + offset
+    distances, index = nearest_points(points, z, 7)
+    every = cdist(z, points)
+    np.testing.assert_array_equal(index, every.argsort(1, kind="stable")[:, :7])
+    np.testing.assert_allclose(distances, np.sort(every, 1)[:, :7], rtol=1e-12)
+
+
+def test_clumps_far_from_the_origin_are_resolved():
+    """Products of matrices would lose what is between the points of a clump."""
+    clumps = np.repeat(1e4 * normal(6, 20), 40, axis=0) + 1e-6 * normal(240, 20, seed=1)
+    distances, index = nearest_points(clumps, clumps, 3)
+    every = cdist(clumps, clumps)
+    np.testing.assert_allclose(distances, np.sort(every, 1)[:, :3], rtol=1e-6, atol=1e-12)
+    np.testing.assert_array_equal(index[:, 0], np.arange(240))
+
+
+def test_a_point_is_no_neighbour_of_itself_even_among_equal_ones():
+    X = np.concatenate([np.zeros((6, 2)), normal(30, 2)])
+    distances, index = neighbors_of_each(X, 4)
+    assert index.shape == distances.shape == (36, 4)
+    assert (index != np.arange(36)[:, None]).all()
+    assert (distances[:6] == 0.0).all()
+
+
+def test_an_undirected_graph_has_every_edge_both_ways():
+    index = np.array([[1], [2], [1], [0]])
+    graph = undirected(index, np.array([[1.0], [2.0], [3.0], [0.0]]), 4).toarray()
+    np.testing.assert_array_equal(graph, graph.T)
+    assert graph[1, 2] == 3.0
+    # A length of zero is an edge all the same.
+    assert graph[0, 3] > 0.0
+
+
+@pytest.mark.parametrize("large", [1, 500])
+def test_joints_are_edges_of_the_minimum_spanning_tree(large, monkeypatch):
+    monkeypatch.setattr("skriem.geometry.neighbors.LARGE", large)
+    points = np.concatenate([normal(20, 2) + 30.0 * k * np.array([1.0, k]) for k in range(5)])
+    nothing = csr_matrix((100, 100))
+    found = joints(points, nothing)
+    tree = minimum_spanning_tree(cdist(points, points)).tocoo()
+    expected = {frozenset(pair) for pair in zip(tree.row, tree.col)}
+    assert {frozenset(pair) for pair in found.tolist()} == expected
+    part = np.repeat(np.arange(5), 20)
+    joined = coo_matrix((part[:, None] == part).astype(float)).tocsr()
+    assert len({frozenset(pair) for pair in joints(points, joined).tolist()}) == 4
+
+
+def test_a_subgraph_has_the_edges_within():
+    graph = csr_matrix(np.ones((4, 4)))
+    found = subgraph(graph, np.array([0, 1, 0, 1])).toarray()
+    np.testing.assert_array_equal(found, np.tile(np.eye(2), (2, 2)))
+
+
+# Trees -------------------------------------------------------------------------------------
+
+
+def tree_of(X, min_samples=1, k=15):
+    return spanning_tree(X, *neighbors_of_each(X, k), min_samples)
+
+
+@pytest.mark.parametrize("min_samples", [1, 5])
+def test_the_tree_is_that_of_all_mutual_reachability_distances(min_samples):
+    X = np.concatenate([normal(60, 3), normal(40, 3, seed=1) + 20.0])
+    every = cdist(X, X)
+    core = np.sort(every, 1)[:, min_samples]
+    reach = np.maximum(every, np.maximum(core[:, None], core))
+    np.fill_diagonal(reach, 0.0)
+    tree = tree_of(X, min_samples)
+    assert tree.lengths.sum() == pytest.approx(minimum_spanning_tree(reach).sum())
+    assert (np.diff(tree.lengths) <= 0.0).all()
+    links = coo_matrix((np.ones(99), tree.edges.T), shape=(100, 100))
+    assert connected_components(links, directed=False)[0] == 1
+
+
+def test_a_cut_leaves_enough_on_both_sides():
+    X = np.concatenate([normal(100, 2), normal(100, 2, seed=1) + 12.0, [[40.0, 40.0]] * 3])
+    X[-3:] += normal(3, 2, seed=2) * 0.1
+    labels = cut_tree(tree_of(X), 2, np.ones(203))
+    # Not the three far points, although their edge is the longest.
+    assert adjusted_rand_score(labels[:200], np.repeat([0, 1], 100)) == 1.0
+    # With weight enough they are a cluster.
+    weights = np.r_[np.ones(200), np.full(3, 100.0)]
+    heavy = cut_tree(tree_of(X), 2, weights)
+    assert len(set(heavy[200:])) == 1
+    assert len(set(heavy[:200])) == 1
+
+
+@pytest.mark.parametrize("n_clusters", [1, 3, 7])
+def test_parts_are_as_many_as_asked_for_if_they_can_be(n_clusters):
+    X, y = make_blobs(700, centers=10 * normal(7, 2), cluster_std=0.2, random_state=0)
+    labels = cut_tree(tree_of(X), n_clusters, np.ones(700))
+    assert len(set(labels)) == n_clusters
+    if n_clusters == 7:
+        assert adjusted_rand_score(y, labels) == 1.0
+
+
+def test_a_chain_is_cut_where_it_is_asked_to_be():
+    X = np.r_[np.arange(10.0), 13.0 + np.arange(10.0), 30.0 + np.arange(10.0)][:, None]
+    tree = tree_of(X, k=3)
+    two, three = (cut_tree(tree, k, np.ones(30)) for k in (2, 3))
+    np.testing.assert_array_equal(two == two[0], np.arange(30) < 20)
+    assert adjusted_rand_score(three, np.repeat([0, 1, 2], 10)) == 1.0
+    # More than can be cut so that enough remains.
+    assert len(set(cut_tree(tree, 30, np.ones(30)))) < 30
+
+
+# Mixtures and conductance ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [1, 2, 6])
+def test_the_mixture_is_that_of_scikit_learn_from_the_same_start(d):
+    X = np.concatenate([normal(200, d) * np.linspace(1, 3, d), normal(100, d, seed=1) + 3.0])
+    start = (X[:, 0] > 1.5).astype(int)
+    found = mixture_from_partition(X, start, np.ones(300), 2, np.random.RandomState(0))
+    precisions = [np.linalg.inv(np.cov(X[start == k].T).reshape(d, d)) for k in (0, 1)]
+    theirs = GaussianMixture(
+        2,
+        weights_init=np.bincount(start) / 300,
+        means_init=[X[start == k].mean(0) for k in (0, 1)],
+        precisions_init=precisions,
+        tol=1e-5,
+        max_iter=500,
+    ).fit_predict(X)
+    assert (found == theirs).mean() > 0.98
+
+
+def test_weights_of_a_mixture_are_repetitions():
+    X = np.concatenate([normal(60, 2), normal(60, 2, seed=1) + 2.5])
+    start, repeats = np.repeat([0, 1], 60), np.r_[np.full(60, 3), np.full(60, 1)]
+    long = np.repeat(np.arange(120), repeats)
+    rng = np.random.RandomState(0)
+    weighted = mixture_from_partition(X, start, repeats.astype(float), 2, rng)
+    repeated = mixture_from_partition(X[long], start[long], np.ones(len(long)), 2, rng)
+    np.testing.assert_array_equal(weighted[long], repeated)
+    assert (weighted != mixture_from_partition(X, start, np.ones(120), 2, rng)).any()
+
+
+def test_conductance_of_two_triangles_with_a_bridge():
+    graph = np.zeros((6, 6))
+    for i, j in [(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5), (2, 3)]:
+        graph[i, j] = graph[j, i] = 1.0
+    graph = csr_matrix(graph)
+    assert worst_conductance(graph, np.repeat([0, 1], 3), 2) == pytest.approx(1 / 7)
+    # One corner: all of its two edges leave it; its volume counts as a quarter of the mean, 7/4.
+    assert worst_conductance(graph, np.array([1, 0, 0, 0, 0, 0]), 2) == 1.0
+    assert worst_conductance(graph, np.zeros(6, dtype=int), 1) == 0.0
+    assert worst_conductance(graph, np.zeros(6, dtype=int), 2) == 1.0
+
+
+def test_a_few_isolated_points_count_as_a_quarter_of_a_cluster():
+    # 40 points in a ring, and two of their own with one edge to it.
+    ring = [(i, (i + 1) % 40) for i in range(40)]
+    i, j = np.array([*ring, (40, 41), (0, 40)]).T
+    graph = coo_matrix((np.ones(len(i)), (i, j)), shape=(42, 42)).tocsr()
+    graph = graph + graph.T
+    labels = np.r_[np.zeros(40, dtype=int), 1, 1]
+    # Volumes 81 and 3, mean 42.
+    assert worst_conductance(graph, labels, 2) == pytest.approx(1 / (42 / 4))
+
+
+def test_central_members_are_central():
+    X = np.concatenate([normal(200, 2), normal(100, 2, seed=1) + 20.0])
+    labels = np.repeat([0, 1], [200, 100])
+    distances, index = neighbors_of_each(X, 10)
+    graph = undirected(index, distances**2, 300)
+    rows = central_members(graph, X, labels, np.ones(300), np.random.RandomState(0))
+    np.testing.assert_array_equal(labels[rows], [0, 1])
+    inner = dijkstra(subgraph(graph, labels))
+    for k, row in enumerate(rows):
+        members = labels == k
+        cost = np.square(inner[np.ix_(members, members)]).sum(1)
+        assert (cost < np.square(inner[row, members]).sum()).mean() < 0.1
+
+
+# Views -------------------------------------------------------------------------------------
+
+
+def test_views_do_not_depend_on_units_where_they_should_not():
+    X, weights = normal(100, 3) * [1.0, 5.0, 2.0], np.ones(100)
+    one, other = views_of(X, weights), views_of(X * [1.0, 1e4, 1e-3] + 7.0, weights)
+    np.testing.assert_allclose(other.scaled, one.scaled, rtol=1e-8, atol=1e-8)
+    for k in (1, 2):
+        np.testing.assert_allclose(other.compared[k], one.compared[k], rtol=1e-6, atol=1e-6)
+    assert one.given.var(0).mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(one.scaled.std(0), 1.0)
+
+
+def test_constant_features_are_in_no_view():
+    X = np.column_stack([normal(50, 2), np.full(50, 0.1)])
+    views = views_of(X, np.ones(50))
+    assert views.given.shape == views.scaled.shape == (50, 2)
+    assert views_of(np.ones((4, 3)), np.ones(4)).given.shape == (4, 1)
+
+
+def test_the_spread_among_neighbours_does_not_depend_on_how_far_clusters_are_apart():
+    X, step = normal(300, 2), np.repeat([0.0, 1.0, 2.0], 100)[:, None]
+    near, far = (local_spread(X + distance * step * [1.0, 0.0]) for distance in (30.0, 1e4))
+    np.testing.assert_allclose(far, near, rtol=1e-6)
+
+
+def test_steps_are_no_gaps():
+    """Levels of a feature, spread over their steps, fill its range evenly."""
+    X = np.column_stack([normal(400, 1), np.random.default_rng(0).integers(0, 5, 400)])
+    rows = np.unique(X, axis=0)
+    views = views_of(rows, np.ones(400))
+    moved = views.compared[0][:, 1] * np.sqrt(X.var(0).mean())
+    assert np.abs(moved - (rows[:, 1] - rows[:, 1].mean())).max() <= 0.5
+    assert np.diff(np.sort(moved)).max() < 0.1
+
+
+def test_two_categories_are_left_out_where_there_is_something_else():
+    X = np.column_stack([normal(60, 2), np.arange(60) % 2])
+    assert views_of(X, np.ones(60)).compared[0].shape == (60, 2)
+    assert views_of(X, np.ones(60)).given.shape == (60, 3)
+    binary = np.unique(np.random.default_rng(0).integers(0, 2, (60, 8)), axis=0).astype(float)
+    assert views_of(binary, np.ones(len(binary))).compared[0].shape[1] == 8
+
+
+# Which partition is taken ------------------------------------------------------------------
+
+
+def test_the_simplest_of_those_that_are_about_as_good():
+    found = candidates(normal(200, 2))
+    labels = np.arange(200) % 2
+
+    def taken(*conductances):
+        names = "k-means", "mixture", "tree"
+        partitions = [Partition(n, labels, c) for n, c in zip(names, conductances)]
+        return found.simplest(partitions).name
+
+    assert taken(0.11, 0.10, 0.10) == "k-means"
+    assert taken(0.20, 0.11, 0.10) == "mixture"
+    assert taken(0.20, 0.20, 0.10) == "tree"
+    # Where a cluster has most of its edges to others, nothing is shown.
+    assert taken(0.95, 0.70, 0.60) == "k-means"
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "name"),
+    [
+        (*make_moons(400, noise=0.05, random_state=0), "tree"),
+        (*make_circles(600, noise=0.05, factor=0.5, random_state=0), "tree"),
+        (*make_blobs(300, centers=[[0, 0], [8, 0], [4, 7]], random_state=0), "k-means"),
+    ],
+    ids=["moons", "circles", "blobs"],
+)
+def test_what_is_taken(X, y, name):
+    best = chosen(X, len(set(y)))
+    assert best.name == name
+    assert adjusted_rand_score(y, best.labels) > 0.99
+
+
+def test_long_clusters_side_by_side():
+    X = normal(600, 2) * [8.0, 0.7]
+    y = np.repeat([0, 1], 300)
+    X[:, 1] += 5.0 * y
+    assert adjusted_rand_score(y, KMeans(2, n_init=10, random_state=0).fit_predict(X)) < 0.1
+    best = chosen(X, 2)
+    assert best.name in ("scaled k-means", "mixture")
+    assert adjusted_rand_score(y, best.labels) > 0.98
+
+
+ROW = np.array([0, 7, 20, 27])
+
+
+@pytest.mark.parametrize("d", [2, 6, 30])
+@pytest.mark.parametrize("turned", [False, True])
+def test_blobs_in_a_row(d, turned):
+    rng = np.random.default_rng(0)
+    y = np.repeat(range(4), 100)
+    X = rng.normal(size=(400, d))
+    X[:, 0] += ROW[y]
+    if turned:
+        X = X @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+    found = RiemannianKMeans(4, random_state=0).fit(X)
+    theirs = KMeans(4, n_init=10, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, found.labels_) >= adjusted_rand_score(y, theirs) - 0.02
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_tables_with_categories(scaled):
+    rng = np.random.default_rng(0)
+    y = np.repeat(range(4), 250)
+    centers = rng.normal(size=(4, 8))
+    centers *= 8.0 / np.linalg.norm(centers, axis=1, keepdims=True)
+    levels = [np.eye(n)[rng.integers(0, n, 1000)] for n in (3, 5)]
+    X = np.column_stack([centers[y] + rng.normal(size=(1000, 8)), *levels])
+    X = X / X.std(0) if scaled else X
+    theirs = KMeans(4, n_init=10, random_state=0).fit_predict(X)
+    found = RiemannianKMeans(4, random_state=0).fit(X)
+    assert adjusted_rand_score(y, found.labels_) >= adjusted_rand_score(y, theirs) - 0.02
+
+
+def test_noise_and_far_points_are_no_clusters():
+    rng = np.random.default_rng(0)
+    X, y = make_blobs(600, centers=[[0, 0], [9, 0], [0, 9], [9, 9]], random_state=0)
+    noise = rng.uniform(-4.0, 13.0, size=(120, 2))
+    for more in (noise, [[200.0, 0.0], [0.0, 300.0]]):
+        found = RiemannianKMeans(4, random_state=0).fit(np.concatenate([X, more]))
+        assert adjusted_rand_score(y, found.labels_[:600]) > 0.97
+
+
+@pytest.mark.parametrize("n", [12, 18, 30])
+def test_few_samples(n):
+    y = np.repeat(range(3), n // 3)
+    X = normal(n, 5)
+    X[:, 0] += 20.0 * y
+    found = RiemannianKMeans(3, random_state=0).fit(X)
+    assert adjusted_rand_score(y, found.labels_) == 1.0
+
+
+def test_few_samples_of_many_classes_are_those_of_kmeans():
+    X, y = load_digits(return_X_y=True)
+    rows = np.concatenate([np.flatnonzero(y == k)[:10] for k in range(10)])
+    found = RiemannianKMeans(10, random_state=0).fit(X[rows])
+    theirs = KMeans(10, n_init=10, random_state=0).fit_predict(X[rows])
+    ours = adjusted_rand_score(y[rows], found.labels_)
+    assert ours >= adjusted_rand_score(y[rows], theirs) - 0.05
+
+
+def test_what_was_taken_is_said():
+    X, _ = make_moons(300, noise=0.05, random_state=0)
+    found = RiemannianKMeans(2, random_state=0).fit(X)
+    assert found.partition_ == "tree"
+    assert found.conductances_["tree"] < found.conductances_["k-means"]
+    assert list(found.conductances_)[:2] == ["k-means", "scaled k-means"]
+
+
+def test_an_order_of_rows_does_not_matter():
+    X, _ = make_moons(200, noise=0.1, random_state=0)
+    order = np.random.default_rng(0).permutation(200)
+    one, other = (RiemannianKMeans(2, random_state=0).fit(x) for x in (X, X[order]))
+    np.testing.assert_array_equal(one.labels_[order], other.labels_)
