@@ -23,6 +23,7 @@ from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
+from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
 from ._rows import check_weights, distinct_rows
 from .geometry import Metric, NearestNeighborMetric, clustering, medoids
@@ -56,8 +57,9 @@ class RiemannianKMeans(
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters and centres.
+    n_clusters : int or "auto", default=8
+        Number of clusters and centres. "auto", for plain data: the number from 1 to 10 that stands
+        out; see the notes.
     metric : "auto", "local", metric or estimator, default="auto"
         Where the geometry comes from.
 
@@ -101,6 +103,11 @@ class RiemannianKMeans(
     inertia_ : float
         Weighted sum of the samples' squared geodesic distances to the centres of their clusters.
         The metric does not depend on `n_clusters`, so that values for several compare.
+    n_clusters_ : int
+        Number of clusters: `n_clusters`, or the one that was found.
+    gaps_ : dict of int to float
+        With ``n_clusters="auto"``: how much better clusters are separated than in data without
+        structure, for every number from 2 on.
     partition_ : str
         Of plain data: which partition was taken.
     conductances_ : dict of str to float
@@ -153,6 +160,12 @@ class RiemannianKMeans(
     distances to all centres, the smallest of which may be another's where clusters touch or are
     bent. ``partition_`` and ``conductances_`` say what was taken, and why.
 
+    ``n_clusters="auto"`` compares the worst conductance with that of k-means on as many points
+    drawn uniformly from the box of the data's principal axes. The gap is the log of their ratio, as
+    in the gap statistic (Tibshirani, Walther and Hastie, *Estimating the number of clusters in a
+    data set via the gap statistic*, JRSS B 2001). The number k is taken with the largest
+    2 gap(k) - gap(k + 1), or 1 if no gap is above 0.7.
+
     References
     ----------
     Arvanitidis, Hansen and Hauberg, *Latent Space Oddity: on the curvature of deep generative
@@ -173,7 +186,7 @@ class RiemannianKMeans(
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["auto"] = 8,
         *,
         metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
         init: Literal["k-means++", "random"] | ArrayLike = "k-means++",
@@ -224,22 +237,24 @@ class RiemannianKMeans(
         self._check_parameters()
         values, rng = self._fit_metric(X, sample_weight)
         weights = check_weights(sample_weight, values)
-        if self.n_clusters > len(values):
-            raise ValueError(f"n_samples={len(values)} should be >= n_clusters={self.n_clusters}.")
         rows, row_weights = distinct_rows(values, weights)
+        candidates = self._candidates(rows, row_weights) if self._plain else None
+        self.n_clusters_: int = self._number_of_clusters(candidates, rng)
+        if self.n_clusters_ > len(values):
+            raise ValueError(f"n_samples={len(values)} should be >= n_clusters={self.n_clusters_}.")
         points, point_weights = distinct_rows(self._embed_values(rows), row_weights)
-        if len(points) < self.n_clusters:
+        if len(points) < self.n_clusters_:
             warnings.warn(
-                f"Only {len(points)} distinct points for n_clusters={self.n_clusters}: some "
+                f"Only {len(points)} distinct points for n_clusters={self.n_clusters_}: some "
                 "centres coincide. Possibly due to duplicate points in X.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
         if self._plain:
-            self._fit_partition(rows, row_weights, rng)
+            self._fit_partition(candidates, rng)
         else:
             self._fit_centers(points, point_weights, rng)
-        self._n_features_out = self.n_clusters
+        self._n_features_out = self.n_clusters_
         z = torch.as_tensor(self._embed_values(values))
         if self._among_points or len(z) > clustering.MANY:
             nearest = self._find_nearest(z)
@@ -252,7 +267,7 @@ class RiemannianKMeans(
             distance = geodesics.length
         self.labels_: NDArray[np.intp] = nearest.labels.numpy()
         self.inertia_ = float(weights @ distance.numpy() ** 2)
-        self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters)
+        self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
 
     def partial_fit(
@@ -283,7 +298,7 @@ class RiemannianKMeans(
         points = self._points(X)
         weights = check_weights(sample_weight, points)
         labels, centers = self._nearest(points), self.cluster_centers_.copy()
-        new = np.bincount(labels, weights, minlength=self.n_clusters)
+        new = np.bincount(labels, weights, minlength=self.n_clusters_)
         counts = self.counts_ + new
         for k in np.flatnonzero(new):
             mean = self.metric_.frechet_mean(points[labels == k], weights[labels == k], tol=TOL)
@@ -359,7 +374,10 @@ class RiemannianKMeans(
         return -float(weights @ distance**2)
 
     def _check_parameters(self):
-        check_scalar(self.n_clusters, "n_clusters", numbers.Integral, min_val=1)
+        if not (isinstance(self.n_clusters, str) and self.n_clusters == "auto"):
+            check_scalar(self.n_clusters, "n_clusters", numbers.Integral, min_val=1)
+        elif not isinstance(self.init, str):
+            raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
         check_scalar(self.tol, "tol", numbers.Real, min_val=0)
         if not (isinstance(self.n_init, str) and self.n_init == "auto"):
@@ -398,7 +416,7 @@ class RiemannianKMeans(
         init = self.init
         if not isinstance(init, str):
             init = self._embed_values(self._given_centers()) if embedded else self._given_centers()
-        return Settings(self.n_clusters, init, self._n_runs(), self.max_iter, self.tol)
+        return Settings(self.n_clusters_, init, self._n_runs(), self.max_iter, self.tol)
 
     def _fit_centers(self, points, weights, rng):
         """The best of several runs."""
@@ -419,21 +437,37 @@ class RiemannianKMeans(
         self.n_iter_ = len(best.inertia)
         self._point_labels = None
 
-    def _fit_partition(self, rows, weights, rng):
+    def _candidates(self, rows, weights):
+        """What partitions of plain data are made from."""
+        encoded = self.encoder_.autoencoder_ is not None
+        return Candidates(rows, weights, self._embed_values(rows) if encoded else None)
+
+    def _number_of_clusters(self, candidates, rng):
+        if not isinstance(self.n_clusters, str):
+            return self.n_clusters
+        if candidates is None:
+            raise ValueError(
+                "n_clusters='auto' is for plain data. For points of a metric's space give a "
+                "number, or search for one with GridSearchCV and scoring=geodesic_silhouette."
+            )
+        self.n_clusters_ = 1
+        count = count_clusters(candidates, self._settings(embedded=False), rng)
+        self.gaps_ = count.gaps
+        return count.n_clusters
+
+    def _fit_partition(self, candidates, rng):
         """The partition of plain data that shows in them, and its most central points."""
-        metric, codes = self.metric_, None
-        at, mass = np.arange(len(rows)), weights
-        if self.encoder_.autoencoder_ is not None:
-            codes = self._embed_values(rows)
+        metric, codes = self.metric_, candidates.codes
+        at, mass = np.arange(len(candidates.X)), candidates.weights
+        if codes is not None:
             at = metric.nearest(codes)
-            mass = np.bincount(at, weights)
-        candidates = Candidates(rows, weights, codes)
+            mass = np.bincount(at, mass)
         found = candidates.of(self._settings(embedded=False), rng)
         if codes is not None:
             settings = self._settings(embedded=True)
             among = cluster_points(metric, metric.points, mass, settings, rng, self.verbose)
             labels = metric.pairwise(codes, among.centers.numpy()).argmin(1)
-            found.insert(0, candidates.judge("paths among codes", labels, self.n_clusters))
+            found.insert(0, candidates.judge("paths among codes", labels, self.n_clusters_))
         best = candidates.simplest(found)
         self.partition_ = best.name
         self.conductances_ = {partition.name: partition.conductance for partition in found}
@@ -447,7 +481,7 @@ class RiemannianKMeans(
             metric.graph.weights, metric.graph.points, compact, mass, rng
         )
         # Of fewer points than clusters some are centres more than once.
-        self.cluster_centers_ = metric.points[np.resize(central, self.n_clusters)]
+        self.cluster_centers_ = metric.points[np.resize(central, self.n_clusters_)]
         self.cluster_centers_[clusters] = metric.points[central]
 
     def _given_centers(self):
@@ -463,7 +497,7 @@ class RiemannianKMeans(
         """Distances of the points to all centres, (n, n_clusters)."""
         if self._among_points:
             return self.metric_.pairwise(points, self.cluster_centers_)
-        rows, labels = np.indices((len(points), self.n_clusters)).reshape(2, -1)
+        rows, labels = np.indices((len(points), self.n_clusters_)).reshape(2, -1)
         return self._distances(points[rows], labels).reshape(len(points), -1)
 
     def _distances(self, points, labels):

@@ -107,14 +107,7 @@ class Candidates:
         k = settings.n_clusters
         if k == 1 or len(self.X) <= k:
             return [Partition("k-means", np.minimum(np.arange(len(self.X)), k - 1), 0.0)]
-        found = [
-            self._kmeans(name, x, unit, settings, rng)
-            for name, x, unit in zip(
-                ("k-means", "scaled k-means"),
-                (self.views.given, self.views.scaled),
-                self.views.units,
-            )
-        ]
+        found = [self.kmeans(settings, rng), self.kmeans(settings, rng, scaled=True)]
         if not isinstance(settings.init, str):
             # The others cannot be told where to begin.
             return found
@@ -130,10 +123,11 @@ class Candidates:
         conductance = worst_conductance(self.graph, labels, n_clusters)
         return Partition(name, labels, conductance, n_iter)
 
-    def _kmeans(self, name, x, unit, settings, rng):
-        init = settings.init
+    def kmeans(self, settings, rng, scaled=False):
+        """The partition of k-means on the data as given, or scaled to unit variance."""
+        x, init = self.views.scaled if scaled else self.views.given, settings.init
         if not isinstance(init, str):
-            init = (init[:, self.views.varying] - self.views.center) / unit
+            init = (init[:, self.views.varying] - self.views.center) / self.views.units[scaled]
         kmeans = KMeans(
             settings.n_clusters,
             init=init,
@@ -141,6 +135,7 @@ class Candidates:
             max_iter=settings.max_iter,
             random_state=rng.randint(2**31 - 1),
         ).fit(x, sample_weight=self.weights)
+        name = "scaled k-means" if scaled else "k-means"
         return self.judge(name, kmeans.labels_, settings.n_clusters, kmeans.n_iter_)
 
     def _mixture(self, labels, n_clusters, rng):

@@ -147,6 +147,10 @@ GEOMETRY = {
     "geometry/medoids.py": [
         ("@ weights[members]", "@ np.ones(len(members))"),
         ("rows[k] = members[cost.argmin()]", "rows[k] = cost.argmin()"),
+        (
+            "cost = np.bincount(labels, weights * distance**2)",
+            "cost = -np.bincount(labels, weights)",
+        ),
     ],
     "geometry/clustering.py": [
         ("* between[labels] - distance)", "* between[labels] + distance)"),
@@ -242,10 +246,47 @@ ESTIMATORS = {
         ("np.bincount(self.labels_, weights, minlength", "np.bincount(self.labels_, minlength"),
         ("[new[k] / counts[k]]", "[1.0 - new[k] / counts[k]]"),
         (".reshape(len(points), -1)", ".reshape(-1, len(points)).T"),
+        ("(self._point_labels, return_inverse=True)", "(best.labels, return_inverse=True)"),
+    ],
+    "_mean_runs.py": [
         ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
     ],
+    "_partitions.py": [
+        ("conductance <= MOST]", "conductance >= MOST]"),
+        ("index in self._neighbors[:3])", "index in self._neighbors[:1])"),
+        ("< STABLE:", "> STABLE:"),
+        ("* n_clusters * x.shape[1]", "* n_clusters"),
+        ("found[1].labels, k, rng", "np.zeros_like(found[1].labels), k, rng"),
+        (").fit(x, sample_weight=self.weights)", ").fit(x)"),
+    ],
+    "_views.py": [
+        ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),
+        ("for c in x.T]) > 2)", "for c in x.T]) > 1)"),
+        ("scaled / local))", "scaled * local))"),
+        ("np.sqrt(off.mean(0) / 2.0)", "np.sqrt(off.mean() / 2.0)"),
+    ],
+    "geometry/neighbors.py": [
+        ("found[:, -1] + rows.square().sum(1)", "np.inf + rows.square().sum(1)"),
+        ("return graph.maximum(graph.T)", "return graph"),
+        ("labels[graph.row] == labels[graph.col]", "labels[graph.row] != labels[graph.col]"),
+        ("np.where(part[index] == own, np.inf, distances)", "distances"),
+    ],
+    "geometry/spanning_tree.py": [
+        ("np.maximum(plain, np.maximum(core[i], core[j]))", "np.maximum(plain, core[i])"),
+        ("np.where(degree > 1, weights, 0.0)", "np.where(degree > 0, 1.0, 0.0)"),
+        ("- below[lower] < smallest", "+ below[lower] < smallest"),
+        ("below[above] -= below[lower]", "below[above] += below[lower]"),
+    ],
+    "geometry/conductance.py": [
+        ("leaving = first != second", "leaving = first == second"),
+        ("SMALLEST * volume.mean()", "volume.mean()"),
+    ],
+    "geometry/gaussians.py": [
+        ("shares * w[:, None]", "shares"),
+        ("- 0.5 * np.square(off).sum(0) - log_det", "- np.square(off).sum(0) - log_det"),
+        ("covariance = (off.T * share) @ off / m", "covariance = (off.T * share) @ off"),
+    ],
     "_medoid_runs.py": [
-        ("best, partition, *_ = max(found", "best, partition, *_ = min(found"),
         ("kmeans.cluster_centers_ * metric.scale", "kmeans.cluster_centers_"),
         ("squares, runs = distances**2, {}", "squares, runs = distances, {}"),
     ],
@@ -293,7 +334,7 @@ ESTIMATORS = {
     "_neighbor.py": [
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
         ("return 1.0 / inverse if", "return inverse if"),
-        ("inverse_transform(codes) * self.scale_", "inverse_transform(codes)"),
+        ("1.0 + share * (len(variance) - 1)", "1.0 - share * (len(variance) - 1)"),
     ],
     "_latent.py": [
         ("(np.asarray(self), self.metric)", "(np.asarray(self), None)"),

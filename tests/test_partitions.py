@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skriem import RiemannianKMeans
+from skriem import RiemannianKMeans, VAETransformer
 from skriem._medoid_runs import Settings
 from skriem._partitions import Candidates, Partition
 from skriem._views import local_spread, views_of
@@ -383,3 +383,45 @@ def test_an_order_of_rows_does_not_matter():
     order = np.random.default_rng(0).permutation(200)
     one, other = (RiemannianKMeans(2, random_state=0).fit(x) for x in (X, X[order]))
     np.testing.assert_array_equal(one.labels_[order], other.labels_)
+
+
+# How many ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("X", "n_clusters"),
+    [
+        (make_blobs(300, centers=[[0, 0], [9, 0], [4, 8]], random_state=0)[0], 3),
+        (make_circles(400, noise=0.04, factor=0.5, random_state=0)[0], 2),
+        (normal(300, 3), 1),
+        (np.random.default_rng(0).uniform(size=(300, 2)), 1),
+    ],
+    ids=["blobs", "circles", "one blob", "uniform"],
+)
+def test_the_number_of_clusters_is_found(X, n_clusters):
+    found = RiemannianKMeans("auto", random_state=0).fit(X)
+    assert found.n_clusters_ == n_clusters
+    assert found.cluster_centers_.shape == (n_clusters, X.shape[1])
+    assert found.transform(X[:3]).shape == (3, n_clusters)
+    assert list(found.gaps_) == list(range(2, 12))
+    assert len(found.get_feature_names_out()) == n_clusters
+    given = RiemannianKMeans(n_clusters, random_state=0).fit(X)
+    assert adjusted_rand_score(given.labels_, found.labels_) == 1.0
+    assert found.metric_ == given.metric_
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_few_samples_are_counted_too(n):
+    found = RiemannianKMeans("auto", random_state=0).fit(normal(n, 2))
+    assert 1 <= found.n_clusters_ < n
+    assert len(found.labels_) == n
+
+
+def test_what_cannot_be_counted_is_refused():
+    codes = VAETransformer(max_iter=1, random_state=0).fit_transform(normal(30, 3))
+    with pytest.raises(ValueError, match="for plain data"):
+        RiemannianKMeans("auto").fit(codes)
+    with pytest.raises(ValueError, match="init cannot be"):
+        RiemannianKMeans("auto", init=np.zeros((2, 2))).fit(normal(30, 2))
+    with pytest.raises(TypeError, match="n_clusters"):
+        RiemannianKMeans("many").fit(normal(30, 2))
