@@ -25,7 +25,7 @@ from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
 from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
-from ._rows import check_weights, distinct_rows
+from ._rows import check_weights, distinct_rows, distinct_rows_and_places
 from .geometry import Metric, NearestNeighborMetric, clustering, medoids
 from .geometry.metric import warn_unconverged
 from .geometry.types import FloatArray, RandomState
@@ -237,7 +237,7 @@ class RiemannianKMeans(
         self._check_parameters()
         values, rng = self._fit_metric(X, sample_weight)
         weights = check_weights(sample_weight, values)
-        rows, row_weights = distinct_rows(values, weights)
+        rows, row_weights, places = distinct_rows_and_places(values, weights)
         candidates = self._candidates(rows, row_weights) if self._plain else None
         self.n_clusters_: int = self._number_of_clusters(candidates, rng)
         if self.n_clusters_ > len(values):
@@ -251,10 +251,21 @@ class RiemannianKMeans(
                 stacklevel=2,
             )
         if self._plain:
-            self._fit_partition(candidates, rng)
+            labels, distance = self._fit_partition(candidates, rng)
+            # Rows without weight took no part.
+            self.labels_: NDArray[np.intp] = labels[places]
+            if (places < 0).any():
+                self.labels_[places < 0] = self._nearest(self._embed_values(values[places < 0]))
+            self.inertia_ = float(row_weights @ distance**2)
         else:
             self._fit_centers(points, point_weights, rng)
+            self._assign(values, weights)
         self._n_features_out = self.n_clusters_
+        self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
+        return self
+
+    def _assign(self, values, weights):
+        """Labels and inertia of the samples of a fit, as accurate as those that are reported."""
         z = torch.as_tensor(self._embed_values(values))
         if self._among_points or len(z) > clustering.MANY:
             nearest = self._find_nearest(z)
@@ -265,10 +276,8 @@ class RiemannianKMeans(
             geodesics = clustering.refine(self.metric_, z, centers, nearest, TOL)
             warn_unconverged(geodesics, ConvergenceWarning)
             distance = geodesics.length
-        self.labels_: NDArray[np.intp] = nearest.labels.numpy()
+        self.labels_ = nearest.labels.numpy()
         self.inertia_ = float(weights @ distance.numpy() ** 2)
-        self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
-        return self
 
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
@@ -456,7 +465,14 @@ class RiemannianKMeans(
         return count.n_clusters
 
     def _fit_partition(self, candidates, rng):
-        """The partition of plain data that shows in them, and its most central points."""
+        """The partition of plain data that shows in them, and its most central points.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_rows,) int
+        distances : ndarray of shape (n_rows,)
+            Of the rows to the centres of their clusters.
+        """
         metric, codes = self.metric_, candidates.codes
         at, mass = np.arange(len(candidates.X)), candidates.weights
         if codes is not None:
@@ -483,6 +499,8 @@ class RiemannianKMeans(
         # Of fewer points than clusters some are centres more than once.
         self.cluster_centers_ = metric.points[np.resize(central, self.n_clusters_)]
         self.cluster_centers_[clusters] = metric.points[central]
+        distances = medoids.distances_to_own(metric.graph.weights, central, compact)
+        return self._point_labels[at], distances[at]
 
     def _given_centers(self):
         centers = np.array(self.init, dtype=np.float64)

@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from ._views import views_of
+from ._views import neighbors_in, views_of
 from .geometry.conductance import worst_conductance
 from .geometry.gaussians import mixture_from_partition
-from .geometry.neighbors import neighbors_of_each, undirected
+from .geometry.neighbors import undirected
 from .geometry.spanning_tree import cut_tree, spanning_tree
 
 # Neighbours of every point in the graph that partitions are compared in.
@@ -72,7 +72,7 @@ class Candidates:
         if self.codes is not None:
             views = (*views, self.codes)
         k = min(N_TREE, len(self.X) - 1)
-        return [(view, *neighbors_of_each(view, k)) for view in views]
+        return [(view, *neighbors_in(view, k)) for view in views]
 
     @cached_property
     def _trees(self):

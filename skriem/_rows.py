@@ -32,8 +32,23 @@ def distinct_rows(X, weights):
     X : ndarray of shape (n_distinct, n_features)
     weights : ndarray of shape (n_distinct,)
     """
-    X, weights = X[weights > 0], weights[weights > 0]
+    return distinct_rows_and_places(X, weights)[:2]
+
+
+def distinct_rows_and_places(X, weights):
+    """:func:`distinct_rows`, and the place among them of every row of `X`, -1 without weight.
+
+    Returns
+    -------
+    X : ndarray of shape (n_distinct, n_features)
+    weights : ndarray of shape (n_distinct,)
+    places : ndarray of shape (n_samples,) int
+    """
+    counted = np.flatnonzero(weights > 0)
+    X, counts = X[counted], weights[counted]
     order = np.lexsort(X.T[::-1])
-    X, weights = X[order], weights[order]
+    X, counts = X[order], counts[order]
     first = np.r_[True, (X[1:] != X[:-1]).any(axis=1)]
-    return X[first], np.add.reduceat(weights, np.flatnonzero(first))
+    places = np.full(len(weights), -1)
+    places[counted[order]] = np.cumsum(first) - 1
+    return X[first], np.add.reduceat(counts, np.flatnonzero(first)), places

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
 
 from ._vae_parts import data_scale, feature_moments
-from .geometry.neighbors import neighbors_of_each
+from .geometry.neighbors import MAX_TREE_DIMS, neighbors_of_each
 
 # Neighbours that tell how much a feature varies locally, and the least that it may vary, in
 # units of its standard deviation.
@@ -65,6 +66,14 @@ def views_of(X, weights):
     return Views(x, x / spread, compared, center[varying], units, varying)
 
 
+def neighbors_in(view, k):
+    """Distances and rows of the neighbours of every row of a view, (n, k) each."""
+    if view.shape[1] <= MAX_TREE_DIMS or len(view) <= k + 1:
+        return neighbors_of_each(view, k)
+    # Rounding matters little here: views are centred and have units of their own.
+    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(view).kneighbors()
+
+
 def local_spread(x):
     """How much every feature varies among neighbours, (p,).
 
@@ -73,7 +82,7 @@ def local_spread(x):
     x = x[:: max(1, len(x) // MANY)]
     if len(x) < 3:
         return np.ones(x.shape[1])
-    _, index = neighbors_of_each(_reduced(x), min(N_LOCAL, len(x) - 1))
+    _, index = neighbors_in(_reduced(x), min(N_LOCAL, len(x) - 1))
     off = np.stack([np.square(x[near] - x).mean(0) for near in index.T])
     return np.maximum(np.sqrt(off.mean(0) / 2.0), LEAST)
 

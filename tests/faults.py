@@ -342,7 +342,7 @@ ESTIMATORS = {
     ],
     "_rows.py": [
         ("np.add.reduceat(weights, np.flatnonzero(first))", "weights[np.flatnonzero(first)]"),
-        ("X[weights > 0], weights[weights > 0]", "X[weights >= 0], weights[weights >= 0]"),
+        ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
     ],
     "_metric.py": [
         ("carried is not None and carried != metric", "carried is not None and carried is None")

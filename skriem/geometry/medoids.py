@@ -137,3 +137,20 @@ def central_members(graph, points, labels, weights, rng):
         cost = np.bincount(labels, weights * distance**2)
         best, least = np.where(cost < least, rows, best), np.minimum(cost, least)
     return best
+
+
+def distances_to_own(graph, rows, labels):
+    """Lengths of shortest paths from every point to the centre of its cluster, (n,).
+
+    Parameters
+    ----------
+    graph : sparse matrix of shape (n, n)
+    rows : ndarray of shape (k,) int
+        The centres.
+    labels : ndarray of shape (n,) int
+    """
+    found = np.empty(len(labels))
+    for k, row in enumerate(rows):
+        members = labels == k
+        found[members] = dijkstra(graph, indices=row)[members]
+    return found

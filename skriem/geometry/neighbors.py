@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 # Up to this dimension trees find neighbours faster than comparing everything.
-MAX_TREE_DIMS = 10
+MAX_TREE_DIMS = 20
 # Numbers in a block of distances held at once.
 BUDGET = 2**24
 # Differences before squares: products of matrices lose what is small far from the origin.
