@@ -341,7 +341,7 @@ ESTIMATORS = {
         ("[np.asarray(result).ravel(), mark]", "[np.asarray(result).ravel()]"),
     ],
     "_rows.py": [
-        ("np.add.reduceat(weights, np.flatnonzero(first))", "weights[np.flatnonzero(first)]"),
+        ("np.add.reduceat(counts, np.flatnonzero(first))", "counts[np.flatnonzero(first)]"),
         ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
     ],
     "_metric.py": [
