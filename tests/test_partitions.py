@@ -13,10 +13,11 @@ from sklearn.mixture import GaussianMixture
 from skriem import RiemannianKMeans, VAETransformer
 from skriem._medoid_runs import Settings
 from skriem._partitions import Candidates, Partition
+from skriem._rows import distinct_rows_and_places
 from skriem._views import local_spread, views_of
 from skriem.geometry.conductance import worst_conductance
 from skriem.geometry.gaussians import mixture_from_partition
-from skriem.geometry.medoids import central_members
+from skriem.geometry.medoids import central_members, distances_to_own
 from skriem.geometry.neighbors import (
     joints,
     nearest_points,
@@ -222,6 +223,24 @@ def test_central_members_are_central():
         members = labels == k
         cost = np.square(inner[np.ix_(members, members)]).sum(1)
         assert (cost < np.square(inner[row, members]).sum()).mean() < 0.1
+
+
+def test_distances_to_own_centers_are_those_of_all():
+    X = normal(80, 2)
+    distances, index = neighbors_of_each(X, 10)
+    graph = undirected(index, distances**2, 80)
+    labels, rows = np.arange(80) % 3, np.array([9, 1, 5])
+    expected = dijkstra(graph, indices=rows)[labels, np.arange(80)]
+    np.testing.assert_array_equal(distances_to_own(graph, rows, labels), expected)
+
+
+def test_distinct_rows_know_where_every_row_went():
+    X = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [0.0, 0.0], [1.0, 4.0]])
+    weights = np.array([1.0, 2.0, 3.0, 0.0, 1.0])
+    rows, merged, places = distinct_rows_and_places(X, weights)
+    np.testing.assert_array_equal(rows, [[1.0, 4.0], [1.0, 5.0], [2.0, 1.0]])
+    np.testing.assert_array_equal(merged, [1.0, 2.0, 4.0])
+    np.testing.assert_array_equal(places, [2, 1, 2, -1, 0])
 
 
 # Views -------------------------------------------------------------------------------------
