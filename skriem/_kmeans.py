@@ -164,7 +164,7 @@ class RiemannianKMeans(
     drawn uniformly from the box of the data's principal axes. The gap is the log of their ratio, as
     in the gap statistic (Tibshirani, Walther and Hastie, *Estimating the number of clusters in a
     data set via the gap statistic*, JRSS B 2001). The number k is taken with the largest
-    2 gap(k) - gap(k + 1), or 1 if no gap is above 0.7.
+    2 gap(k) - gap(k + 1), or 1 if no gap is above 1.
 
     References
     ----------

@@ -19,7 +19,7 @@ N_DRAWS, N_STARTS = 3, 3
 # Conductances below this are all the same.
 SLACK = 0.003
 # With all gaps below this there is one cluster.
-LEAST = 0.7
+LEAST = 1.0
 
 
 class Count(NamedTuple):

@@ -19,6 +19,9 @@ from .geometry.neighbors import MAX_TREE_DIMS, neighbors_of_each
 N_LOCAL, LEAST = 5, 0.02
 # A feature with so few values, or with few values for the number of samples, comes in steps.
 MAX_LEVELS, SHARE = 10, 0.02
+# Features of two values are left out of comparisons if there are at most so many times as many of
+# them as others.
+OTHERS = 2
 # More features than this, of many samples, are compared by as many principal components.
 MAX_COMPARED, MANY = 50, 2000
 
@@ -54,9 +57,10 @@ def views_of(X, weights):
     spread = np.sqrt(variance[varying]) / unit
     spread[spread == 0.0] = 1.0
     steps = _steps(x)
-    # Whether two categories are alike says little about where there are gaps.
-    telling = np.isin(steps, [0.0]) | (np.array([len(np.unique(c)) for c in x.T]) > 2)
-    if not telling.any():
+    # Whether two categories are alike says little about where there are gaps, unless nearly all
+    # features are of that kind.
+    telling = np.array([len(np.unique(column)) > 2 for column in x.T])
+    if OTHERS * telling.sum() < (~telling).sum():
         telling[:] = True
     smooth = _softened(x[:, telling], steps[telling])
     scaled = smooth / spread[telling]

@@ -261,7 +261,7 @@ ESTIMATORS = {
     ],
     "_views.py": [
         ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),
-        ("for c in x.T]) > 2)", "for c in x.T]) > 1)"),
+        ("np.unique(column)) > 2 for", "np.unique(column)) > 1 for"),
         ("scaled / local))", "scaled * local))"),
         ("np.sqrt(off.mean(0) / 2.0)", "np.sqrt(off.mean() / 2.0)"),
     ],

@@ -279,12 +279,15 @@ def test_steps_are_no_gaps():
     assert np.diff(np.sort(moved)).max() < 0.1
 
 
-def test_two_categories_are_left_out_where_there_is_something_else():
+def test_two_categories_are_left_out_where_there_is_enough_else():
     X = np.column_stack([normal(60, 2), np.arange(60) % 2])
     assert views_of(X, np.ones(60)).compared[0].shape == (60, 2)
     assert views_of(X, np.ones(60)).given.shape == (60, 3)
     binary = np.unique(np.random.default_rng(0).integers(0, 2, (60, 8)), axis=0).astype(float)
     assert views_of(binary, np.ones(len(binary))).compared[0].shape[1] == 8
+    # One number beside many answers of yes and no does not speak for all of them.
+    mostly = np.column_stack([normal(len(binary), 1), binary])
+    assert views_of(mostly, np.ones(len(binary))).compared[0].shape[1] == 9
 
 
 # Which partition is taken ------------------------------------------------------------------
