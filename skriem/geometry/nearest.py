@@ -107,7 +107,9 @@ class NearestNeighborMetric(Metric):
     -----
     Distances are lengths of shortest paths through the points. For a power of 2 and the
     complete graph these are the geodesics; for others a geodesic may leave the data and be a
-    little shorter. The graph joins every point to its 15 nearest instead of all.
+    little shorter. Up to three dimensions, and for powers from 2 on, the
+    graph is the Delaunay triangulation, which has all edges that such paths take; otherwise it
+    joins every point to its 15 nearest instead of all, and some paths are a little longer.
 
     Examples
     --------
