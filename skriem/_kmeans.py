@@ -242,7 +242,10 @@ class RiemannianKMeans(
         self.n_clusters_: int = self._number_of_clusters(candidates, rng)
         if self.n_clusters_ > len(values):
             raise ValueError(f"n_samples={len(values)} should be >= n_clusters={self.n_clusters_}.")
-        points, point_weights = distinct_rows(self._embed_values(rows), row_weights)
+        # The metric of plain data is made of their distinct points.
+        points: Any = self.metric_.points
+        if not self._plain:
+            points, point_weights = distinct_rows(self._embed_values(rows), row_weights)
         if len(points) < self.n_clusters_:
             warnings.warn(
                 f"Only {len(points)} distinct points for n_clusters={self.n_clusters_}: some "
@@ -533,7 +536,7 @@ class RiemannianKMeans(
         """The nearest centre of every row of a tensor."""
         centers = torch.as_tensor(self.cluster_centers_)
         if self._point_labels is not None:
-            labels = torch.as_tensor(self._point_labels[self.metric_.nearest(z.numpy())])
+            labels = torch.as_tensor(self._nearest(z.numpy()))
             distance = self.metric_.pairwise(z, centers)[torch.arange(len(z)), labels]
             return clustering.Nearest(labels, distance)
         if self._among_points:

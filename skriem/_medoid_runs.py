@@ -24,6 +24,17 @@ class Settings(NamedTuple):
     tol: float
 
 
+def straight_kmeans(x, weights, settings, rng):
+    """scikit-learn's k-means with the same parameters, `init` in the coordinates of `x`."""
+    return KMeans(
+        settings.n_clusters,
+        init=settings.init,
+        n_init=settings.n_runs,
+        max_iter=settings.max_iter,
+        random_state=rng.randint(2**31 - 1),
+    ).fit(x, sample_weight=weights)
+
+
 def cluster_points(metric, points, weights, settings, rng, verbose=0):
     """Cluster points by paths among them, several times, and keep the lowest inertia.
 
@@ -82,13 +93,7 @@ def _straight(metric, points, weights, settings, rng):
         centers = np.resize(points, (settings.n_clusters, points.shape[1]))
         return Clustering(torch.as_tensor(centers), [0.0], True)
     init = settings.init if isinstance(settings.init, str) else settings.init / metric.scale
-    kmeans = KMeans(
-        settings.n_clusters,
-        init=init,
-        n_init=settings.n_runs,
-        max_iter=settings.max_iter,
-        random_state=rng.randint(2**31 - 1),
-    ).fit(points / metric.scale, sample_weight=weights)
+    kmeans = straight_kmeans(points / metric.scale, weights, settings._replace(init=init), rng)
     centers = torch.as_tensor(kmeans.cluster_centers_ * metric.scale)
     converged = kmeans.n_iter_ < settings.max_iter
     return Clustering(centers, [kmeans.inertia_] * kmeans.n_iter_, converged)

@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
+from ._medoid_runs import straight_kmeans
 from ._views import neighbors_in, views_of
 from .geometry.conductance import worst_conductance
 from .geometry.gaussians import mixture_from_partition
 from .geometry.neighbors import undirected
-from .geometry.spanning_tree import cut_tree, spanning_tree
+from .geometry.spanning_tree import cut_tree, spanning_trees
 
 # Neighbours of every point in the graph that partitions are compared in.
 N_COMPARED = 7
@@ -82,7 +82,7 @@ class Candidates:
         """
         views = [self._neighbors[0], self._neighbors[1], *self._neighbors[3:]]
         numbers = [max(1, min(m, len(self.X) // 10)) for m in (MIN_SAMPLES, *OTHERS)]
-        return [[spanning_tree(*view, number) for number in numbers] for view in views]
+        return [spanning_trees(*view, numbers) for view in views]
 
     @cached_property
     def graph(self):
@@ -128,13 +128,7 @@ class Candidates:
         x, init = self.views.scaled if scaled else self.views.given, settings.init
         if not isinstance(init, str):
             init = (init[:, self.views.varying] - self.views.center) / self.views.units[scaled]
-        kmeans = KMeans(
-            settings.n_clusters,
-            init=init,
-            n_init=settings.n_runs,
-            max_iter=settings.max_iter,
-            random_state=rng.randint(2**31 - 1),
-        ).fit(x, sample_weight=self.weights)
+        kmeans = straight_kmeans(x, self.weights, settings._replace(init=init), rng)
         name = "scaled k-means" if scaled else "k-means"
         return self.judge(name, kmeans.labels_, settings.n_clusters, kmeans.n_iter_)
 

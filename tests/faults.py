@@ -257,7 +257,6 @@ ESTIMATORS = {
         ("< STABLE:", "> STABLE:"),
         ("* n_clusters * x.shape[1]", "* n_clusters"),
         ("found[1].labels, k, rng", "np.zeros_like(found[1].labels), k, rng"),
-        (").fit(x, sample_weight=self.weights)", ").fit(x)"),
     ],
     "_views.py": [
         ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),
@@ -289,6 +288,7 @@ ESTIMATORS = {
     "_medoid_runs.py": [
         ("kmeans.cluster_centers_ * metric.scale", "kmeans.cluster_centers_"),
         ("squares, runs = distances**2, {}", "squares, runs = distances, {}"),
+        (").fit(x, sample_weight=weights)", ").fit(x)"),
     ],
     "_normal.py": [
         ("log_density + self.metric_.log_volume", "log_density - self.metric_.log_volume"),

@@ -25,7 +25,7 @@ from skriem.geometry.neighbors import (
     subgraph,
     undirected,
 )
-from skriem.geometry.spanning_tree import cut_tree, spanning_tree
+from skriem.geometry.spanning_tree import cut_tree, spanning_trees
 
 
 def normal(*shape, seed=0):
@@ -108,7 +108,7 @@ def test_a_subgraph_has_the_edges_within():
 
 
 def tree_of(X, min_samples=1, k=15):
-    return spanning_tree(X, *neighbors_of_each(X, k), min_samples)
+    return spanning_trees(X, *neighbors_of_each(X, k), [min_samples])[0]
 
 
 @pytest.mark.parametrize("min_samples", [1, 5])

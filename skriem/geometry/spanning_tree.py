@@ -28,8 +28,8 @@ class Tree(NamedTuple):
     lengths: np.ndarray  # (n - 1,)
 
 
-def spanning_tree(points, distances, index, min_samples):
-    """Minimum spanning tree by mutual reachability, of the edges to neighbours.
+def spanning_trees(points, distances, index, numbers):
+    """Minimum spanning trees by mutual reachability, of the edges to neighbours.
 
     Parameters
     ----------
@@ -37,24 +37,31 @@ def spanning_tree(points, distances, index, min_samples):
     distances, index : ndarrays of shape (n, k)
         The neighbours of every point, see
         :func:`~skriem.geometry.neighbors.neighbors_of_each`.
-    min_samples : int
-        At most k.
+    numbers : sequence of int
+        A `min_samples` for each tree, at most k.
 
     Returns
     -------
-    Tree
+    list of Tree
     """
-    n = len(points)
+    # What connects the parts of the graph does not depend on how long its edges are.
+    bridges = joints(points, undirected(index, distances, len(points)))
+    lengths = np.linalg.norm(points[bridges[:, 0]] - points[bridges[:, 1]], axis=1)
+    return [_spanning_tree(distances, index, bridges, lengths, number) for number in numbers]
+
+
+def _spanning_tree(distances, index, bridges, bridge_lengths, min_samples):
+    """One of the trees, of the edges to neighbours and those that connect them."""
+    n = len(distances)
     core = distances[:, min_samples - 1]
 
     def reach(plain, i, j):
         return np.maximum(plain, np.maximum(core[i], core[j])) + TIE * plain
 
     graph = undirected(index, reach(distances, np.arange(n)[:, None], index), n)
-    i, j = joints(points, graph).T
-    lengths = reach(np.linalg.norm(points[i] - points[j], axis=1), i, j)
-    if len(i):
-        graph = graph + csr_matrix((lengths, (i, j)), shape=(n, n))
+    if len(bridges):
+        i, j = bridges.T
+        graph = graph + csr_matrix((reach(bridge_lengths, i, j), (i, j)), shape=(n, n))
     tree = minimum_spanning_tree(graph).tocoo()
     order = np.argsort(-tree.data, kind="stable")
     return Tree(np.stack([tree.row, tree.col], axis=1)[order].astype(int), tree.data[order])
