@@ -64,8 +64,8 @@ class GeodesicDistance(
         pairs are shorter. "grid": along a grid of the space, which must have at most 3
         dimensions. "graph": through the fitted samples, or straight if that is shorter.
         "landmarks": the same through at most 1000 of them. "auto": exact for up to 100 samples
-        in ``fit``, then a grid where there can be one, else a graph for up to 2000. Points of a
-        :class:`NeighborEncoder` have exact distances, whatever is asked for.
+        in ``fit``, then a grid where there can be one, else a graph for up to 2000. For
+        points of a :class:`NeighborEncoder` distances have a closed form, whatever is asked for.
     random_state : int, RandomState instance or None, default=None
         Draws landmarks; used by the encoder if one is fitted and has none of its own.
     n_jobs : int or None, default=None
@@ -81,7 +81,9 @@ class GeodesicDistance(
         How distances are found.
     error_estimate_ : dict
         Relative errors to expect, ``"median"`` and ``"quantile_99"``: from exact geodesics
-        between a sample of the fitted samples, or the tolerance if all are exact.
+        between a sample of the fitted samples, or the tolerance if all are exact. Of points of a
+        :class:`NeighborEncoder` they are zero unless their graph lacks edges, which it may in more
+        than three dimensions and of more than 2000 points.
     metric_ : PullbackMetric
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
@@ -146,16 +148,17 @@ class GeodesicDistance(
             )
         self._around: Any = None
         self.__dict__.pop("_shortcuts", None)
-        tol = 0.0 if self._closed_form else TOL
-        self.error_estimate_ = {"median": tol, "quantile_99": tol}
-        if self.method_ != "exact":
+        errors = TOL
+        if self._closed_form:
+            errors = self.metric_.path_errors(rng)
+        elif self.method_ != "exact":
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
             self._around = self.metric_.with_points(points)
             errors = self._shortcuts.errors
-            self.error_estimate_ = {
-                "median": float(np.median(errors)),
-                "quantile_99": float(np.quantile(errors, 0.99)),
-            }
+        self.error_estimate_ = {
+            "median": float(np.median(errors)),
+            "quantile_99": float(np.quantile(errors, 0.99)),
+        }
         self._n_features_out = n
         return self
 

@@ -21,6 +21,7 @@ from sklearn.utils import check_scalar
 from ._blocks import by_blocks
 from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
+from ._memberships import memberships
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
 from ._number_of_clusters import count_clusters
@@ -28,6 +29,7 @@ from ._partitions import Candidates
 from ._rows import check_weights, distinct_rows, distinct_rows_and_places
 from .geometry import Metric, NearestNeighborMetric, clustering, medoids
 from .geometry.metric import warn_unconverged
+from .geometry.neighbors import nearest_points
 from .geometry.types import FloatArray, RandomState
 
 if TYPE_CHECKING:
@@ -100,6 +102,9 @@ class RiemannianKMeans(
         :class:`NeighborEncoder` leaves data. Of plain data they are samples.
     labels_ : ndarray of shape (n_samples,)
         Cluster of each sample.
+    medoid_indices_ : ndarray of shape (n_clusters,)
+        Where centres are samples, as those of plain data are: which of them, so that
+        ``X[medoid_indices_]`` are the centres in whatever space the samples came from.
     inertia_ : float
         Weighted sum of the samples' squared geodesic distances to the centres of their clusters.
         The metric does not depend on `n_clusters`, so that values for several compare.
@@ -254,15 +259,19 @@ class RiemannianKMeans(
                 stacklevel=2,
             )
         if self._plain:
-            labels, distance = self._fit_partition(candidates, rng)
+            labels, distance, central = self._fit_partition(candidates, rng)
             # Rows without weight took no part.
             self.labels_: NDArray[np.intp] = labels[places]
             if (places < 0).any():
                 self.labels_[places < 0] = self._nearest(self._embed_values(values[places < 0]))
             self.inertia_ = float(row_weights @ distance**2)
+            self.medoid_indices_ = (places == central[:, None]).argmax(1)
         else:
             self._fit_centers(points, point_weights, rng)
             self._assign(values, weights)
+            if self._among_points:
+                embedded = self._embed_values(values)
+                self.medoid_indices_ = nearest_points(embedded, self.cluster_centers_, 1)[1][:, 0]
         self._n_features_out = self.n_clusters_
         self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
@@ -357,6 +366,61 @@ class RiemannianKMeans(
             In the unit of the metric; float64.
         """
         return self._to_centers(self._points(X))
+
+    @by_blocks
+    def predict_proba(self, X: ArrayLike) -> FloatArray:
+        """Memberships of the samples in the clusters, as in fuzzy c-means with exponent 2.
+
+        They are inverse to the squares of the distances to the centres or, for plain data, to the
+        nearest sample of each cluster, from one ordinary step between neighbours on. The largest is
+        that of the cluster that :meth:`predict` says. They are no probabilities of a model; those of
+        :class:`RiemannianNormal` are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``; see :meth:`predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_clusters)
+            Rows sum to one.
+        """
+        points = self._points(X)
+        if self._point_labels is None:
+            return memberships(self._to_centers(points))
+        metric = self.metric_
+        distances = metric.to_parts(points, self._point_labels, self.n_clusters_)
+        return memberships(distances, metric.spacing)
+
+    @by_blocks
+    def score_samples(self, X: ArrayLike) -> FloatArray:
+        """How ordinary samples are: minus their distance to the data, the lower the more abnormal.
+
+        For plain data the distance to the fifth nearest sample, itself included, in units of its
+        median in the cluster, so that -1 is ordinary in dense clusters and in sparse ones. Otherwise
+        the geodesic distance to the centre of the cluster.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``; see :meth:`predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Not positive.
+        """
+        points = self._points(X)
+        if self._point_labels is None:
+            return -self._to_centers(points).min(1)
+        metric, labels = self.metric_, self._point_labels
+        distances = metric.core_distances(points)
+        ordinary = metric.core_distances(metric.points)
+        units = np.ones(self.n_clusters_)
+        for k in np.unique(labels):
+            units[k] = np.median(ordinary[labels == k]) or 1.0
+        return -distances / units[self._nearest(points)]
 
     def score(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
@@ -475,6 +539,8 @@ class RiemannianKMeans(
         labels : ndarray of shape (n_rows,) int
         distances : ndarray of shape (n_rows,)
             Of the rows to the centres of their clusters.
+        central : ndarray of shape (n_clusters,) int
+            Rows that are the centres.
         """
         metric, codes = self.metric_, candidates.codes
         at, mass = np.arange(len(candidates.X)), candidates.weights
@@ -500,10 +566,14 @@ class RiemannianKMeans(
             metric.graph.weights, metric.graph.points, compact, mass, rng
         )
         # Of fewer points than clusters some are centres more than once.
-        self.cluster_centers_ = metric.points[np.resize(central, self.n_clusters_)]
-        self.cluster_centers_[clusters] = metric.points[central]
+        centers = np.resize(central, self.n_clusters_)
+        centers[clusters] = central
+        self.cluster_centers_ = metric.points[centers]
         distances = medoids.distances_to_own(metric.graph.weights, central, compact)
-        return self._point_labels[at], distances[at]
+        # Several rows may have one code.
+        rows = np.empty(len(metric.points), dtype=np.intp)
+        rows[at[::-1]] = np.arange(len(at))[::-1]
+        return self._point_labels[at], distances[at], rows[centers]
 
     def _given_centers(self):
         centers = np.array(self.init, dtype=np.float64)

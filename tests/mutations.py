@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -209,11 +209,12 @@ def main():
     # What changes in the repository from now on has no say.
     with copied(ROOT) as root, ThreadPoolExecutor(options.n) as pool:
         known = first_run(root, options.tests, options.n)
-        tried = pool.map(lambda fault: try_fault(fault, known, options.tests), chosen)
-        for fault, (by, line) in zip(chosen, tried):
+        tried = {pool.submit(try_fault, fault, known, options.tests): fault for fault in chosen}
+        for done in as_completed(tried):
+            by, line = done.result()
             print(line, flush=True)
             if by is None:
-                through.append(fault)
+                through.append(tried[done])
     n_caught = len(chosen) - len(through)
     print(f"\n{n_caught} of {len(chosen)} faults caught.")
     show(through)

@@ -35,6 +35,22 @@ def half_plane_exp(z, v):
     return np.stack([z[:, 0] + z[:, 1] * turned.real, z[:, 1] * turned.imag], axis=1)
 
 
+def test_a_velocity_that_is_transported_along_its_curve_is_the_velocity_at_its_end():
+    def hills(z):
+        # In three dimensions, where turns do not commute.
+        return torch.cat([z, (1.5 * z).sin().sum(-1, keepdim=True), z.prod(-1, True)], dim=-1)
+
+    metric = PullbackMetric(hills, 3)
+    a, b = np.random.default_rng(0).uniform(-1.0, 1.0, size=(2, 4, 3))
+    geodesic, h = metric.geodesic(a, b, tol=1e-6), 1e-2
+    start, end = geodesic.curve([0.0, h, 2 * h]), geodesic.curve([1.0, 1.0 - h, 1.0 - 2 * h])
+    first, last = (
+        sign * (4.0 * z[:, 1] - z[:, 2] - 3.0 * z[:, 0]) / (2 * h)
+        for sign, z in ((1.0, start), (-1.0, end))
+    )
+    np.testing.assert_allclose(metric.transport(geodesic, first), last, atol=0.03)
+
+
 @pytest.mark.parametrize("seed", thorough(SEEDS, slow=[1, 2]))
 def test_exp_and_log_in_the_hyperbolic_plane(seed):
     rng = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ from skriem.geometry import PullbackMetric
 from skriem.geometry.embedded import Embedded
 from skriem.geometry.graph import measure_in
 from skriem.geometry.grid import build_grid, grid_distances, tie
-from skriem.geometry.shortcuts import fit_correction
+from skriem.geometry.shortcuts import corrected, fit_correction
 
 
 def points(n, d, seed=0):
@@ -87,8 +87,16 @@ def test_correction_is_found_again():
     offset, slope = fit_correction(upper, lower, exact)
     assert offset == pytest.approx(-0.02)
     assert slope == pytest.approx(-0.3)
+    found = corrected(upper, lower, fit_correction(upper, lower, exact))
+    np.testing.assert_allclose(found, np.clip(exact, lower, upper))
     assert fit_correction(upper, 0.0 * lower, 0.9 * upper).offset == pytest.approx(np.log(0.9))
     assert fit_correction(*np.empty((3, 0))) == (0.0, 0.0)
+
+
+def test_a_grid_covers_what_is_inside_along_every_axis():
+    metric = PullbackMetric(flat, 2, points(30, 2))
+    z = torch.tensor([[0.0, 0.0], [0.0, 100.0], [100.0, 0.0], [100.0, 100.0]])
+    assert metric.make_shortcuts(use_grid=True).covers(z.double()).tolist() == [True] + 3 * [False]
 
 
 def test_without_points_it_says_so():

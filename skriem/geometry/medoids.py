@@ -154,3 +154,19 @@ def distances_to_own(graph, rows, labels):
         members = labels == k
         found[members] = dijkstra(graph, indices=row)[members]
     return found
+
+
+def distances_to_parts(graph, labels, n_parts):
+    """Lengths of shortest paths from every point to the nearest member of every part, (n, n_parts).
+
+    Parameters
+    ----------
+    graph : sparse matrix of shape (n, n)
+    labels : ndarray of shape (n,) int
+        From 0 to n_parts - 1. Nothing leads to an empty part.
+    n_parts : int
+    """
+    found = np.full((len(labels), n_parts), np.inf)
+    for k in np.unique(labels):
+        found[:, k] = dijkstra(graph, indices=np.flatnonzero(labels == k), min_only=True)
+    return found

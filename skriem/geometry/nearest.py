@@ -23,15 +23,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components, dijkstra
-from scipy.spatial import Delaunay, QhullError, cKDTree
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
 
+from . import medoids
 from .containers import enter_weights
 from .field import Field
-from .graph import Attached, distinct_pairs, neighbor_pairs, symmetric_weights
+from .graph import Attached
 from .grid import from_sources, through_nodes
 from .metric import Metric
-from .neighbors import EXACT, MAX_TREE_DIMS, joints, nearest_points
+from .neighbors import EXACT, MAX_TREE_DIMS, nearest_points
+from .paths_among import excess_of_neighbors, neighbor_edges, power_graph, sufficient_pairs
 from .solution import Geodesics, Status
 from .types import ArrayOrTensor, ArrayT, FloatArray
 
@@ -42,14 +44,9 @@ N_ATTACHED = 8
 # Sources whose paths are looked for at once.
 CHUNK = 64
 # Found again when they are needed, and the same for all powers.
-SHARED = ("_scaled_points", "_neighbors", "_spacing")
+SHARED = ("_scaled_points", "_neighbors", "spacing")
 # Parts of each straight piece of a geodesic.
 N_PARTS = 8
-# A triangulation has all edges of shortest paths; in so many dimensions, and of at most so many
-# points, there is one.
-MOST_TRIANGULATED = {2: 2_000_000, 3: 100_000}
-# Components of a graph from all of whose points there are edges to the others.
-N_CROSSED = 100
 
 
 class Network(NamedTuple):
@@ -94,6 +91,8 @@ class NearestNeighborMetric(Metric):
         What coordinates are divided by.
     power : float
         How much costlier gaps are than steps along the data.
+    spacing : float
+        Mean distance of the points to their nearest neighbours, in scaled coordinates.
     fingerprint : str
         Metrics of the same points, scale and power are equal.
 
@@ -107,9 +106,9 @@ class NearestNeighborMetric(Metric):
     -----
     Distances are lengths of shortest paths through the points. For a power of 2 and the
     complete graph these are the geodesics; for others a geodesic may leave the data and be a
-    little shorter. Up to three dimensions, and for powers from 2 on, the
-    graph is the Delaunay triangulation, which has all edges that such paths take; otherwise it
-    joins every point to its 15 nearest instead of all, and some paths are a little longer.
+    little shorter. The graph has all edges that shortest paths take if there are at most 2000
+    points or, for powers from 2 on, at most three dimensions. Otherwise it joins every point to
+    its 15 nearest, and some paths are longer; :meth:`path_errors` says by how much.
 
     Examples
     --------
@@ -224,38 +223,38 @@ class NearestNeighborMetric(Metric):
 
     @cached_property
     def graph(self) -> Network:
-        """The points with their neighbours, as a :class:`Network`."""
-        pairs, distances = self._edges
-        weights = symmetric_weights(pairs, self._lengths(distances), len(self.points))
-        return Network(self._scaled_points, weights)
+        """The points and the edges that paths take, as a :class:`Network`."""
+        points, pairs = self._scaled_points, self._sufficient_pairs
+        if pairs is None:
+            pairs = neighbor_edges(points, self._neighbors[1])
+        # Of points in the unit of their spacing.
+        unit = self.spacing
+        weights = power_graph(points / unit, pairs, self.power) * unit
+        return Network(points, weights)
 
     @cached_property
-    def _edges(self):
-        """Pairs of neighbours, (n_edges, 2) int, and their distances."""
-        points = self._scaled_points
-        pairs = self._triangulated()
-        if pairs is None:
-            pairs = neighbor_pairs(self._neighbors[1])
-        graph = csr_matrix((np.ones(len(pairs)), pairs.T), shape=(len(points),) * 2)
-        pairs = np.concatenate([pairs, crossings(points, graph), joints(points, graph)])
-        return pairs, np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+    def _sufficient_pairs(self):
+        return sufficient_pairs(self._scaled_points, self._neighbors[1][:, 1:], self.power)
 
-    def _triangulated(self):
-        """Edges of the Delaunay triangulation (m, 2), or None if that is not enough or too much.
+    def path_errors(self, rng: np.random.RandomState) -> FloatArray:
+        """By what shares paths between points are too long because the graph lacks edges.
 
-        An edge of a shortest path has no point within the ball around it if squares or higher
-        powers add up; such edges are those of the Gabriel graph, which is part of it.
+        Where it does, they are measured among 2000 of the points, drawn at random.
+
+        Parameters
+        ----------
+        rng : RandomState
+            Draws the points.
+
+        Returns
+        -------
+        ndarray of shape (n_paths,)
+            A single zero if no edges are missing.
         """
-        points = self._scaled_points
-        if self.power < 2.0 or len(points) > MOST_TRIANGULATED.get(points.shape[1], 0):
-            return None
-        try:
-            corners = Delaunay(points - points.mean(0)).simplices
-        except (QhullError, ValueError):
-            # Too few points, or all of them on a line or plane.
-            return None
-        sides = [corners[:, [i, j]] for i in range(corners.shape[1]) for j in range(i)]
-        return distinct_pairs(*np.concatenate(sides).T, len(points))
+        # With a power of 1 straight lines are the shortest, and need no edges.
+        if self.power == 1.0 or self._sufficient_pairs is not None:
+            return np.zeros(1)
+        return excess_of_neighbors(self._scaled_points, N_NEIGHBORS, self.power, rng)
 
     @cached_property
     def _neighbors(self):
@@ -278,6 +277,43 @@ class NearestNeighborMetric(Metric):
             return nearest_points(self._scaled_points, z, 1)[1][:, 0]
         return self._tree.query(z, workers=-1)[1]
 
+    def core_distances(self, Z: ArrayLike, n_points: int = 5) -> FloatArray:
+        """Distances of the rows of `Z` to the nearest so many points, the last of them, (n,).
+
+        Straight, in the unit of `scale`. A row that is one of the points counts itself.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, n_dims)
+        n_points : int, default=5
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        z = self._enter(Z)[0].cpu().double().numpy() / self.scale
+        return nearest_points(self._scaled_points, z, n_points)[0][:, -1]
+
+    @torch.no_grad()
+    def to_parts(self, Z: ArrayLike, labels: NDArray[np.intp], n_parts: int) -> FloatArray:
+        """Geodesic distances of the rows of `Z` to parts of the points, (n, n_parts).
+
+        Parameters
+        ----------
+        Z : array-like of shape (n, n_dims)
+        labels : ndarray of shape (n_points,) int
+            Part of each point.
+        n_parts : int
+
+        Returns
+        -------
+        ndarray of shape (n, n_parts)
+            Lengths of the shortest paths to any member; infinite where there is none.
+        """
+        ends = self._tie(self._enter(Z)[0])[0]
+        from_parts = medoids.distances_to_parts(self.graph.weights, labels, n_parts).T
+        return through_nodes(from_parts, ends).T
+
     @cached_property
     def _tree(self):
         return cKDTree(self._scaled_points)
@@ -289,7 +325,7 @@ class NearestNeighborMetric(Metric):
         return points
 
     @cached_property
-    def _spacing(self):
+    def spacing(self):
         """Mean distance to the nearest neighbour; 1 for a single point."""
         if len(self.points) < 2:
             return 1.0
@@ -302,7 +338,7 @@ class NearestNeighborMetric(Metric):
         Ends are `r_start` and `r_end` from the nearest point; on the way the nearest may be
         nearer than they say.
         """
-        w, p = self._spacing, self.power
+        w, p = self.spacing, self.power
         top = 0.5 * (r_start + r_end + distances)
         found = 2.0 * (top / w) ** p - (r_start / w) ** p - (r_end / w) ** p
         return np.maximum(w * 2.0 ** (p - 1.0) * found, 0.0)
@@ -310,7 +346,7 @@ class NearestNeighborMetric(Metric):
     def _tensors(self, z):
         at = (z / torch.tensor(self.scale).to(z)).cpu().double().numpy()
         nearest = torch.as_tensor(nearest_points(self._scaled_points, at, 1)[0][:, 0]).to(z)
-        factor = self.power * (2.0 * nearest / self._spacing) ** (self.power - 1.0)
+        factor = self.power * (2.0 * nearest / self.spacing) ** (self.power - 1.0)
         factor = factor.square()[:, None]
         return torch.diag_embed(factor / torch.as_tensor(self.scale**2).to(z))
 
@@ -400,17 +436,6 @@ class NearestNeighborMetric(Metric):
 def _exact_distances(a, b):
     """Euclidean distances between all rows, (n, m), exactly zero where they are equal."""
     return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=EXACT).numpy()
-
-
-def crossings(points, graph):
-    """Edges from every point of a component of the graph to the nearest point of the others."""
-    n_parts, part = connected_components(graph, directed=False)
-    found = []
-    for k in range(n_parts if 1 < n_parts <= N_CROSSED else 0):
-        inside, outside = np.flatnonzero(part == k), np.flatnonzero(part != k)
-        nearest = nearest_points(points[outside], points[inside], 1)[1][:, 0]
-        found.append(np.stack([inside, outside[nearest]], axis=1))
-    return np.concatenate([np.empty((0, 2), dtype=int), *found])
 
 
 def _no_tangents(what):

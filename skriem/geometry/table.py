@@ -118,7 +118,7 @@ class TabulatedTensor:
             powers.append(torch.stack([zeros, zeros, 2.0 * ones, 6.0 * t], dim=-1) * scale**2)
         weights = torch.stack(powers, dim=2) @ basis  # (n, d, order + 1, 4)
 
-        corner = (cell.long() + PADDING - 1) @ strides
+        corner = ((cell.long() + PADDING - 1) * strides).sum(-1)
         offsets = torch.zeros(1, dtype=torch.long, device=z.device)
         for stride in strides[:-1]:
             steps = stride * torch.arange(4, device=z.device)
