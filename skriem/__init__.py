@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._kmeans import RiemannianKMeans
     from ._neighbor import NeighborEncoder
     from ._normal import RiemannianNormal
+    from ._number_of_clusters import conductance_gap
     from ._silhouette import geodesic_silhouette
     from ._vae import VAETransformer
     from .geometry.brownian import brownian_motion
@@ -26,6 +27,7 @@ _HOMES = {
     "RiemannianNormal": "_normal",
     "VAETransformer": "_vae",
     "brownian_motion": "geometry.brownian",
+    "conductance_gap": "_number_of_clusters",
     "geodesic_silhouette": "_silhouette",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "RiemannianNormal",
     "VAETransformer",
     "brownian_motion",
+    "conductance_gap",
     "geodesic_silhouette",
     "geometry",
     "inspection",

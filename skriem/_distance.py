@@ -148,9 +148,10 @@ class GeodesicDistance(
             )
         self._around: Any = None
         self.__dict__.pop("_shortcuts", None)
-        errors = TOL
+        metric: Any = self.metric_
+        errors: Any = TOL
         if self._closed_form:
-            errors = self.metric_.path_errors(rng)
+            errors = metric.path_errors(rng)
         elif self.method_ != "exact":
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
             self._around = self.metric_.with_points(points)

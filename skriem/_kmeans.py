@@ -372,9 +372,9 @@ class RiemannianKMeans(
         """Memberships of the samples in the clusters, as in fuzzy c-means with exponent 2.
 
         They are inverse to the squares of the distances to the centres or, for plain data, to the
-        nearest sample of each cluster, from one ordinary step between neighbours on. The largest is
-        that of the cluster that :meth:`predict` says. They are no probabilities of a model; those of
-        :class:`RiemannianNormal` are.
+        nearest sample of each cluster, from one ordinary step between neighbours on. The largest
+        is that of the cluster that :meth:`predict` says, up to the accuracy of distances. They are
+        no probabilities of a model; those of :class:`RiemannianNormal` are.
 
         Parameters
         ----------
@@ -389,7 +389,7 @@ class RiemannianKMeans(
         points = self._points(X)
         if self._point_labels is None:
             return memberships(self._to_centers(points))
-        metric = self.metric_
+        metric: Any = self.metric_
         distances = metric.to_parts(points, self._point_labels, self.n_clusters_)
         return memberships(distances, metric.spacing)
 
@@ -398,8 +398,8 @@ class RiemannianKMeans(
         """How ordinary samples are: minus their distance to the data, the lower the more abnormal.
 
         For plain data the distance to the fifth nearest sample, itself included, in units of its
-        median in the cluster, so that -1 is ordinary in dense clusters and in sparse ones. Otherwise
-        the geodesic distance to the centre of the cluster.
+        median in the cluster, so that -1 is ordinary in dense clusters and in sparse ones.
+        Otherwise the geodesic distance to the centre of the cluster.
 
         Parameters
         ----------
@@ -414,7 +414,8 @@ class RiemannianKMeans(
         points = self._points(X)
         if self._point_labels is None:
             return -self._to_centers(points).min(1)
-        metric, labels = self.metric_, self._point_labels
+        metric: Any = self.metric_
+        labels = self._point_labels
         distances = metric.core_distances(points)
         ordinary = metric.core_distances(metric.points)
         units = np.ones(self.n_clusters_)

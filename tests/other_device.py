@@ -5,7 +5,8 @@
 
 All memory is the processor's and results are its results to the last bit. What is pretended is
 where tensors live: what is made on or moved to `device` says so, and so does everything computed
-from it. An operation that mixes them with other tensors raises as it would on CUDA.
+from it. An operation that mixes them with other tensors raises as it would on CUDA, and so do
+matrix products of integers.
 """
 
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,8 @@ GIVING_DEVICES = "device", "_parse_to"
 # What these make lives where their data do.
 FROM_DATA = torch.tensor, torch.as_tensor, torch.asarray
 LIKE_DATA = torch.Tensor.new_tensor, torch.Tensor.__deepcopy__
+# Products that accelerators have for floating point numbers only.
+PRODUCTS = "mm", "mv", "addmv", "addmm", "bmm", "baddbmm", "dot"
 # Tensors there may be indexed by tensors on the processor.
 INDEXING = "index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"
 
@@ -113,6 +116,9 @@ class Operations(TorchDispatchMode):
         name = str(operation).split(".")[1]
         if any(there) and not all(there) and name != "copy_":
             self._check(name, args, kwargs)
+        whole = name in PRODUCTS and not (given[-1].is_floating_point() or given[-1].is_complex())
+        if any(there) and whole:
+            raise NotImplementedError(f"{name} of integers is not implemented on {DEVICE}.")
         result = operation(*args, **kwargs)
         if self.moving is not None:
             marked = self.moving

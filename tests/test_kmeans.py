@@ -10,9 +10,12 @@ from sklearn.datasets import load_iris, make_blobs, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from suites import thorough
 from surfaces import sphere
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import NeighborEncoder, RiemannianKMeans, VAETransformer
 from skriem.geometry import PullbackMetric, clustering
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
@@ -398,3 +401,71 @@ def test_representatives_stand_for_the_weight_around_them(monkeypatch):
     model = RiemannianKMeans(1, metric=FLAT, random_state=0).fit(X, sample_weight=weights)
     expected = np.average(X, axis=0, weights=weights)
     np.testing.assert_allclose(model.cluster_centers_[0], expected, atol=0.03)
+
+
+# Soft clusters, ordinary samples ------------------------------------------------------------
+
+
+def plain_and_not(name):
+    """A fitted estimator and new samples, for plain data and for points of a space."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) * 0.3 + 5.0])
+    metric = {"plain": "auto", "local": "local", "among points": NeighborEncoder()}[name]
+    return RiemannianKMeans(2, metric=metric, random_state=0).fit(X), X, X + 0.1
+
+
+WAYS = thorough(["plain", "among points", "local"], slow=["local"])
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_memberships_are_largest_where_predict_says(name):
+    kmeans, X, new = plain_and_not(name)
+    for Z in (X, new, 3.0 * X):
+        shares = kmeans.predict_proba(Z)
+        np.testing.assert_allclose(shares.sum(1), 1.0)
+        assert (shares >= 0.0).all()
+        np.testing.assert_array_equal(shares.argmax(1), kmeans.predict(Z))
+    if name != "plain":
+        np.testing.assert_array_equal(shares.argsort(1)[:, ::-1], kmeans.transform(Z).argsort(1))
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_far_samples_are_less_ordinary(name):
+    kmeans, X, _ = plain_and_not(name)
+    line = np.array([[5.0, 5.0], [6.5, 6.5], [9.0, 9.0], [30.0, 30.0]])
+    scores = kmeans.score_samples(line)
+    assert (np.diff(scores) < 0.0).all()
+    if name == "plain":
+        # The unit is that of each cluster, however dense.
+        for k in range(2):
+            assert np.median(kmeans.score_samples(X[kmeans.labels_ == k])) == pytest.approx(-1.0)
+
+
+def test_medoids_are_samples():
+    rng = np.random.default_rng(0)
+    X = np.repeat(rng.normal(size=(90, 3)) + 6.0 * np.eye(3).repeat(30, axis=0), 2, axis=0)
+    weights = np.tile([0.0, 1.0], 90)
+    pipeline = make_pipeline(StandardScaler(), RiemannianKMeans(3, random_state=0))
+    pipeline.fit(X, riemanniankmeans__sample_weight=weights)
+    last = pipeline[-1]
+    # Rows without weight are no centres.
+    assert (last.medoid_indices_ % 2 == 1).all()
+    np.testing.assert_array_equal(
+        pipeline[:-1].transform(X)[last.medoid_indices_], last.cluster_centers_
+    )
+    np.testing.assert_allclose(
+        pipeline[:-1].inverse_transform(last.cluster_centers_), X[last.medoid_indices_]
+    )
+    np.testing.assert_array_equal(pipeline.predict(X[last.medoid_indices_]), range(3))
+    among = RiemannianKMeans(3, metric=NeighborEncoder(), random_state=0).fit(X)
+    np.testing.assert_array_equal(X[among.medoid_indices_], among.cluster_centers_)
+    assert not hasattr(plain_and_not("local")[0], "medoid_indices_")
+
+
+@pytest.mark.slow
+def test_medoids_of_codes_are_samples_with_that_code():
+    X = np.random.default_rng(0).normal(size=(1010, 51)) + 5.0 * np.eye(51)[np.arange(1010) % 3]
+    kmeans = RiemannianKMeans(3, random_state=0).fit(X)
+    assert kmeans.encoder_.autoencoder_ is not None
+    codes = kmeans.encoder_.transform(X[kmeans.medoid_indices_])
+    np.testing.assert_allclose(codes, kmeans.cluster_centers_, atol=1e-12)

@@ -11,7 +11,9 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 
-from skriem.geometry import Metric, NearestNeighborMetric, medoids
+from skriem import GeodesicDistance
+from skriem._latent import LatentArray
+from skriem.geometry import Metric, NearestNeighborMetric, medoids, paths_among
 from skriem.geometry.neighbors import nearest_points
 
 
@@ -100,13 +102,39 @@ def test_power_of_one_is_euclidean():
     np.testing.assert_allclose(metric.tensor(z), np.tile(np.eye(2), (20, 1, 1)))
 
 
-@pytest.mark.parametrize("power", [2.0, 3.0])
-def test_few_points_have_the_shortest_paths_of_the_complete_graph(power):
-    points = cloud(14, 3)
+def of_unequal_width(n, d):
+    """Two blobs, where neighbours alone are far from enough for paths into the wider."""
+    return np.concatenate([cloud(n // 2, d), 3.0 * cloud(n - n // 2, d, seed=1) + 4.0])
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 10, 30])
+@pytest.mark.parametrize("power", [1.3, 2.0, 3.0])
+def test_paths_are_the_shortest_of_the_complete_graph(power, d):
+    points = of_unequal_width(200, d)
+    metric = NearestNeighborMetric(points, power=power)
     w = mean_spacing(points)
-    expected = dijkstra(w * (cdist(points, points) / w) ** power)
-    found = NearestNeighborMetric(points, power=power).pairwise(points)
-    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    # Of tables of numbers SciPy leaves small ones out.
+    expected = dijkstra(coo_matrix(w * (cdist(points, points) / w) ** power))
+    found = metric.pairwise(points)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    assert excess(found[:50, :50]) < 1e-12
+    np.testing.assert_array_equal(metric.path_errors(np.random.RandomState(0)), 0.0)
+
+
+def test_how_much_longer_paths_through_neighbours_are(monkeypatch):
+    points = of_unequal_width(150, 10)
+    exact = NearestNeighborMetric(points).pairwise(points)
+    monkeypatch.setattr(paths_among, "MOST_COMPARED", 149)
+    rough = NearestNeighborMetric(points)
+    errors = rough.path_errors(np.random.RandomState(0))
+    apart = exact > 0.0
+    measured = rough.pairwise(points)[apart] / exact[apart] - 1.0
+    assert np.quantile(measured, 0.99) > 0.05
+    np.testing.assert_allclose(np.quantile(errors, 0.99), np.quantile(measured, 0.99), rtol=0.2)
+    found = GeodesicDistance(random_state=0).fit(LatentArray(points, rough)).error_estimate_
+    assert (
+        found["median"] <= found["quantile_99"] == pytest.approx(np.quantile(errors, 0.99), rel=0.2)
+    )
 
 
 def grid_distances(metric, points, cell):
@@ -170,8 +198,27 @@ def test_triangle_inequality_of_two_strips():
     x = np.linspace(0.0, 10.0, 100)
     strips = np.concatenate([np.c_[x, 0.0 * x], np.c_[x, 0.0 * x + 3.0]])
     strips += 1e-3 * cloud(200)
-    # Not zero: the graph is not complete.
-    assert excess(NearestNeighborMetric(strips).pairwise(strips)) < 0.02
+    assert excess(NearestNeighborMetric(strips).pairwise(strips)) < 1e-12
+
+
+def test_distances_to_parts_are_those_to_the_nearest_member():
+    points = cloud(80, 3)
+    labels = np.random.default_rng(0).integers(3, size=80)
+    z = np.concatenate([points[:20], 2.0 * cloud(20, 3, seed=1)])
+    metric = NearestNeighborMetric(points)
+    found = metric.to_parts(z, labels, 4)
+    nodes = [metric.pairwise(z, points[labels == k]).min(1) for k in range(3)]
+    # Straight lines to all members, not only to those around, are in the table of all pairs.
+    assert (found[:, :3] >= np.stack(nodes, axis=1) - 1e-12).all()
+    np.testing.assert_allclose(found[:20, :3], np.stack(nodes, axis=1)[:20], atol=1e-12)
+    assert np.isinf(found[:, 3]).all()
+    np.testing.assert_array_equal(found[:, :3].argmin(1), labels[metric.nearest(z)])
+
+
+def test_core_distances():
+    points = np.array([[0.0], [1.0], [3.0], [7.0]])
+    found = NearestNeighborMetric(points, scale=2.0).core_distances([[0.0], [8.0]], n_points=3)
+    np.testing.assert_allclose(found, [1.5, 3.5])
 
 
 def test_distances_off_the_data_are_lengths_in_the_metric():

@@ -43,6 +43,13 @@ def test_tensors_do_not_mix(name):
         MIXED[name]()
 
 
+def test_there_are_no_matrix_products_of_integers():
+    with other_device():
+        for other in (there()[0].long(), there().mT.long()):
+            with pytest.raises(NotImplementedError, match="of integers"):
+                there().long() @ other
+
+
 @pytest.mark.parametrize("read", [torch.Tensor.numpy, np.asarray])
 def test_arrays_are_made_on_the_processor_only(read):
     with other_device(), pytest.raises(TypeError, match=r"Use Tensor.cpu\(\)"):

@@ -9,8 +9,11 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs, make_circles, make_moons
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import RiemannianKMeans, VAETransformer, conductance_gap
 from skriem._medoid_runs import Settings
 from skriem._partitions import Candidates, Partition
 from skriem._rows import distinct_rows_and_places
@@ -447,3 +450,16 @@ def test_what_cannot_be_counted_is_refused():
         RiemannianKMeans("auto", init=np.zeros((2, 2))).fit(normal(30, 2))
     with pytest.raises(TypeError, match="n_clusters"):
         RiemannianKMeans("many").fit(normal(30, 2))
+
+
+def test_conductance_gap_prefers_what_follows_the_data():
+    X, y = make_moons(300, noise=0.05, random_state=0)
+    wrapped = make_pipeline(StandardScaler(), RiemannianKMeans(2, random_state=0))
+    search = GridSearchCV(
+        wrapped, {"riemanniankmeans__n_clusters": [1, 2, 5]}, scoring=conductance_gap
+    ).fit(np.repeat(X, 2, axis=0))
+    assert search.best_params_ == {"riemanniankmeans__n_clusters": 2}
+    nothing = np.random.default_rng(0).uniform(size=(300, 2))
+    clusters = KMeans(3, random_state=0).fit(nothing)
+    assert abs(conductance_gap(clusters, nothing)) < 0.5
+    assert conductance_gap(RiemannianKMeans(1).fit(X), X) == 0.0

@@ -325,7 +325,7 @@ class NearestNeighborMetric(Metric):
         return points
 
     @cached_property
-    def spacing(self):
+    def spacing(self) -> float:
         """Mean distance to the nearest neighbour; 1 for a single point."""
         if len(self.points) < 2:
             return 1.0

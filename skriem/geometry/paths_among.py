@@ -47,7 +47,7 @@ def sufficient_pairs(points, index, power):
         else:
             sides = [corners[:, [i, j]] for i in range(corners.shape[1]) for j in range(i)]
             return distinct_pairs(*np.concatenate(sides).T, len(points))
-    if 1.0 < power and len(points) <= MOST_COMPARED:
+    if power > 1.0 and len(points) <= MOST_COMPARED:
         return unbeaten_pairs(points, index, power)
     return None
 
@@ -94,9 +94,10 @@ def crossings(points, graph):
 
 
 def excess_of_neighbors(points, n_neighbors, power, rng):
-    """By what shares paths through neighbours are longer than through the complete graph.
+    """By what shares paths through neighbours, or straight, are longer than the shortest.
 
-    Measured among some of the points, from a few of them to all.
+    The shortest are those through the complete graph. Measured among some of the points, from a
+    few of them to all.
 
     Parameters
     ----------
@@ -113,12 +114,14 @@ def excess_of_neighbors(points, n_neighbors, power, rng):
     n = min(MOST_COMPARED, len(points))
     points = points[rng.choice(len(points), n, replace=False)]
     index = nearest_points(points, points, n_neighbors + 1)[1][:, 1:]
+    sources = np.arange(min(N_MEASURED, n))
     rough, exact = (
-        dijkstra(power_graph(points, pairs, power), indices=np.arange(min(N_MEASURED, n)))
+        dijkstra(power_graph(points, pairs, power), indices=sources)
         for pairs in (neighbor_edges(points, index), unbeaten_pairs(points, index, power))
     )
+    straight = np.linalg.norm(points[sources, None] - points, axis=2) ** power
     apart = exact > 0.0
-    return rough[apart] / exact[apart] - 1.0
+    return (np.minimum(rough, straight)[apart] / exact[apart] - 1.0).clip(0.0)
 
 
 def power_graph(points, pairs, power):
