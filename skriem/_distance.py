@@ -20,7 +20,7 @@ from ._memory import check_memory
 from ._metric import MetricConsumerMixin
 from ._parallel import results
 from ._progress import Progress
-from .geometry import Metric, NearestNeighborMetric
+from .geometry import Metric, RiemannianMetric
 from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
 from .geometry.types import FloatArray, RandomState
@@ -224,7 +224,7 @@ class GeodesicDistance(
     @property
     def _closed_form(self):
         """Whether the metric knows all distances without solving for geodesics."""
-        return isinstance(self.metric_, NearestNeighborMetric)
+        return not isinstance(self.metric_, RiemannianMetric)
 
     @cached_property
     def _shortcuts(self):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
 from ._progress import Progress
-from .geometry import Metric, NearestNeighborMetric, clustering, normal, proposal
+from .geometry import Metric, RiemannianMetric, clustering, normal, proposal
 from .geometry.types import FloatArray, RandomState
 
 if TYPE_CHECKING:
@@ -357,7 +357,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     def _fit(self, X):
         self._check_parameters()
         values, rng = self._fit_metric(X)
-        if isinstance(self.metric_, NearestNeighborMetric):
+        if not isinstance(self.metric_, RiemannianMetric):
             raise ValueError(
                 "Normal distributions need tangent vectors, and the nearest-neighbour metric has "
                 "none. Use a VAETransformer instead of a NeighborEncoder."

@@ -82,14 +82,14 @@ GEOMETRY = {
         ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),
         ("group_sums(weights[rows] * trial_energy,", "group_sums(trial_energy,"),
     ],
-    "geometry/metric.py": [
+    "geometry/riemannian.py": [
         ("total - found.arc_length.flip(1)", "found.arc_length.flip(1)"),
         (
             "maps.log(self._space, base, Z, geodesics, 0.1 * tol)",
             "maps.log(self._space, Z, base, geodesics, 0.1 * tol)",
         ),
-        ("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid"),
     ],
+    "geometry/metric.py": [("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid")],
     "geometry/maps.py": [
         ("momentum = -space", "momentum = space"),
         ("turns[:, 1::2] @ turns[:, ::2]", "turns[:, ::2] @ turns[:, 1::2]"),

@@ -280,8 +280,8 @@ def test_a_rank_that_splits_equal_directions_is_reported():
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ((bumps, 1.0), TypeError, "metric of skriem"),
-        ((NearestNeighborMetric(MOONS), 1.0), ValueError, "no derivatives"),
+        ((bumps, 1.0), TypeError, "must be a RiemannianMetric"),
+        ((NearestNeighborMetric(MOONS), 1.0), TypeError, "must be a RiemannianMetric"),
         ((local_metric(MOONS), -1.0), ValueError, "strength"),
         ((local_metric(MOONS), 1.0, 3), ValueError, "rank must be between 1 and 2"),
         ((local_metric(MOONS), 1.0, 0), ValueError, "rank must be between 1 and 2"),

@@ -24,6 +24,7 @@ from skriem.geometry import (
     MetricField,
     NearestNeighborMetric,
     PullbackMetric,
+    RiemannianMetric,
     Status,
     local_metric,
     regularised_metric,
@@ -66,7 +67,7 @@ def estimators() -> None:
     assert_type(distance.path(X[0], X[1]).metric, Metric)
 
 
-def metrics(metric: Metric) -> None:
+def metrics(metric: RiemannianMetric) -> None:
     A = np.zeros((5, 2))
     # Arrays with arrays, tensors with tensors.
     assert_type(metric.distance(A, A), NDArray[Any])

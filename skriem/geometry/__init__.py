@@ -9,6 +9,7 @@ from .metric_field import MetricField, local_metric
 from .nearest import NearestNeighborMetric
 from .pullback import PullbackMetric
 from .regularised import regularised_metric
+from .riemannian import RiemannianMetric
 from .solution import Geodesics, Status
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "MetricField",
     "NearestNeighborMetric",
     "PullbackMetric",
+    "RiemannianMetric",
     "Status",
     "ambient_metric",
     "conformal_metric",

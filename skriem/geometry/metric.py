@@ -1,36 +1,21 @@
-"""What every Riemannian metric offers: the object that users hold and estimators ask."""
+"""What every metric offers, tangent vectors or not: the object that users hold."""
 
 from __future__ import annotations
 
 import uuid
 import warnings
 from abc import ABC, abstractmethod
-from functools import cached_property
 from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
-from . import maps
-from .containers import checked_points, enter, enter_weights
-from .geodesics import LEVELS
-from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
-from .mean import frechet_means
-from .relax import relax_best
-from .search import Spaces, find_geodesics, tabulated
-from .shortcuts import Shortcuts
+from .containers import checked_points, enter
 from .solution import Geodesics
 from .types import ArrayOrTensor, ArrayT, FloatArray
 
-# Means are found on curves of this resolution (segments, chords per segment).
-MEAN_LEVEL = (16, 4)
-# Found again when they are needed.
-CACHED = ("graph", "shortcuts", "_spaces")
 # What a metric claims to be large at the least: a decoder and the tables made from it.
 MIN_SIZE = 2**20
-# Curves are solved for in batches that hold about this many numbers.
-CURVE_BUDGET = 2**25
 
 
 class ConvergenceWarning(UserWarning):
@@ -38,7 +23,9 @@ class ConvergenceWarning(UserWarning):
 
 
 class Metric(ABC):
-    """Base of all Riemannian metrics.
+    """Base of all metrics: tensors at points, shortest curves, distances and means.
+
+    Those with tangent vectors are a :class:`~skriem.geometry.RiemannianMetric`.
 
     Methods take arrays or tensors of shape (n, n_dims) and answer in kind: the same container,
     dtype and device. Arrays are computed on in float64, on the processor.
@@ -55,12 +42,7 @@ class Metric(ABC):
     """
 
     def __init__(
-        self,
-        space: Any,
-        n_dims: int,
-        points: ArrayLike | None,
-        tabulate: bool,
-        fingerprint: str | None,
+        self, space: Any, n_dims: int, points: ArrayLike | None, fingerprint: str | None
     ) -> None:
         self.n_dims = int(n_dims)
         if self.n_dims < 1:
@@ -70,9 +52,6 @@ class Metric(ABC):
             self.points = checked_points(points, self.n_dims)
         self.fingerprint = fingerprint or uuid.uuid4().hex
         self._space = space
-        self._tabulate = bool(tabulate)
-        # The table belongs to where the metric was first used, whatever graph is put on it.
-        self._region = self.points
 
     # Identity ----------------------------------------------------------------------------
 
@@ -90,9 +69,6 @@ class Metric(ABC):
 
     def __sklearn_clone__(self):
         return self
-
-    def __getstate__(self):
-        return {k: v for k, v in self.__dict__.items() if k not in CACHED}
 
     def __sizeof__(self):
         # Asked by schedulers, which send large arguments to every worker once.
@@ -148,25 +124,6 @@ class Metric(ABC):
         """
         Z, answer = self._enter(Z)
         return answer(self._space.log_volume(Z))
-
-    @torch.no_grad()
-    def scalar_curvature(self, Z: ArrayT) -> ArrayT:
-        """Scalar curvature of a two-dimensional metric, twice its Gaussian curvature.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n, n_dims)
-
-        Returns
-        -------
-        (n,)
-        """
-        if self.n_dims != 2:
-            raise ValueError(
-                f"scalar_curvature is for metrics of 2 dimensions; this one has {self.n_dims}."
-            )
-        Z, answer = self._enter(Z)
-        return answer(self._space.scalar_curvature(Z))
 
     @torch.no_grad()
     def geodesic(
@@ -257,7 +214,7 @@ class Metric(ABC):
         length = self.distance(a[i], b[j], tol=tol, max_iter=max_iter)
         return answer(length.reshape(len(a), len(b)))
 
-    @torch.no_grad()
+    @abstractmethod
     def frechet_mean(
         self,
         Z: ArrayT,
@@ -265,7 +222,7 @@ class Metric(ABC):
         tol: float = 1e-6,
         max_iter: int = 100,
     ) -> ArrayT:
-        """Point with the least weighted sum of squared geodesic distances, (n_dims,).
+        """Point with the least weighted sum of squared geodesic distances.
 
         Parameters
         ----------
@@ -273,173 +230,21 @@ class Metric(ABC):
         sample_weight : array-like of shape (n,), default=None
             Non-negative weights; None weighs all points alike.
         tol : float, default=1e-6
-            Largest norm of the average of the logarithms at the mean, relative to the root of
-            the mean squared distance. From 1e-3 on the mean is that of the curves at hand, and
-            much cheaper.
+            How accurate the mean is to be, relative to the distances to it.
         max_iter : int, default=100
-            Steps of the mean, and Newton iterations of the curves to it.
 
         Returns
         -------
         (n_dims,)
-
-        Warns
-        -----
-        ConvergenceWarning
-            If the search ended early.
         """
-        z, answer = self._enter(Z)
-        weights = enter_weights(sample_weight, z)
-        average = (weights[:, None] * z).sum(0) / weights.sum()
-        guess = z[(z - average).square().sum(1).argmin()]
-        space = self.space_for(z)
-        n_segments, n_sub = MEAN_LEVEL
-        starts = starting_curves(space, self.graph, z, guess.expand_as(z), n_segments)
-        nodes = relax_best(space, starts, n_sub, tol, max_iter).nodes
-        groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
-        nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
-        mean = nodes[:1, -1]
-        if tol < maps.CURVE_TOL:
-            mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
-        if not converged.all():
-            warnings.warn(
-                "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
-                f"of {n_segments} segments are. Raise max_iter or loosen tol.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return answer(mean[0])
-
-    def _centered(self, mean, Z, weights, tol, max_iter):
-        """Move a mean (1, d) until the average of the logarithms at it vanishes."""
-        for _ in range(max_iter):
-            base = mean.repeat(len(Z), 1)
-            geodesics = self._between(base, Z, maps.CURVE_TOL, max_iter)
-            logs, hit = maps.log(self._space, base, Z, geodesics, 0.1 * tol)
-            if not hit.all():
-                break
-            rms = (weights * geodesics.length.square()).sum().sqrt()
-            step = (weights[:, None] * logs).sum(0, keepdim=True)
-            if maps.norm(self._space, mean, step) <= tol * rms:
-                return mean, torch.ones(1, dtype=torch.bool)
-            mean = maps.exp(self._space, mean, step)[0]
-        return mean, torch.zeros(1, dtype=torch.bool)
-
-    # Tangent vectors ---------------------------------------------------------------------
-
-    @torch.no_grad()
-    def exp(self, Z: ArrayT, V: ArrayOrTensor) -> ArrayT:
-        """Exponential map: where geodesics from `Z` with velocities `V` are after unit time.
-
-        Parameters
-        ----------
-        Z, V : array-like of shape (n, n_dims)
-            Points, and tangent vectors at them in coordinates.
-
-        Returns
-        -------
-        (n, n_dims)
-            NaN where the geodesic could not be followed to the end.
-
-        Warns
-        -----
-        ConvergenceWarning
-            Once, with a count, if there are such.
-        """
-        (Z, V), answer = self._enter_pairs(Z, V, "V")
-        points, finished = maps.exp(self._space, Z, V)
-        if not finished.all():
-            warnings.warn(
-                f"{int((~finished).sum())} of {len(Z)} geodesics could not be followed to their "
-                "end and are NaN: the metric is not finite there or varies too fast.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return answer(points)
-
-    @torch.no_grad()
-    def log(self, Z: ArrayT, W: ArrayOrTensor, tol: float = 1e-8, max_iter: int = 100) -> ArrayT:
-        """Logarithmic map: initial velocities of the geodesics from `Z` that are at `W` after 1.
-
-        Geodesics are found as in :meth:`geodesic`; their direction is then corrected until
-        ``exp`` meets `W` (shooting).
-
-        Parameters
-        ----------
-        Z, W : array-like of shape (n, n_dims)
-        tol : float, default=1e-8
-            How far from `W` the geodesic may end, relative to its length. Above 1e-3 the
-            shooting is left out.
-        max_iter : int, default=100
-            Newton iterations of :meth:`geodesic` at each resolution.
-
-        Returns
-        -------
-        (n, n_dims)
-            Tangent vectors at `Z`, in coordinates; their metric norm is the distance.
-
-        Warns
-        -----
-        ConvergenceWarning
-            Once, with counts, if a geodesic did not converge or could not be hit to `tol`.
-            These vectors are those of the curve found, as accurate as its tolerance.
-        """
-        (Z, W), answer = self._enter_pairs(Z, W, "W")
-        geodesics = self._between(Z, W, max(tol, maps.CURVE_TOL), max_iter)
-        warn_unconverged(geodesics)
-        velocity, hit = maps.log(self._space, Z, W, geodesics, tol)
-        missed = int((~hit & geodesics.converged).sum())
-        if missed:
-            warnings.warn(
-                f"{missed} of {len(Z)} directions are no more accurate than the curve they were "
-                "read from: shooting along them did not meet the end point to the tolerance. "
-                "Loosen tol.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return answer(velocity)
-
-    @torch.no_grad()
-    def transport(self, geodesic: Geodesics, V: ArrayT) -> ArrayT:
-        """Parallel transport of tangent vectors from the start to the end of curves.
-
-        Parameters
-        ----------
-        geodesic : Geodesics
-            n curves, from :meth:`geodesic`.
-        V : array-like of shape (n, n_dims)
-            Tangent vectors at their starts, in coordinates.
-
-        Returns
-        -------
-        (n, n_dims)
-            Tangent vectors at their ends. Inner products are kept to rounding.
-        """
-        v, answer = self._enter(V)
-        points = torch.as_tensor(geodesic.points).to(v)
-        if len(points) != len(v):
-            raise ValueError(f"{len(points)} geodesics need as many vectors, got {len(v)}.")
-        return answer(maps.transport(self._space, points, v))
-
-    # Searching ---------------------------------------------------------------------------
-
-    @cached_property
-    def graph(self) -> Any:
-        """Neighbour graph over `points`, or None without points."""
-        if self.points is None:
-            return None
-        table = self._spaces.table
-        return build_graph(self._space if table is None else table.space, self.points)
 
     @abstractmethod
     def with_points(self, points: ArrayLike) -> Metric:
         """The same metric with other points for its graph."""
 
-    @torch.no_grad()
+    @abstractmethod
     def path_lengths(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
-        """Lengths of shortest paths through the graph between all rows of `A` and of `B`.
-
-        Much cheaper than geodesics, and never shorter.
+        """Lengths of shortest paths through the points between all rows of `A` and of `B`.
 
         Parameters
         ----------
@@ -449,34 +254,12 @@ class Metric(ABC):
         Returns
         -------
         (n, m)
+            Never below the distances.
         """
-        (a, answer), (b, _) = self._enter(A), self._enter(B)
-        if self.graph is None:
-            raise ValueError("This metric has no points to build a graph on; see with_points.")
-        tied = (attach(measure_in(self.space_for(z)), self.graph, z) for z in (a, b))
-        return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(a))
 
-    def lower_bounds(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
-        """Numbers that no distance between rows of `A` and rows of `B` is below.
-
-        Parameters
-        ----------
-        A : array-like of shape (n, n_dims)
-        B : array-like of shape (m, n_dims)
-
-        Returns
-        -------
-        (n, m)
-        """
-        (A, answer), (B, _) = self._enter(A), self._enter(B)
-        return answer(self._space.lower_bounds(A, B))
-
+    @abstractmethod
     def approximate_pairwise(self, A: ArrayT, B: ArrayOrTensor | None = None) -> ArrayT:
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), roughly.
-
-        Paths along a grid in up to 3 dimensions, the shorter of a straight line and a path
-        through the graph in more, corrected by what exact geodesics between a sample of
-        `points` are shorter. Much faster than :meth:`pairwise` where there are many.
 
         Parameters
         ----------
@@ -488,72 +271,10 @@ class Metric(ABC):
         -------
         (n, m)
         """
-        (A, answer) = self._enter(A)
-        if B is None:
-            found = self.shortcuts.distances(A, A)
-            found = torch.minimum(found, found.mT)
-            return answer(found.fill_diagonal_(0.0))
-        return answer(self.shortcuts.distances(A, self._enter(B)[0].to(A)))
 
-    @cached_property
-    def shortcuts(self) -> Shortcuts:
-        """What :meth:`approximate_pairwise` works with."""
-        return self.make_shortcuts()
-
-    def make_shortcuts(self, use_grid: bool = True) -> Shortcuts:
-        """Approximate distances along paths of a grid, where there can be one, or the graph."""
-        if self.points is None:
-            raise ValueError("This metric has no points to find paths around; see with_points.")
-        return Shortcuts(self._spaces, self.graph, self.points, use_grid)
-
-    def space_for(self, *points: Tensor) -> Any:
-        """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
-        return self._spaces.for_loops(*points)
-
-    def spaces_for(self, points: Tensor) -> list[tuple[Tensor, Any]]:
-        """The cheapest such space for each row: pairs of rows and space, one or two."""
-        return self._spaces.split(points)
-
-    @cached_property
-    def _spaces(self):
-        """The space, with cheap ones that are nearly the same where there are any."""
-        table = thinned = None
-        if self._region is not None:
-            if self._tabulate:
-                table = tabulated(self._space, self._region)
-            thinned = self._space.thinned(self._region) if table is None else None
-        return Spaces(self._space, table, thinned)
-
-    def _derived(self, other):
-        """Make `other`, a new metric, this one with other points."""
-        other.fingerprint = self.fingerprint
-        if self._region is not None:
-            other._region = self._region
-        if "_spaces" in self.__dict__:
-            other.__dict__["_spaces"] = self._spaces
-        return other
-
-    def _between(self, a, b, tol, max_iter):
-        """Geodesics between the rows of two tensors, in batches that fit into memory."""
-        per_curve = LEVELS[-1][0] * (6 * self.n_dims**2 + 8 * self.n_dims)
-        size = max(1, CURVE_BUDGET // per_curve)
-        parts = [
-            self._solve(part_a, part_b, tol, max_iter)
-            for part_a, part_b in zip(a.split(size), b.split(size))
-        ]
-        return parts[0] if len(parts) == 1 else Geodesics(*map(torch.cat, zip(*parts)))
-
-    def _solve(self, a, b, tol, max_iter):
-        # One order for every pair, whichever way round it was asked: distances are symmetric
-        # to the last bit.
-        flipped = _comes_first(b, a)[:, None]
-        first, second = torch.where(flipped, b, a), torch.where(flipped, a, b)
-        found = find_geodesics(self._spaces, self.graph, first, second, tol, max_iter)
-        total = found.arc_length[:, -1:]
-        return found._replace(
-            points=torch.where(flipped[..., None], found.points.flip(1), found.points),
-            arc_length=torch.where(flipped, total - found.arc_length.flip(1), found.arc_length),
-        )
+    @abstractmethod
+    def _between(self, a: Any, b: Any, tol: float, max_iter: int) -> Geodesics:
+        """Geodesics between the rows of two tensors."""
 
     # Containers --------------------------------------------------------------------------
 
@@ -578,13 +299,3 @@ def warn_unconverged(geodesics, category=ConvergenceWarning):
         warnings.warn(
             "Some geodesics did not converge. " + " ".join(failures), category, stacklevel=3
         )
-
-
-def _comes_first(a, b):
-    """Whether each row of `a` is lexicographically before the row of `b`, (n,) bool."""
-    first = torch.zeros(len(a), dtype=torch.bool, device=a.device)
-    decided = torch.zeros_like(first)
-    for k in range(a.shape[1]):
-        first |= ~decided & (a[:, k] < b[:, k])
-        decided |= a[:, k] != b[:, k]
-    return first

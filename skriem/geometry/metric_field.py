@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from .chunks import in_chunks
 from .field import Field
-from .metric import Metric
+from .riemannian import RiemannianMetric
 from .types import TensorMap
 
 # The data's own variance is felt up to this share of its mean at the data: what bounds the
@@ -19,7 +19,7 @@ from .types import TensorMap
 FLOOR = 1e-2
 
 
-class MetricField(Metric):
+class MetricField(RiemannianMetric):
     """Riemannian metric given by its tensor.
 
     For geometries that no embedding at hand produces: the hyperbolic plane, a cost on a plane,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -67,9 +67,9 @@ class NearestNeighborMetric(Metric):
     Two points at a distance e with nothing near them are (e / w)^p w apart in this metric: with
     p = 2 a gap of ten ordinary steps costs as much as a hundred of them.
 
-    Geodesics are polygons through points. The metric vanishes at the points themselves, where
-    it has no exponential map; ``exp``, ``log`` and ``transport`` raise. Fréchet means are taken
-    among the points that are averaged.
+    Geodesics are polygons through points. The metric vanishes at the points themselves, so that
+    there are no tangent vectors: no exponential map, no curvature. Fréchet means are taken among
+    the points that are averaged.
 
     Parameters
     ----------
@@ -134,9 +134,7 @@ class NearestNeighborMetric(Metric):
             raise ValueError(f"power must be at least 1, got {power}.")
         digest = hashlib.sha256(str(points.shape).encode() + points.tobytes())
         digest.update(self.scale.tobytes() + np.float64(self.power).tobytes())
-        super().__init__(
-            Field(self._tensors), points.shape[1], points, tabulate=False, fingerprint=None
-        )
+        super().__init__(Field(self._tensors), points.shape[1], points, fingerprint=None)
         self.fingerprint = digest.hexdigest()
 
     def with_points(self, points: ArrayLike) -> NearestNeighborMetric:
@@ -200,24 +198,6 @@ class NearestNeighborMetric(Metric):
         Z, answer = self._enter(Z)
         cost = self._distances(Z, Z).square() @ enter_weights(sample_weight, Z)
         return answer(Z[cost.argmin()])
-
-    def exp(self, Z: ArrayOrTensor, V: ArrayOrTensor) -> NoReturn:
-        """Not defined; see the class."""
-        raise _no_tangents("exponential map")
-
-    def log(
-        self, Z: ArrayOrTensor, W: ArrayOrTensor, tol: float = 1e-8, max_iter: int = 100
-    ) -> NoReturn:
-        """Not defined; see the class."""
-        raise _no_tangents("logarithmic map")
-
-    def transport(self, geodesic: Geodesics, V: ArrayOrTensor) -> NoReturn:
-        """Not defined; see the class."""
-        raise _no_tangents("parallel transport")
-
-    def scalar_curvature(self, Z: ArrayOrTensor) -> NoReturn:
-        """Not defined; see the class."""
-        raise _no_tangents("curvature")
 
     # -------------------------------------------------------------------------------------
 
@@ -436,10 +416,3 @@ class NearestNeighborMetric(Metric):
 def _exact_distances(a, b):
     """Euclidean distances between all rows, (n, m), exactly zero where they are equal."""
     return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=EXACT).numpy()
-
-
-def _no_tangents(what):
-    return ValueError(
-        f"The nearest-neighbour metric has no {what}: it vanishes at the data. Use a decoder's "
-        "metric, from VAETransformer, for tangent vectors."
-    )

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from .adopted import adopt
 from .embedded import Embedded
 from .frozen import FrozenModule, tried_module
-from .metric import Metric
+from .riemannian import RiemannianMetric
 from .types import AnyRandomState, ArrayOrTensor, ArrayT, TensorMap
 
 
-class PullbackMetric(Metric):
+class PullbackMetric(RiemannianMetric):
     """Riemannian metric that a differentiable map pulls back from Euclidean space.
 
     Distances between points are lengths of the shortest curves, measured after `embed`. With

@@ -9,9 +9,8 @@ import torch
 
 from .ambient import AmbientTensor
 from .embedded import Embedded
-from .metric import Metric
 from .metric_field import MetricField
-from .nearest import NearestNeighborMetric
+from .riemannian import RiemannianMetric
 
 
 class RegularisedTensor:
@@ -19,7 +18,7 @@ class RegularisedTensor:
 
     Parameters
     ----------
-    metric : Metric
+    metric : RiemannianMetric
     strength : float
     rank : int
     """
@@ -45,8 +44,6 @@ class RegularisedTensor:
 
 def differentiable_tensor(metric):
     """The metric's tensor as a twice differentiable function, (n, d) to (n, d, d)."""
-    if isinstance(metric, NearestNeighborMetric):
-        raise ValueError("The tensor of the nearest-neighbour metric has no derivatives.")
     space = metric._space
     if isinstance(space, Embedded):
         return AmbientTensor(space.embed, _one, metric.n_dims)
@@ -93,7 +90,9 @@ def leading(tensor, rank):
     return basis @ basis.mT - basis @ (slope.mT @ slope) @ basis.mT
 
 
-def regularised_metric(metric: Metric, strength: float, rank: int | None = None) -> MetricField:
+def regularised_metric(
+    metric: RiemannianMetric, strength: float, rank: int | None = None
+) -> MetricField:
     """A metric with its shorter directions shortened or left out.
 
     The tensor's eigenvalues s become s^3 / (s^2 + strength): those far above the root of
@@ -102,8 +101,7 @@ def regularised_metric(metric: Metric, strength: float, rank: int | None = None)
 
     Parameters
     ----------
-    metric : Metric
-        Any but :class:`NearestNeighborMetric`.
+    metric : RiemannianMetric
     strength : float
         Square of the eigenvalue that is halved, non-negative. 0 changes nothing.
     rank : int, default=None
@@ -145,8 +143,8 @@ def regularised_metric(metric: Metric, strength: float, rank: int | None = None)
     array([[[8.89, 0.  ],
             [0.  , 0.  ]]])
     """
-    if not isinstance(metric, Metric):
-        raise TypeError(f"metric must be a metric of skriem.geometry, got {metric!r}.")
+    if not isinstance(metric, RiemannianMetric):
+        raise TypeError(f"metric must be a RiemannianMetric of skriem.geometry, got {metric!r}.")
     if not (math.isfinite(strength) and strength >= 0):
         raise ValueError(f"strength must be a non-negative number, got {strength}.")
     n_dims = metric.n_dims
