@@ -7,7 +7,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -19,15 +18,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
+from ._clusters import TOL, AroundMeans, AroundMedoids, Parts
 from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
-from ._memberships import memberships
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
 from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
+from ._plain_runs import cluster_plain
 from ._rows import check_weights, distinct_rows, distinct_rows_and_places
-from .geometry import Metric, NearestNeighborMetric, clustering, medoids
+from .geometry import Metric, RiemannianMetric
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
 from .geometry.types import FloatArray, RandomState
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 # Restarts of k-means on plain data.
 N_STARTS = 10
-# Relative tolerance of the distances that are reported.
-TOL = 1e-2
 
 
 class RiemannianKMeans(
@@ -259,37 +257,24 @@ class RiemannianKMeans(
                 stacklevel=2,
             )
         if self._plain:
-            labels, distance, central = self._fit_partition(candidates, rng)
+            found = self._fit_plain(candidates, rng)
+            self.inertia_ = float(row_weights @ found.distances**2)
+            self.medoid_indices_ = (places == found.central[:, None]).argmax(1)
             # Rows without weight took no part.
-            self.labels_: NDArray[np.intp] = labels[places]
+            self.labels_: NDArray[np.intp] = found.labels[places]
             if (places < 0).any():
-                self.labels_[places < 0] = self._nearest(self._embed_values(values[places < 0]))
-            self.inertia_ = float(row_weights @ distance**2)
-            self.medoid_indices_ = (places == central[:, None]).argmax(1)
+                rest = self._embed_values(values[places < 0])
+                self.labels_[places < 0] = self._clusters.labels(rest)
         else:
             self._fit_centers(points, point_weights, rng)
-            self._assign(values, weights)
+            embedded = self._embed_values(values)
+            self.labels_, distances = self._clusters.to_own(embedded)
+            self.inertia_ = float(weights @ distances**2)
             if self._among_points:
-                embedded = self._embed_values(values)
                 self.medoid_indices_ = nearest_points(embedded, self.cluster_centers_, 1)[1][:, 0]
         self._n_features_out = self.n_clusters_
         self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
-
-    def _assign(self, values, weights):
-        """Labels and inertia of the samples of a fit, as accurate as those that are reported."""
-        z = torch.as_tensor(self._embed_values(values))
-        if self._among_points or len(z) > clustering.MANY:
-            nearest = self._find_nearest(z)
-            distance = nearest.distance
-        else:
-            centers = torch.as_tensor(self.cluster_centers_)
-            nearest = clustering.assign(self.metric_, z, centers)
-            geodesics = clustering.refine(self.metric_, z, centers, nearest, TOL)
-            warn_unconverged(geodesics, ConvergenceWarning)
-            distance = geodesics.length
-        self.labels_ = nearest.labels.numpy()
-        self.inertia_ = float(weights @ distance.numpy() ** 2)
 
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
@@ -318,7 +303,7 @@ class RiemannianKMeans(
             return self.fit(X, sample_weight=sample_weight)
         points = self._points(X)
         weights = check_weights(sample_weight, points)
-        labels, centers = self._nearest(points), self.cluster_centers_.copy()
+        labels, centers = self._clusters.labels(points), self.cluster_centers_.copy()
         new = np.bincount(labels, weights, minlength=self.n_clusters_)
         counts = self.counts_ + new
         for k in np.flatnonzero(new):
@@ -349,7 +334,7 @@ class RiemannianKMeans(
         ValueError
             If `X` carry another metric than `metric_`.
         """
-        return self._nearest(self._points(X))
+        return self._clusters.labels(self._points(X))
 
     @by_blocks
     def transform(self, X: ArrayLike) -> FloatArray:
@@ -365,7 +350,7 @@ class RiemannianKMeans(
         ndarray of shape (n_samples, n_clusters)
             In the unit of the metric; float64.
         """
-        return self._to_centers(self._points(X))
+        return self._clusters.to_centers(self._points(X))
 
     @by_blocks
     def predict_proba(self, X: ArrayLike) -> FloatArray:
@@ -386,12 +371,7 @@ class RiemannianKMeans(
         ndarray of shape (n_samples, n_clusters)
             Rows sum to one.
         """
-        points = self._points(X)
-        if self._point_labels is None:
-            return memberships(self._to_centers(points))
-        metric: Any = self.metric_
-        distances = metric.to_parts(points, self._point_labels, self.n_clusters_)
-        return memberships(distances, metric.spacing)
+        return self._clusters.memberships(self._points(X))
 
     @by_blocks
     def score_samples(self, X: ArrayLike) -> FloatArray:
@@ -411,17 +391,7 @@ class RiemannianKMeans(
         ndarray of shape (n_samples,)
             Not positive.
         """
-        points = self._points(X)
-        if self._point_labels is None:
-            return -self._to_centers(points).min(1)
-        metric: Any = self.metric_
-        labels = self._point_labels
-        distances = metric.core_distances(points)
-        ordinary = metric.core_distances(metric.points)
-        units = np.ones(self.n_clusters_)
-        for k in np.unique(labels):
-            units[k] = np.median(ordinary[labels == k]) or 1.0
-        return -distances / units[self._nearest(points)]
+        return self._clusters.scores(self._points(X))
 
     def score(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
@@ -444,11 +414,7 @@ class RiemannianKMeans(
         """
         points = self._points(X)
         weights = check_weights(sample_weight, points)
-        if self._among_points:
-            distance = self._find_nearest(torch.as_tensor(points)).distance.numpy()
-        else:
-            distance = self._distances(points, self._nearest(points))
-        return -float(weights @ distance**2)
+        return -float(weights @ self._clusters.to_own(points)[1] ** 2)
 
     def _check_parameters(self):
         if not (isinstance(self.n_clusters, str) and self.n_clusters == "auto"):
@@ -475,7 +441,15 @@ class RiemannianKMeans(
     @property
     def _among_points(self):
         """Whether centres are looked for among the points, where distances are all known."""
-        return isinstance(self.metric_, NearestNeighborMetric)
+        return not isinstance(self.metric_, RiemannianMetric)
+
+    @property
+    def _clusters(self):
+        """What the fitted attributes say, put together."""
+        if self._point_labels is not None:
+            return Parts(self.metric_, self.cluster_centers_, self._point_labels)
+        kind = AroundMedoids if self._among_points else AroundMeans
+        return kind(self.metric_, self.cluster_centers_)
 
     def _n_runs(self):
         if not isinstance(self.init, str):
@@ -532,49 +506,17 @@ class RiemannianKMeans(
         self.gaps_ = count.gaps
         return count.n_clusters
 
-    def _fit_partition(self, candidates, rng):
-        """The partition of plain data that shows in them, and its most central points.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_rows,) int
-        distances : ndarray of shape (n_rows,)
-            Of the rows to the centres of their clusters.
-        central : ndarray of shape (n_clusters,) int
-            Rows that are the centres.
-        """
-        metric, codes = self.metric_, candidates.codes
-        at, mass = np.arange(len(candidates.X)), candidates.weights
-        if codes is not None:
-            at = metric.nearest(codes)
-            mass = np.bincount(at, mass)
-        found = candidates.of(self._settings(embedded=False), rng)
-        if codes is not None:
-            settings = self._settings(embedded=True)
-            among = cluster_points(metric, metric.points, mass, settings, rng, self.verbose)
-            labels = metric.pairwise(codes, among.centers.numpy()).argmin(1)
-            found.insert(0, candidates.judge("paths among codes", labels, self.n_clusters_))
-        best = candidates.simplest(found)
-        self.partition_ = best.name
-        self.conductances_ = {partition.name: partition.conductance for partition in found}
-        self.n_iter_ = best.n_iter
+    def _fit_plain(self, candidates, rng):
+        """The partition of plain data that shows in them."""
+        settings = self._settings(embedded=False), self._settings(embedded=True)
+        found = cluster_plain(self.metric_, candidates, *settings, rng, self.verbose)
         if self.verbose:
+            best = found.best
             print(f"[RiemannianKMeans] {best.name}: worst conductance {best.conductance:.3g}")
-        self._point_labels = np.zeros(len(metric.points), dtype=np.intp)
-        self._point_labels[at] = best.labels
-        clusters, compact = np.unique(self._point_labels, return_inverse=True)
-        central = medoids.central_members(
-            metric.graph.weights, metric.graph.points, compact, mass, rng
-        )
-        # Of fewer points than clusters some are centres more than once.
-        centers = np.resize(central, self.n_clusters_)
-        centers[clusters] = central
-        self.cluster_centers_ = metric.points[centers]
-        distances = medoids.distances_to_own(metric.graph.weights, central, compact)
-        # Several rows may have one code.
-        rows = np.empty(len(metric.points), dtype=np.intp)
-        rows[at[::-1]] = np.arange(len(at))[::-1]
-        return self._point_labels[at], distances[at], rows[centers]
+        self.partition_, self.n_iter_ = found.best.name, found.best.n_iter
+        self.conductances_ = found.conductances
+        self.cluster_centers_, self._point_labels = found.centers, found.point_labels
+        return found
 
     def _given_centers(self):
         centers = np.array(self.init, dtype=np.float64)
@@ -584,34 +526,3 @@ class RiemannianKMeans(
         if not np.isfinite(centers).all():
             raise ValueError("init must be finite.")
         return centers
-
-    def _to_centers(self, points):
-        """Distances of the points to all centres, (n, n_clusters)."""
-        if self._among_points:
-            return self.metric_.pairwise(points, self.cluster_centers_)
-        rows, labels = np.indices((len(points), self.n_clusters_)).reshape(2, -1)
-        return self._distances(points[rows], labels).reshape(len(points), -1)
-
-    def _distances(self, points, labels):
-        """Distances of the points to the centres with the given labels, (n,)."""
-        geodesics = self.metric_.geodesic(points, self.cluster_centers_[labels], tol=TOL)
-        warn_unconverged(geodesics, ConvergenceWarning)
-        return geodesics.length
-
-    def _nearest(self, points):
-        if self._point_labels is not None:
-            return self._point_labels[self.metric_.nearest(points)]
-        return self._find_nearest(torch.as_tensor(points)).labels.numpy()
-
-    def _find_nearest(self, z):
-        """The nearest centre of every row of a tensor."""
-        centers = torch.as_tensor(self.cluster_centers_)
-        if self._point_labels is not None:
-            labels = torch.as_tensor(self._nearest(z.numpy()))
-            distance = self.metric_.pairwise(z, centers)[torch.arange(len(z)), labels]
-            return clustering.Nearest(labels, distance)
-        if self._among_points:
-            found = self.metric_.pairwise(z, centers).min(1)
-            return clustering.Nearest(found.indices, found.values)
-        find = clustering.nearest if len(z) > clustering.MANY else clustering.assign
-        return find(self.metric_, z, centers)

@@ -241,12 +241,32 @@ LIKELIHOODS = {
 
 ESTIMATORS = {
     "_kmeans.py": [
-        ("distance.numpy() ** 2", "distance.numpy()"),
+        ("float(weights @ distances**2)", "float(weights @ distances)"),
         ("return -float(weights @", "return float(weights @"),
         ("np.bincount(self.labels_, weights, minlength", "np.bincount(self.labels_, minlength"),
         ("[new[k] / counts[k]]", "[1.0 - new[k] / counts[k]]"),
-        (".reshape(len(points), -1)", ".reshape(-1, len(points)).T"),
-        ("(self._point_labels, return_inverse=True)", "(best.labels, return_inverse=True)"),
+    ],
+    "_clusters.py": [
+        (
+            "self._lengths(points[rows], labels).reshape(n, k)",
+            "self._lengths(points[rows], labels).reshape(k, n).T",
+        ),
+        ("return memberships(distances, self.metric.spacing)", "return memberships(distances)"),
+        ("-self.to_centers(points).min(1)", "self.to_centers(points).min(1)"),
+        ("units[k] = np.median(ordinary[self", "units[0] = np.median(ordinary[self"),
+    ],
+    "_memberships.py": [
+        ("np.square(nearest / distances)", "nearest / distances"),
+        ("shares / shares.sum(1, keepdims=True)", "shares"),
+    ],
+    "_plain_runs.py": [
+        ("(point_labels, return_inverse=True)", "(best.labels, return_inverse=True)"),
+        ("rows[at[::-1]] = np.arange(len(at))[::-1]", "rows[at] = at"),
+    ],
+    "geometry/paths_among.py": [
+        ("pow_(power)", "pow_(1.0)"),
+        ("(lengths <= by_way)", "(lengths < 0.9 * by_way)"),
+        ("np.minimum(rough, straight)[apart]", "rough[apart]"),
     ],
     "_mean_runs.py": [
         ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
