@@ -49,7 +49,6 @@ OTHERS = [
     ),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
     NeighborEncoder(standardize=False, power=1.0),
-    RiemannianKMeans(metric="local", n_init=1, max_iter=1),
     RiemannianKMeans(metric=little(bandwidth=2.0), init="random", n_init=1),
     RiemannianNormal(
         metric=little(bandwidth=3.0),

@@ -93,11 +93,12 @@ def test_processes_do_not_matter(digits_vae):
 def test_dbscan_in_a_pipeline():
     X, y = make_moons(200, noise=0.05, random_state=0)
     vae = FrozenEstimator(VAETransformer(random_state=0).fit(X))
-    D = make_pipeline(vae, GeodesicDistance()).fit_transform(X)
+    distances = make_pipeline(vae, GeodesicDistance()).fit(X)
+    D = distances.transform(X)
     apart = AgglomerativeClustering(2, metric="precomputed", linkage="average")
     assert adjusted_rand_score(y, apart.fit_predict(D)) > 0.9
     dense = DBSCAN(eps=np.quantile(D, 0.05), metric="precomputed")
-    labels = make_pipeline(vae, GeodesicDistance(), dense).fit_predict(X)
+    labels = make_pipeline(FrozenEstimator(distances), dense).fit_predict(X)
     assert labels.shape == (200,)
     assert labels.max() >= 0
 
