@@ -16,6 +16,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._clusters import TOL, AroundMeans, AroundMedoids, Parts
@@ -446,6 +447,7 @@ class RiemannianKMeans(
     @property
     def _clusters(self):
         """What the fitted attributes say, put together."""
+        check_is_fitted(self)
         if self._point_labels is not None:
             return Parts(self.metric_, self.cluster_centers_, self._point_labels)
         kind = AroundMedoids if self._among_points else AroundMeans
