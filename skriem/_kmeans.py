@@ -27,7 +27,7 @@ from ._neighbor import NeighborEncoder
 from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
 from ._plain_runs import cluster_plain
-from ._rows import check_weights, distinct_rows, distinct_rows_and_places
+from ._rows import check_weights, distinct_rows, distinct_rows_and_places, first_of_each
 from .geometry import Metric, RiemannianMetric
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # Restarts of k-means on plain data.
 N_STARTS = 10
+# Attributes that only some kinds of input have.
+NOT_ALWAYS = "partition_", "conductances_", "gaps_", "medoid_indices_"
 
 
 class RiemannianKMeans(
@@ -240,6 +242,8 @@ class RiemannianKMeans(
         """
         self._check_parameters()
         values, rng = self._fit_metric(X, sample_weight)
+        for name in NOT_ALWAYS:
+            self.__dict__.pop(name, None)
         weights = check_weights(sample_weight, values)
         rows, row_weights, places = distinct_rows_and_places(values, weights)
         candidates = self._candidates(rows, row_weights) if self._plain else None
@@ -260,7 +264,7 @@ class RiemannianKMeans(
         if self._plain:
             found = self._fit_plain(candidates, rng)
             self.inertia_ = float(row_weights @ found.distances**2)
-            self.medoid_indices_ = (places == found.central[:, None]).argmax(1)
+            self.medoid_indices_ = first_of_each(places, len(rows))[found.central]
             # Rows without weight took no part.
             self.labels_: NDArray[np.intp] = found.labels[places]
             if (places < 0).any():
@@ -298,7 +302,8 @@ class RiemannianKMeans(
         Returns
         -------
         self
-            ``labels_`` are those of this batch, for the centres before they moved.
+            ``labels_`` are those of this batch, for the centres before they moved. Centres that
+            have moved are no samples any more, and there are no ``medoid_indices_``.
         """
         if not hasattr(self, "cluster_centers_"):
             return self.fit(X, sample_weight=sample_weight)
@@ -313,6 +318,7 @@ class RiemannianKMeans(
             warn_unconverged(way, ConvergenceWarning)
             centers[k] = way.curve([new[k] / counts[k]])[0, 0]
         self.cluster_centers_, self.counts_, self.labels_ = centers, counts, labels
+        self.__dict__.pop("medoid_indices_", None)
         return self
 
     @by_blocks

@@ -52,3 +52,11 @@ def distinct_rows_and_places(X, weights):
     places = np.full(len(weights), -1)
     places[counted[order]] = np.cumsum(first) - 1
     return X[first], np.add.reduceat(counts, np.flatnonzero(first)), places
+
+
+def first_of_each(places, n_distinct):
+    """The first row of `X` at each place that :func:`distinct_rows_and_places` says."""
+    first = np.empty(n_distinct, dtype=np.intp)
+    last_to_first = np.flatnonzero(places >= 0)[::-1]
+    first[places[last_to_first]] = last_to_first
+    return first

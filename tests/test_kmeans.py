@@ -460,6 +460,12 @@ def test_medoids_are_samples():
     among = RiemannianKMeans(3, metric=NeighborEncoder(), random_state=0).fit(X)
     np.testing.assert_array_equal(X[among.medoid_indices_], among.cluster_centers_)
     assert not hasattr(plain_and_not("local")[0], "medoid_indices_")
+    # The first of equal rows, and gone where centres move or are none.
+    twice = RiemannianKMeans(3, random_state=0).fit(X)
+    assert (twice.medoid_indices_ % 2 == 0).all()
+    assert not hasattr(twice.partial_fit(X), "medoid_indices_")
+    twice.set_params(metric=PullbackMetric(lambda z: z, 3)).fit(X)
+    assert not any(hasattr(twice, name) for name in ("partition_", "conductances_"))
 
 
 @pytest.mark.slow
