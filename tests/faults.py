@@ -264,7 +264,7 @@ ESTIMATORS = {
         ("rows[at[::-1]] = np.arange(len(at))[::-1]", "rows[at] = at"),
     ],
     "geometry/paths_among.py": [
-        ("pow_(power)", "pow_(1.0)"),
+        ("pow_(power)", "pow_(2.0 * power)"),
         ("(lengths <= by_way)", "(lengths < 0.9 * by_way)"),
         ("np.minimum(rough, straight)[apart]", "rough[apart]"),
     ],

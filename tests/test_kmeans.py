@@ -16,6 +16,7 @@ from suites import thorough
 from surfaces import sphere
 
 from skriem import NeighborEncoder, RiemannianKMeans, VAETransformer
+from skriem._memberships import memberships
 from skriem.geometry import PullbackMetric, clustering
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
@@ -427,6 +428,16 @@ def test_memberships_are_largest_where_predict_says(name):
         np.testing.assert_array_equal(shares.argmax(1), kmeans.predict(Z))
     if name != "plain":
         np.testing.assert_array_equal(shares.argsort(1)[:, ::-1], kmeans.transform(Z).argsort(1))
+
+
+def test_memberships_are_shares_of_inverse_squares():
+    found = memberships(np.array([[1.0, 2.0], [0.0, 3.0], [0.0, 0.0], [5.0, np.inf]]))
+    np.testing.assert_allclose(found, [[0.8, 0.2], [1.0, 0.0], [0.5, 0.5], [1.0, 0.0]])
+    # A step of one, and a gap of ten, which is a hundred long.
+    X = np.array([[0.0], [1.0], [2.0], [12.0], [13.0], [14.0]])
+    kmeans = RiemannianKMeans(2, random_state=0).fit(X)
+    other = kmeans.predict_proba([[2.0]]).min() / kmeans.predict_proba([[2.0]]).max()
+    assert other == pytest.approx(1.0 / 101.0**2)
 
 
 @pytest.mark.parametrize("name", WAYS)

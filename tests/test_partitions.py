@@ -16,8 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from skriem import RiemannianKMeans, VAETransformer, conductance_gap
 from skriem._medoid_runs import Settings
 from skriem._partitions import Candidates, Partition
+from skriem._plain_runs import cluster_plain
 from skriem._rows import distinct_rows_and_places
 from skriem._views import local_spread, views_of
+from skriem.geometry import NearestNeighborMetric
 from skriem.geometry.conductance import worst_conductance
 from skriem.geometry.gaussians import mixture_from_partition
 from skriem.geometry.medoids import central_members, distances_to_own
@@ -463,3 +465,27 @@ def test_conductance_gap_prefers_what_follows_the_data():
     clusters = KMeans(3, random_state=0).fit(nothing)
     assert abs(conductance_gap(clusters, nothing)) < 0.5
     assert conductance_gap(RiemannianKMeans(1).fit(X), X) == 0.0
+
+
+def test_rows_of_one_code_are_in_one_cluster_around_one_of_them():
+    X = np.concatenate([normal(40, 3) + offset for offset in (0.0, 12.0, 24.0)])
+    X = X[np.random.default_rng(0).permutation(120)]
+    # What an encoder might put out that sees little more than the cluster.
+    codes = np.round(X[:, :1])
+    metric = NearestNeighborMetric(np.unique(codes, axis=0))
+    assert len(metric.points) < 60
+    found = cluster_plain(
+        metric,
+        Candidates(X, np.ones(120), codes),
+        settings(3),
+        settings(3),
+        np.random.RandomState(0),
+    )
+    assert adjusted_rand_score(np.round(X[:, 0] / 12.0).clip(0, 2), found.labels) > 0.95
+    np.testing.assert_array_equal(found.point_labels[metric.nearest(codes)], found.labels)
+    np.testing.assert_array_equal(codes[found.central], found.centers)
+    np.testing.assert_array_equal(found.labels[found.central], range(3))
+    expected = metric.pairwise(codes, found.centers)[np.arange(120), found.labels]
+    np.testing.assert_allclose(found.distances, expected, atol=1e-12)
+    first = [np.flatnonzero((codes == center).all(1))[0] for center in found.centers]
+    np.testing.assert_array_equal(found.central, first)
