@@ -82,7 +82,7 @@ def metrics(metric: RiemannianMetric) -> None:
 
     nearest = NearestNeighborMetric([[0.0], [1.0]], scale=[2.0])
     assert_type(nearest.points, Floats)
-    assert_type(nearest.with_power(1.0), NearestNeighborMetric)
+    assert_type(nearest.with_points([[0.0]]), NearestNeighborMetric)
     plane = PullbackMetric(lambda z: z, n_dims=2, points=A)
     assert_type(plane.embed(z), torch.Tensor)
     assert_type(plane.with_points(A), PullbackMetric)

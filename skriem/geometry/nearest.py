@@ -17,12 +17,10 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
@@ -33,7 +31,13 @@ from .graph import Attached
 from .grid import from_sources, through_nodes
 from .metric import Metric
 from .neighbors import EXACT, MAX_TREE_DIMS, nearest_points
-from .paths_among import excess_of_neighbors, neighbor_edges, power_graph, sufficient_pairs
+from .paths_among import (
+    Network,
+    excess_of_neighbors,
+    neighbor_edges,
+    power_graph,
+    sufficient_pairs,
+)
 from .solution import Geodesics, Status
 from .types import ArrayOrTensor, ArrayT, FloatArray
 
@@ -43,17 +47,8 @@ N_NEIGHBORS = 15
 N_ATTACHED = 8
 # Sources whose paths are looked for at once.
 CHUNK = 64
-# Found again when they are needed, and the same for all powers.
-SHARED = ("_scaled_points", "_neighbors", "spacing")
 # Parts of each straight piece of a geodesic.
 N_PARTS = 8
-
-
-class Network(NamedTuple):
-    """Neighbour graph of the points, edges measured in the metric."""
-
-    points: np.ndarray  # (N, d), scaled
-    weights: csr_matrix  # (N, N), symmetric
 
 
 class NearestNeighborMetric(Metric):
@@ -140,13 +135,6 @@ class NearestNeighborMetric(Metric):
     def with_points(self, points: ArrayLike) -> NearestNeighborMetric:
         """The metric of other points, with the same scale and power."""
         return NearestNeighborMetric(points, self.scale, self.power)
-
-    def with_power(self, power: float) -> NearestNeighborMetric:
-        """The metric of the same points with another power."""
-        other = NearestNeighborMetric(self.points, self.scale, power)
-        # What does not depend on the power.
-        other.__dict__.update({name: getattr(self, name) for name in SHARED})
-        return other
 
     def __getstate__(self):
         return {"points": self.points, "scale": self.scale, "power": self.power}
@@ -345,7 +333,8 @@ class NearestNeighborMetric(Metric):
         for first in range(0, len(a), CHUNK):
             part = sources.rows(slice(first, first + CHUNK))
             through = through_nodes(from_sources(self.graph, part), targets)
-            direct = _exact_distances(part.points, targets.points)
+            straight = map(torch.as_tensor, (part.points, targets.points))
+            direct = torch.cdist(*straight, compute_mode=EXACT).numpy()
             direct = self._lengths(direct, r_sources[first : first + CHUNK, None], r_targets)
             result[first : first + CHUNK] = np.minimum(through, direct)
         return torch.as_tensor(result).to(a)
@@ -411,8 +400,3 @@ class NearestNeighborMetric(Metric):
                 corners.append(graph.points[node])
                 node = before[i, node]
         return np.array([start.points[0], *corners[::-1], end.points[0]])
-
-
-def _exact_distances(a, b):
-    """Euclidean distances between all rows, (n, m), exactly zero where they are equal."""
-    return torch.cdist(torch.as_tensor(a), torch.as_tensor(b), compute_mode=EXACT).numpy()

@@ -1,5 +1,7 @@
 """Graphs of points whose shortest paths, over powers of distances, are those of all pairs."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
@@ -18,6 +20,13 @@ MOST_COMPARED = 2000
 N_CROSSED = 100
 # Points from which errors are measured.
 N_MEASURED = 20
+
+
+class Network(NamedTuple):
+    """Neighbour graph of the points, edges measured in the metric."""
+
+    points: np.ndarray  # (N, d), scaled
+    weights: csr_matrix  # (N, N), symmetric
 
 
 def sufficient_pairs(points, index, power):
