@@ -24,20 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from . import medoids
+from . import medoids, paths_among
 from .containers import enter_weights
 from .field import Field
 from .graph import Attached
 from .grid import from_sources, through_nodes
 from .metric import Metric
 from .neighbors import EXACT, MAX_TREE_DIMS, nearest_points
-from .paths_among import (
-    Network,
-    excess_of_neighbors,
-    neighbor_edges,
-    power_graph,
-    sufficient_pairs,
-)
 from .solution import Geodesics, Status
 from .types import ArrayOrTensor, ArrayT, FloatArray
 
@@ -190,19 +183,21 @@ class NearestNeighborMetric(Metric):
     # -------------------------------------------------------------------------------------
 
     @cached_property
-    def graph(self) -> Network:
+    def graph(self) -> paths_among.Network:
         """The points and the edges that paths take, as a :class:`Network`."""
         points, pairs = self._scaled_points, self._sufficient_pairs
         if pairs is None:
-            pairs = neighbor_edges(points, self._neighbors[1])
+            pairs = paths_among.neighbor_edges(points, self._neighbors[1])
         # Of points in the unit of their spacing.
         unit = self.spacing
-        weights = power_graph(points / unit, pairs, self.power) * unit
-        return Network(points, weights)
+        weights = paths_among.power_graph(points / unit, pairs, self.power) * unit
+        return paths_among.Network(points, weights)
 
     @cached_property
     def _sufficient_pairs(self):
-        return sufficient_pairs(self._scaled_points, self._neighbors[1][:, 1:], self.power)
+        return paths_among.sufficient_pairs(
+            self._scaled_points, self._neighbors[1][:, 1:], self.power
+        )
 
     def path_errors(self, rng: np.random.RandomState) -> FloatArray:
         """By what shares paths between points are too long because the graph lacks edges.
@@ -222,7 +217,7 @@ class NearestNeighborMetric(Metric):
         # With a power of 1 straight lines are the shortest, and need no edges.
         if self.power == 1.0 or self._sufficient_pairs is not None:
             return np.zeros(1)
-        return excess_of_neighbors(self._scaled_points, N_NEIGHBORS, self.power, rng)
+        return paths_among.excess_of_neighbors(self._scaled_points, N_NEIGHBORS, self.power, rng)
 
     @cached_property
     def _neighbors(self):
