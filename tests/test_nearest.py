@@ -122,7 +122,7 @@ def test_paths_are_the_shortest_of_the_complete_graph(power, d):
     # Of tables of numbers SciPy leaves small ones out.
     expected = dijkstra(coo_matrix(w * (cdist(points, points) / w) ** power))
     found = metric.pairwise(points)
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
     assert excess(found[:50, :50]) < 1e-12
     np.testing.assert_array_equal(metric.path_errors(np.random.RandomState(0)), 0.0)
 
