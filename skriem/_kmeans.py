@@ -437,7 +437,7 @@ class RiemannianKMeans(
                 f"init must be 'k-means++', 'random' or an array of centres, got {self.init!r}."
             )
 
-    def _default_encoder(self):
+    def _default_geometry(self, values):
         return NeighborEncoder(verbose=self.verbose)
 
     @property

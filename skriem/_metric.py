@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ._latent import find_metric
+from ._neighbor import feature_scale
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
 from ._vae_base import MAX_GRAPH_POINTS
@@ -25,7 +26,7 @@ class MetricConsumerMixin:
     encoder is fitted to it, a :class:`VAETransformer` unless the estimator says otherwise.
     """
 
-    def _default_encoder(self):
+    def _default_geometry(self, values):
         return VAETransformer()
 
     def _fit_metric(self, X, sample_weight=None):
@@ -42,13 +43,17 @@ class MetricConsumerMixin:
         rng = check_random_state(self.random_state)
         self.encoder_: Any = None
         if isinstance(metric, str) and metric == "auto":
-            metric = self._default_encoder() if carried is None else carried
-        elif isinstance(metric, str) and metric == "local":
+            metric = self._default_geometry(values) if carried is None else carried
+        if isinstance(metric, str) and metric == "local":
             rows, weights = distinct_rows(values, check_weights(sample_weight, values))
             if len(rows) < 2:
                 raise ValueError("All rows of X are the same: they have no variance.")
-            points = self._some(rows, rng)
-            metric = local_metric(rows, points=points, sample_weight=weights)
+            metric = local_metric(
+                rows,
+                points=self._some(rows, rng),
+                sample_weight=weights,
+                scale=feature_scale(rows, weights, "auto"),
+            )
         if isinstance(metric, Metric):
             self._check_carried(carried, metric)
             if values.shape[1] != metric.n_dims:

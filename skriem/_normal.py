@@ -17,20 +17,18 @@ from sklearn.utils.validation import check_is_fitted
 from ._blocks import by_blocks
 from ._metric import MetricConsumerMixin
 from ._progress import Progress
-from .geometry import Metric, RiemannianMetric, clustering, normal, proposal
+from ._rows import check_weights, distinct_rows
+from ._vae import VAETransformer
+from .geometry import Metric, RiemannianMetric, density, land
+from .geometry.normal import Mixture
+from .geometry.proposal import Gaussians
 from .geometry.types import FloatArray, RandomState
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Points per component to integrate with: for a first fit, the fit, and the constants.
-N_FIRST, N_FITTING, N_FINAL = 256, 1024, 2048
-# Starting values come from a sample of this size, and from the best of so many runs of k-means.
-N_SAMPLE, N_KMEANS = 300, 3
-# Share of every point that the first assignment leaves open.
-UNDECIDED = 1e-2
-# A batch of candidates in rejection sampling.
-MIN_CANDIDATES = 64
+# Data of up to so many features are their own coordinates.
+MAX_LOCAL = 3
 # This share of the curves may run out of iterations before there is a warning.
 MAX_MISSED = 0.02
 
@@ -51,10 +49,14 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     ----------
     n_components : int, default=1
         Number of mixture components.
-    covariance_type : {"full", "diag"}, default="full"
-        Whether covariances are any or diagonal in the coordinates of the space.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        Whether covariances are any, any but the same for all components, diagonal in the
+        coordinates of the space, or the same in all directions as the metric measures them.
     metric : "auto", "local", metric or estimator, default="auto"
-        Where the geometry comes from; see :class:`RiemannianKMeans`.
+        Where the geometry comes from. "auto" takes the metric that codes carry; for data of up to
+        three features it is "local", for others a :class:`VAETransformer` is fitted. "local" is
+        :func:`~skriem.geometry.local_metric` of the data. A metric takes `X` for points of its
+        space; an estimator is fitted, and its codes are taken.
     tol : float, default=1e-3
         A run ends when an iteration gains less mean log-likelihood, in nats.
     reg_covar : float, default=1e-6
@@ -64,8 +66,10 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     n_init : int, default=1
         Number of runs, of which the one with the largest likelihood is kept.
     init_params : {"kmeans", "k-means++", "random_from_data"}, default="kmeans"
-        Where a run starts: from the clusters of geodesic k-means, from its seeds, or from
-        points drawn at random.
+        Where a run starts: from the clusters of k-means along paths between samples, from its
+        seeds, or from points drawn at random.
+    means_init : array-like of shape (n_components, n_dims), default=None
+        Means to start from, in the coordinates of the space; None goes by `init_params`.
     random_state : int, RandomState instance or None, default=None
         Determines the starting values, the points that are integrated with, and the encoder
         if one is fitted and has no seed of its own.
@@ -78,9 +82,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Shares of the components, the largest first.
     means_ : ndarray of shape (n_components, n_dims)
         In the coordinates of `metric_`.
-    covariances_ : ndarray of shape (n_components, n_dims, n_dims) or (n_components, n_dims)
-        Covariances of tangent vectors at the means, in coordinates; their diagonals for
-        ``covariance_type="diag"``.
+    covariances_ : ndarray
+        Covariances of tangent vectors at the means, in coordinates: of shape (n_components,
+        n_dims, n_dims) for ``covariance_type="full"``, (n_dims, n_dims) for "tied", their
+        diagonals (n_components, n_dims) for "diag", and variances of lengths in every direction
+        (n_components,) for "spherical".
     log_normalizers_ : ndarray of shape (n_components,)
         Logarithms of the constants C.
     normalizer_stderr_ : ndarray of shape (n_components,)
@@ -94,8 +100,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Mean log-likelihood of the samples, with respect to Lebesgue measure, with the
         constants and curves that the fit worked with.
     lower_bounds_ : list of float
-        The same after every iteration of the best run: they never fall by more than the
-        constants are uncertain.
+        The same after every iteration of the best run; they never fall. Where the constants had
+        to be integrated with other points, or a component that had lost its samples was seeded
+        again, they begin after that.
     metric_ : Metric
         The geometry that was used.
     encoder_ : estimator or None
@@ -115,9 +122,10 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     Expectation maximisation as in the references, with two differences. The constants C are
     integrals over the space, by importance sampling with quasi-random points around the data,
     so that the density integrates to one even where geodesics meet again. And covariances are
-    maximised exactly, as the likelihood is concave in their inverses. A component whose share
-    of the samples falls below a thousandth of one is seeded again where the density is lowest;
-    the likelihood may fall at that iteration.
+    maximised exactly, as the likelihood is concave in their inverses. Between two solves for the
+    curves, means, covariances and probabilities are maximised on what the curves say about their
+    own change to first order. A component whose share of the samples falls below a thousandth of
+    one is seeded again where the density is lowest.
 
     References
     ----------
@@ -141,13 +149,14 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self,
         n_components: int = 1,
         *,
-        covariance_type: Literal["full", "diag"] = "full",
+        covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
         metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
         n_init: int = 1,
         init_params: Literal["kmeans", "k-means++", "random_from_data"] = "kmeans",
+        means_init: ArrayLike | None = None,
         random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
@@ -159,10 +168,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
+        self.means_init = means_init
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate the parameters by expectation maximisation.
 
         Parameters
@@ -170,6 +180,8 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Data, or points that carry a metric; see the parameter `metric`.
         y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample counts, finite and not negative; None counts each once.
 
         Returns
         -------
@@ -187,10 +199,12 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         ConvergenceWarning
             If the best run ended early.
         """
-        self._fit(X)
+        self._fit(X, sample_weight)
         return self
 
-    def fit_predict(self, X: ArrayLike, y: object = None) -> NDArray[np.intp]:
+    def fit_predict(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.intp]:
         """Fit, and return the most probable component of every sample.
 
         Parameters
@@ -198,13 +212,15 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Data, or points that carry a metric; see the parameter `metric`.
         y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            How often each sample counts, finite and not negative; None counts each once.
 
         Returns
         -------
         ndarray of shape (n_samples,)
             Integers below `n_components`.
         """
-        return self._log_joint(self._fit(X)).argmax(1)
+        return self._log_joint(self._fit(X, sample_weight)).argmax(1)
 
     @by_blocks
     def score_samples(
@@ -349,14 +365,25 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
         counts = rng.multinomial(n_samples, self.weights_)
-        points = [self._draw(k, count, rng) for k, count in enumerate(counts) if count]
+        parts = zip(
+            torch.as_tensor(self.means_),
+            torch.as_tensor(self._precisions),
+            torch.as_tensor(self.log_normalizers_),
+            [[Gaussians(*map(torch.as_tensor, part)) for part in each] for each in self._kernels],
+            self._log_bounds,
+        )
+        points = [
+            density.draw_points(self.metric_, *part, count, rng).numpy()
+            for part, count in zip(parts, counts)
+            if count
+        ]
         return np.concatenate(points), np.repeat(np.arange(len(counts)), counts)
 
     # Fitting -----------------------------------------------------------------------------
 
-    def _fit(self, X):
+    def _fit(self, X, sample_weight=None):
         self._check_parameters()
-        values, rng = self._fit_metric(X)
+        values, rng = self._fit_metric(X, sample_weight)
         if not isinstance(self.metric_, RiemannianMetric):
             raise ValueError(
                 "Normal distributions need tangent vectors, and the nearest-neighbour metric has "
@@ -367,10 +394,24 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
                 f"n_samples={len(values)} should be >= n_components={self.n_components}."
             )
         points = self._embed_values(values)
-        z = torch.as_tensor(points)
+        rows, weights = distinct_rows(points, check_weights(sample_weight, values))
+        problem = land.Problem(
+            self.metric_,
+            torch.as_tensor(rows),
+            torch.as_tensor(weights / weights.mean()),
+            land.Options(
+                self.covariance_type, self.reg_covar, self.tol, self.max_iter, self.init_params
+            ),
+        )
+        start = self.n_components
+        if self.means_init is not None:
+            start = torch.as_tensor(check_means(self.means_init, (start, self.metric_.n_dims)))
         with Progress("RiemannianNormal", "iteration", None, self.verbose) as progress:
-            runs = [self._run(z, rng, progress) for _ in range(self.n_init)]
-        best = max(runs, key=lambda run: run.history[-1])
+
+            def report(value):
+                progress.step(f"log-likelihood {value:.6g}")
+
+            best, found = land.fit(problem, start, self.n_init, rng, report)
         if not best.converged:
             warnings.warn(
                 f"Expectation maximisation did not converge in {self.max_iter} iterations; "
@@ -378,163 +419,52 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        order = torch.argsort(best.mixture.weights, descending=True)
-        mixture = normal.Mixture(*(part[order] for part in best.mixture))
+        mixture = best.mixture
         self.weights_, self.means_ = mixture.weights.numpy(), mixture.means.numpy()
-        covariances = torch.linalg.inv(mixture.precisions)
-        covariances = 0.5 * (covariances + covariances.mT)
-        if self.covariance_type == "diag":
-            covariances = covariances.diagonal(dim1=1, dim2=2)
-        self.covariances_: FloatArray = covariances.numpy()
-        self.converged_, self.n_iter_ = best.converged, len(best.history)
-        self._settle(best.points[order], best.shares[order], rng)
-        log_volume = self.metric_.log_volume(points).mean()
+        self._precisions: FloatArray = mixture.precisions.numpy()
+        self.covariances_: FloatArray = self._covariances(mixture).numpy()
+        self.converged_, self.n_iter_ = best.converged, best.n_iter
+        self.log_normalizers_, self.normalizer_stderr_ = (part.numpy() for part in found[:2])
+        # What sampling needs: where candidates come from, and the largest ratio of densities.
+        self._kernels = [
+            [tuple(field.numpy() for field in part) for part in kernel] for kernel in found.kernels
+        ]
+        self._log_bounds: FloatArray = found.log_bounds.numpy()
+        log_volume = np.average(self.metric_.log_volume(rows), weights=weights)
         self.lower_bounds_: list[float] = [value + log_volume for value in best.history]
         self.lower_bound_ = self.lower_bounds_[-1]
         return points
 
-    def _run(self, z, rng, progress):
-        """One run: roughly, on a sample if there are many points, then on all of them."""
-        options = {
-            "diagonal": self.covariance_type == "diag",
-            "reg_covar": self.reg_covar,
-            "tol": self.tol,
-            "max_iter": self.max_iter,
-            "report": lambda value: progress.step(f"log-likelihood {value:.6g}"),
-        }
-        some = z
-        if len(z) > 2 * N_SAMPLE:
-            some = z[np.sort(rng.choice(len(z), max(N_SAMPLE, self.n_components), replace=False))]
-        start, members = self._start(some, rng)
+    def _default_geometry(self, values):
+        return "local" if values.shape[1] <= MAX_LOCAL else VAETransformer()
 
-        def refer(z, members, n):
-            return self._reference(z.expand(members.shape[1], -1, -1), members.mT, n, rng)
-
-        rough = normal.fit_mixture(
-            self.metric_,
-            some,
-            start,
-            members,
-            refer(some, members, N_FIRST),
-            lambda members: refer(some, members, N_FIRST),
-            **options,
-        )
-        return normal.fit_mixture(
-            self.metric_,
-            z,
-            rough.mixture,
-            None,
-            self._reference(rough.points, rough.shares, N_FITTING, rng),
-            lambda members: refer(z, members, N_FITTING),
-            **options,
-        )
-
-    def _start(self, z, rng):
-        """Components without precisions, and every point a member of the nearest."""
-        k = self.n_components
-        if self.init_params == "random_from_data":
-            means = z[np.sort(rng.choice(len(z), k, replace=False))]
-        else:
-            weights = torch.ones(len(z), dtype=z.dtype)
-
-            def seeds():
-                return z[clustering.seed(self.metric_, z, k, weights, rng)]
-
-            if self.init_params == "k-means++":
-                means = seeds()
-            else:
-                runs = [
-                    clustering.lloyd(self.metric_, z, seeds(), weights, 100, 1e-3)
-                    for _ in range(N_KMEANS if k > 1 else 1)
-                ]
-                means = min(runs, key=lambda run: run.inertia[-1]).centers
-        labels = clustering.assign(self.metric_, z, means).labels
-        # Not quite, so that no component is without points where means coincide.
-        members = (1.0 - UNDECIDED) * torch.nn.functional.one_hot(labels, k).to(z) + UNDECIDED / k
-        return normal.Mixture(None, means, None), members
-
-    def _kernels(self, places, shares):
-        """A density for each component, around places (k, m, d) by their shares (k, m)."""
-        return [proposal.kernel_density(*one, self.reg_covar) for one in zip(places, shares)]
-
-    def _reference(self, places, shares, n, rng):
-        """Points to integrate every component with, drawn around places by their shares."""
-        return self._drawn(self._kernels(places, shares), n, rng)
-
-    def _drawn(self, kernels, n, rng):
-        """Points to integrate every component with, drawn from a density for each."""
-        points, log_mass = [], []
-        for kernel in kernels:
-            uniforms = proposal.even_uniforms(
-                n // proposal.N_REPLICATES, self.metric_.n_dims + 1, rng
-            )
-            points.append(proposal.draw(kernel, uniforms))
-            log_volume = self.metric_.log_volume(points[-1])
-            log_mass.append(log_volume - proposal.log_density(kernel, points[-1]) - np.log(n))
-        return normal.Reference(torch.stack(points), torch.stack(log_mass))
-
-    def _settle(self, points, shares, rng):
-        """The constants, by points that the fit has not seen, drawn from about the components
-        themselves: around those that the fit integrated with, each by what it added."""
-        kernels = self._kernels(points, shares)
-        reference = self._drawn(kernels, N_FINAL, rng)
-        stars = self._connect(reference.points)
-        lost = ~stars.logs.isfinite().all(-1)
-        logs = stars.logs.masked_fill(lost[..., None], 0.0)
-        log_mass = reference.log_mass.masked_fill(lost, -torch.inf)
-        found = normal.log_normalizers(logs, self._precisions(), log_mass)
-        self.log_normalizers_, self.normalizer_stderr_ = (part.numpy() for part in found)
-        # What sampling needs: where candidates come from, and the largest ratio of densities.
-        ratios = normal.log_terms(logs, self._precisions(), log_mass)
-        self._proposals = [
-            [tuple(field.numpy() for field in part) for part in kernel] for kernel in kernels
-        ]
-        self._log_bounds = (ratios.max(1).values + np.log(N_FINAL)).numpy()
-
-    def _draw(self, k, count, rng):
-        """Points of one component, by rejection."""
-        kernel = [proposal.Gaussians(*map(torch.as_tensor, part)) for part in self._proposals[k]]
-        precision = self._precisions()[k]
-        accepted, bound = [], self._log_bounds[k]
-        rate = np.exp(self.log_normalizers_[k] - bound)
-        while (missing := count - sum(map(len, accepted))) > 0:
-            n = max(MIN_CANDIDATES, int(1.2 * missing / rate))
-            uniforms = torch.as_tensor(rng.uniform(size=(n, self.metric_.n_dims + 1)))
-            points = proposal.draw(kernel, uniforms)
-            logs = self._connect(points[None], [k]).logs[0]
-            ratios = self.metric_.log_volume(points) - proposal.log_density(kernel, points)
-            ratios = (ratios - 0.5 * normal.squared_norms(logs, precision)).nan_to_num(-torch.inf)
-            bound = max(bound, float(ratios.max()))
-            accepted.append(points.numpy()[rng.uniform(size=n) < np.exp(ratios.numpy() - bound)])
-        return np.concatenate(accepted)[:count]
+    def _covariances(self, mixture):
+        """Covariances of tangent vectors, as many numbers as the type has."""
+        covariances = torch.linalg.inv(mixture.precisions)
+        if self.covariance_type == "spherical":
+            tensors = self.metric_.tensor(mixture.means)
+            return (covariances * tensors).sum((1, 2)) / self.metric_.n_dims
+        if self.covariance_type == "diag":
+            return covariances.diagonal(dim1=1, dim2=2)
+        covariances = 0.5 * (covariances + covariances.mT)
+        return covariances[0] if self.covariance_type == "tied" else covariances
 
     # Densities ---------------------------------------------------------------------------
 
-    def _precisions(self):
-        covariances = torch.as_tensor(self.covariances_)
-        if self.covariance_type == "diag":
-            covariances = torch.diag_embed(covariances)
-        return torch.linalg.inv(covariances)
-
-    def _connect(self, points, components=slice(None)):
-        """Curves from the means of components to their points (k, n, d)."""
-        means = torch.as_tensor(self.means_[components])
-        return normal.connect(self.metric_, means, points, normal.N_FINE, normal.FINE_ITER)
+    def _mixture(self):
+        return Mixture(*map(torch.as_tensor, (self.weights_, self.means_, self._precisions)))
 
     def _log_joint(self, points):
         """Log of weight times density by Riemannian volume, (n, n_components)."""
-        z = torch.as_tensor(points)
-        stars = self._connect(z.expand(self.n_components, -1, -1))
-        clustering.check_reached(stars.logs.isfinite().all(-1).all(0))
-        mixture = normal.Mixture(
-            torch.as_tensor(self.weights_), torch.as_tensor(self.means_), self._precisions()
+        joint, finished = density.log_joint(
+            self.metric_,
+            self._mixture(),
+            torch.as_tensor(self.log_normalizers_),
+            torch.as_tensor(points),
         )
-        joint = normal.log_components(stars.logs, mixture, torch.as_tensor(self.log_normalizers_))
-        # What matters is the curve from the component that the point most likely belongs to.
-        finished = stars.converged.mT.gather(1, joint.argmax(1, keepdim=True))
         if (~finished).double().mean() > MAX_MISSED:
             warnings.warn(
-                f"{int((~finished).sum())} of {len(z)} geodesics to the samples were still "
+                f"{int((~finished).sum())} of {len(finished)} geodesics to the samples were still "
                 "getting shorter when the iterations ran out: their densities are a little low.",
                 ConvergenceWarning,
                 stacklevel=3,
@@ -543,8 +473,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
 
     def _n_parameters(self):
         d = self.metric_.n_dims
-        of_covariance = d if self.covariance_type == "diag" else d * (d + 1) // 2
-        return self.n_components * (d + of_covariance + 1) - 1
+        k, full = len(self.means_), d * (d + 1) // 2
+        of_covariance = {"full": k * full, "tied": full, "diag": k * d, "spherical": k}
+        return k * (d + 1) - 1 + of_covariance[self.covariance_type]
 
     def _check_parameters(self):
         for name in ("n_components", "max_iter", "n_init"):
@@ -552,8 +483,19 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         for name in ("tol", "reg_covar"):
             check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
         for name, allowed in (
-            ("covariance_type", ["full", "diag"]),
+            ("covariance_type", ["full", "tied", "diag", "spherical"]),
             ("init_params", ["kmeans", "k-means++", "random_from_data"]),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
+
+
+def check_means(means, shape):
+    """Means to start from as a float64 array of a shape."""
+    means = np.array(means, dtype=np.float64)
+    if means.shape != shape or not np.isfinite(means).all():
+        raise ValueError(
+            f"means_init must be finite numbers of shape {shape}, a row for each component in the "
+            f"coordinates of the metric; got shape {means.shape}."
+        )
+    return means

@@ -117,7 +117,9 @@ def test_frechet_mean_is_where_logarithms_balance():
 
 def test_derivatives_of_the_local_metric_are_those_of_its_tensor():
     rng = np.random.default_rng(0)
-    tensors = LocalVariance(rng.normal(size=(30, 3)), 0.7, 0.01, rng.uniform(1, 2, 30))
+    tensors = LocalVariance(
+        rng.normal(size=(30, 3)), 0.7, 0.01, rng.uniform(1, 2, 30), np.array([1.0, 0.5, 2.0])
+    )
     z, v = (torch.as_tensor(rng.normal(size=(20, 3))) for _ in range(2))
     automatic = Field(lambda at: tensors(at)).jets(z, v)
     for ours, expected in zip(Field(tensors).jets(z, v), automatic):

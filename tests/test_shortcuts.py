@@ -11,7 +11,7 @@ from skriem.geometry import PullbackMetric
 from skriem.geometry.embedded import Embedded
 from skriem.geometry.graph import measure_in
 from skriem.geometry.grid import build_grid, grid_distances, tie
-from skriem.geometry.shortcuts import corrected, fit_correction
+from skriem.geometry.shortcuts import CELLS, corrected, fit_correction
 
 
 def points(n, d, seed=0):
@@ -25,7 +25,7 @@ def flat(z):
 @pytest.mark.parametrize(("d", "bound"), [(1, 1e-6), (2, 0.03), (3, 0.08)])
 def test_grid_paths_are_hardly_longer_than_straight_lines(d, bound):
     X = points(60, d)
-    grid = build_grid(Embedded(flat), X)
+    grid = build_grid(Embedded(flat), X.min(0) - 0.1, X.max(0) + 0.1, CELLS[d])
     measure = measure_in(Embedded(flat))
     tied = tie(measure, grid, torch.as_tensor(X))
     found = grid_distances(measure, grid, tied, tied)
@@ -41,7 +41,7 @@ def test_grid_paths_are_hardly_longer_than_straight_lines(d, bound):
 
 
 def test_a_grid_around_one_point_is_none():
-    assert build_grid(Embedded(flat), np.zeros((3, 2))) is None
+    assert build_grid(Embedded(flat), np.zeros(2), np.zeros(2), 80) is None
 
 
 def test_on_the_sphere():

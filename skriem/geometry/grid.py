@@ -13,15 +13,16 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
+from scipy.stats import multivariate_normal
+from scipy.stats.qmc import MultivariateNormalQMC
 
-from .graph import attach, segment_lengths, symmetric_weights
+from .graph import Attached, attach, segment_lengths, symmetric_weights
 
 MAX_DIMS = 3
-# Cells along the longest side, by dimension; how many cells an edge reaches; and to how many
-# nodes other points are tied.
-CELLS, REACH, N_TIED = {1: 1000, 2: 80, 3: 20}, {1: 1, 2: 4, 3: 2}, {1: 4, 2: 24, 3: 40}
-# Room around the points, as a share of the longest side.
-MARGIN = 0.05
+# By dimension: how many cells an edge reaches, and to how many nodes other points are tied.
+REACH, N_TIED = {1: 1, 2: 4, 3: 2}, {1: 4, 2: 24, 3: 40}
+# What lies outside is drawn from a Gaussian of so many standard deviations.
+WIDE, N_DRAWN = 1.5, 1024
 # Points closer than this many cells are joined directly.
 NEAR = 3.0
 # Edges and their parts are short: few chords will do.
@@ -39,27 +40,35 @@ class Grid(NamedTuple):
     spacing: float
 
 
-def build_grid(space, points):
-    """Grid over the box of some points.
+class Cells(NamedTuple):
+    """What to integrate on: the nodes of a grid, and some points outside of it."""
+
+    grid: Grid
+    points: torch.Tensor  # (N + m, d)
+    tied: Attached  # those outside
+    log_volumes: torch.Tensor  # (N + m,): that each of them stands for
+
+
+def build_grid(space, low, high, n_cells):
+    """Grid over a box.
 
     Parameters
     ----------
     space : Embedded or Field
-    points : ndarray of shape (n, d)
-        With d at most 3.
+    low, high : ndarray of shape (d,)
+        Corners, with d at most 3.
+    n_cells : int
+        Along the longest side.
 
     Returns
     -------
     Grid or None
         None where the box is a single point.
     """
-    d = points.shape[1]
-    low, high = points.min(0), points.max(0)
-    side = (high - low).max()
-    if not side > 0.0:
+    d = len(low)
+    if not (high > low).any():
         return None
-    low, high = low - MARGIN * side, high + MARGIN * side
-    spacing = (high - low).max() / CELLS[d]
+    spacing = (high - low).max() / n_cells
     counts = np.ceil((high - low) / spacing).astype(int) + 1
     nodes = np.indices(counts).reshape(d, -1).T * spacing + low
     index = np.arange(len(nodes)).reshape(counts)
@@ -68,6 +77,26 @@ def build_grid(space, points):
     pairs, lengths = pairs[np.isfinite(lengths)], lengths[np.isfinite(lengths)]
     weights = symmetric_weights(pairs, lengths, len(nodes))
     return Grid(nodes, cKDTree(nodes), weights, spacing)
+
+
+def beyond(grid, points):
+    """Evenly drawn points outside of a grid, from a wide Gaussian around some others.
+
+    Returns
+    -------
+    outside : Tensor of shape (m, d)
+    log_mass : Tensor of shape (m,)
+        Logarithm of the Lebesgue volume that each stands for.
+    """
+    covariance = WIDE**2 * np.atleast_2d(np.cov(points.T))
+    covariance += 1e-9 * np.trace(covariance) * np.eye(len(covariance))
+    wide = multivariate_normal(points.mean(0), covariance)
+    drawn = MultivariateNormalQMC(wide.mean, covariance, rng=np.random.default_rng(0))
+    drawn = drawn.random(N_DRAWN)
+    low, high = grid.points.min(0), grid.points.max(0)
+    outside = drawn[((drawn < low) | (drawn > high)).any(1)]
+    log_mass = -np.atleast_1d(wide.logpdf(outside)) - np.log(N_DRAWN)
+    return torch.as_tensor(outside), torch.as_tensor(log_mass)
 
 
 def _directions(d, reach):

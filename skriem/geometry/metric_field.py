@@ -110,47 +110,60 @@ class LocalVariance:
 
     M_kk(z) = 1 / (sum_n w_n(z) (x_nk - z_k)^2 + rho) with Gaussian weights w_n around z: the
     metric is small where there are data and 1 / rho far from all of them (Arvanitidis, Hansen
-    and Hauberg, *A locally adaptive normal distribution*, NIPS 2016).
+    and Hauberg, *A locally adaptive normal distribution*, NIPS 2016). Differences are in a unit
+    for each coordinate.
 
     Parameters
     ----------
     data : ndarray of shape (n, d)
     bandwidth : float
-        Standard deviation of the weights.
+        Standard deviation of the weights, in these units.
     rho : float
     sample_weight : ndarray of shape (n,)
         How often each row counts.
+    scale : ndarray of shape (d,)
+        The units.
     """
 
-    def __init__(self, data, bandwidth, rho, sample_weight):
-        self._data = np.array(data, dtype=np.float64)
+    def __init__(self, data, bandwidth, rho, sample_weight, scale):
+        self._scale = np.array(scale, dtype=np.float64)
+        self._data = np.array(data, dtype=np.float64) / self._scale
         self._sample_weight = np.array(sample_weight, dtype=np.float64)
         self._bandwidth, self._rho = float(bandwidth), float(rho)
         digest = hashlib.sha256(f"{self._bandwidth!r} {self._rho!r} {data.shape}".encode())
-        digest.update(self._data.tobytes() + self._sample_weight.tobytes())
+        for part in (self._data, self._sample_weight, self._scale):
+            digest.update(part.tobytes())
         self.fingerprint = digest.hexdigest()
         self.numbers_per_point = 4 * self._data.size
 
     def __call__(self, z):
-        return torch.diag_embed(1.0 / (self.variance(z) + self._rho))
+        scale = torch.as_tensor(self._scale, dtype=z.dtype, device=z.device)
+        return torch.diag_embed(1.0 / (self.variance(z) + self._rho) / scale.square())
 
     def variance(self, z):
-        """Weighted sums of squared coordinate differences to the data, (n, d)."""
+        """Weighted sums of squared coordinate differences to the data, in their units, (n, d)."""
         _, squares, weights = self._around(z)
         return (weights[:, None] @ squares).squeeze(1)
 
     def _around(self, z):
         """Offsets of the data from points, their squares, and the weights (n, n_data)."""
-        data, often = (
+        data, often, scale = (
             torch.as_tensor(part, dtype=z.dtype, device=z.device)
-            for part in (self._data, self._sample_weight)
+            for part in (self._data, self._sample_weight, self._scale)
         )
-        offsets = data - z[:, None]
+        offsets = data - (z / scale)[:, None]
         squares = offsets.square()
         return offsets, squares, often * torch.exp(squares.sum(-1) / (-2.0 * self._bandwidth**2))
 
     def jets(self, z, v):
         """See :meth:`.field.Field.jets`; e(z, v) = sum_k v_k^2 / (variance_k + rho)."""
+        scale = torch.as_tensor(self._scale, dtype=z.dtype, device=z.device)
+        value, *first, zz, zv, vv = self._jets(z, v / scale)
+        by_both = scale[:, None] * scale
+        return value, *(part / scale for part in first), zz / by_both, zv / by_both, vv / by_both
+
+    def _jets(self, z, v):
+        """The same by coordinates in their units."""
         h, eye = self._bandwidth**-2, torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         offsets, squares, weights = self._around(z)
         weighted = weights[..., None] * offsets
@@ -192,6 +205,7 @@ def local_metric(
     bandwidth: float | None = None,
     points: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
+    scale: ArrayLike | None = None,
 ) -> MetricField:
     """The local-variance metric of data: small where they are, large where they are not.
 
@@ -204,12 +218,15 @@ def local_metric(
     data : array-like of shape (n, d)
         At least two rows.
     bandwidth : float, default=None
-        Standard deviation of the weights, in units of the data. None takes the mean distance to
-        the neighbour of rank sqrt(n).
+        Standard deviation of the weights, in the unit of the data. None takes the mean distance
+        to the neighbour of rank sqrt(n).
     points : array-like of shape (n_points, d), default=None
         Points to search for geodesics along; None takes the data.
     sample_weight : array-like of shape (n,), default=None
         How often each row counts; None counts each once.
+    scale : array-like of shape (d,), default=None
+        Positive numbers that coordinates are divided by before differences between rows are
+        taken, for those of different units; None takes ones.
 
     Returns
     -------
@@ -220,8 +237,8 @@ def local_metric(
     ------
     ValueError
         If data are not finite, or so few or so alike that there is no bandwidth, the bandwidth
-        is so small that data have no neighbours, or weights are not one non-negative number per
-        row.
+        is so small that data have no neighbours, weights are not one non-negative number per
+        row, or a scale is not positive.
 
     References
     ----------
@@ -239,8 +256,11 @@ def local_metric(
     data = np.array(data, dtype=np.float64)
     if data.ndim != 2 or len(data) < 2 or not np.isfinite(data).all():
         raise ValueError("data must be at least two rows of finite numbers.")
+    scale = np.ones(data.shape[1]) if scale is None else np.asarray(scale, float)
+    if scale.shape != (data.shape[1],) or not ((scale > 0) & np.isfinite(scale)).all():
+        raise ValueError(f"scale must be {data.shape[1]} positive numbers, got {scale}.")
     if bandwidth is None:
-        bandwidth = neighbor_distance(data)
+        bandwidth = neighbor_distance(data / scale)
     if not bandwidth > 0:
         raise ValueError(f"bandwidth must be positive, got {bandwidth}.")
     weights = np.ones(len(data)) if sample_weight is None else np.asarray(sample_weight, float)
@@ -249,7 +269,7 @@ def local_metric(
             f"sample_weight must be {len(data)} non-negative finite numbers, not all zero."
         )
     at = torch.as_tensor(data)
-    tensors = LocalVariance(data, bandwidth, 0.0, weights)
+    tensors = LocalVariance(data, bandwidth, 0.0, weights, scale)
     variance = in_chunks(lambda part: (tensors.variance(part),), at, tensors.numbers_per_point)[0]
     rho = FLOOR * float(np.average(variance.mean(1).numpy(), weights=weights))
     if not rho > 0:
@@ -257,5 +277,5 @@ def local_metric(
             f"No two rows of the data are within a few bandwidths, {bandwidth:.4g}: there is no "
             "variance to measure by. Raise bandwidth."
         )
-    tensors = LocalVariance(data, bandwidth, rho, weights)
+    tensors = LocalVariance(data, bandwidth, rho, weights, scale)
     return MetricField(tensors, data.shape[1], data if points is None else points)

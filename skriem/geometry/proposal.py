@@ -15,6 +15,13 @@ N_REPLICATES = 8
 WIDE_SHARES, WIDE_SCALE = (0.6, 0.1), 1.25
 
 
+class Reference(NamedTuple):
+    """Points for every component to integrate with."""
+
+    points: torch.Tensor  # (k, s, d)
+    log_mass: torch.Tensor  # (k, s): log of the volume that each stands for
+
+
 class Gaussians(NamedTuple):
     """Weighted Gaussians of one shape and several sizes. A density is a list of these."""
 
@@ -58,6 +65,27 @@ def kernel_density(z, weights, reg_covar):
     )
     mean, factor = _moments(z, torch.full_like(weights, 1.0 / len(z)), reg_covar)
     return [own, Gaussians(mean[None], wide[1:], wide.new_tensor([WIDE_SCALE]), factor)]
+
+
+def kernel_densities(places, shares, reg_covar):
+    """A :func:`kernel_density` for each of k components, of places (k, m, d), shares (k, m)."""
+    return [kernel_density(*one, reg_covar) for one in zip(places, shares)]
+
+
+def references(metric, densities, n, rng):
+    """As many points as asked drawn evenly from every one of k densities.
+
+    Returns
+    -------
+    Reference
+    """
+    points, log_mass = [], []
+    for density in densities:
+        uniforms = even_uniforms(n // N_REPLICATES, metric.n_dims + 1, rng)
+        points.append(draw(density, uniforms))
+        log_volume = metric.log_volume(points[-1])
+        log_mass.append(log_volume - log_density(density, points[-1]) - np.log(n))
+    return Reference(torch.stack(points), torch.stack(log_mass))
 
 
 def _moments(z, weights, reg_covar):

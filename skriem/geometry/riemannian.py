@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from . import maps
 from .containers import enter_weights
 from .geodesics import LEVELS
 from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
+from .grid import Cells, beyond, build_grid, tie
 from .mean import frechet_means
 from .metric import ConvergenceWarning, Metric, warn_unconverged
 from .relax import relax_best
@@ -24,8 +26,11 @@ from .types import ArrayOrTensor, ArrayT
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
+# Cells along the longest side of the grid to integrate on, by dimension, and the room around the
+# points, as a share of that side, where no table says it.
+N_CELLS, CELL_MARGIN = {1: 1000, 2: 80}, 0.25
 # Found again when they are needed.
-CACHED = ("graph", "shortcuts", "_spaces")
+CACHED = ("graph", "shortcuts", "cells", "_spaces")
 # Curves are solved for in batches that hold about this many numbers.
 CURVE_BUDGET = 2**25
 
@@ -322,6 +327,26 @@ class RiemannianMetric(Metric):
             raise ValueError("This metric has no points to find paths around; see with_points.")
         return Shortcuts(self._spaces, self.graph, self.points, use_grid)
 
+    @cached_property
+    def cells(self) -> Cells | None:
+        """What to integrate on around `points`; None without any and in more than 2 dimensions."""
+        if self.points is None or self.n_dims not in N_CELLS:
+            return None
+        space, table, (low, high) = self._space, self._spaces.table, _box(self.points)
+        if table is not None:
+            space, low, high = table.space, table.low, table.high
+        grid = build_grid(space, low, high, N_CELLS[self.n_dims])
+        if grid is None:
+            return None
+        nodes, (outside, log_mass) = torch.as_tensor(grid.points), beyond(grid, self.points)
+        log_volumes = space.log_volume(nodes) + self.n_dims * math.log(grid.spacing)
+        log_mass = log_mass + self._space.log_volume(outside)
+        # Nodes on the edge of a table may lie beyond it by rounding.
+        log_volumes = torch.cat([log_volumes, log_mass])
+        log_volumes = log_volumes.where(log_volumes.isfinite(), -torch.inf)
+        tied = tie(self.shortcuts.measure, grid, outside)
+        return Cells(grid, torch.cat([nodes, outside]), tied, log_volumes)
+
     def space_for(self, *points: Tensor) -> Any:
         """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
         return self._spaces.for_loops(*points)
@@ -370,6 +395,13 @@ class RiemannianMetric(Metric):
             points=torch.where(flipped[..., None], found.points.flip(1), found.points),
             arc_length=torch.where(flipped, total - found.arc_length.flip(1), found.arc_length),
         )
+
+
+def _box(points):
+    """Corners of the box around points and a margin, (d,) each."""
+    low, high = points.min(0), points.max(0)
+    margin = CELL_MARGIN * (high - low).max()
+    return low - margin, high + margin
 
 
 def _comes_first(a, b):

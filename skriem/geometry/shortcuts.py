@@ -17,6 +17,9 @@ from .search import find_geodesics
 
 # Pairs that are solved for to learn the correction, and how accurately.
 N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
+# Cells along the longest side of the grid, by dimension, and the room around the points, as a
+# share of that side.
+CELLS, MARGIN = {1: 1000, 2: 80, 3: 20}, 0.05
 # Chords of straight lines, and of the segments at the ends of paths.
 N_CHORDS, N_SHORT_CHORDS = 16, 8
 # Pairs at once, which bounds the memory.
@@ -76,8 +79,8 @@ class Shortcuts:
     def tie(self, z):
         """Some rows with what many distances to them have in common."""
         if self.grid is not None:
-            return Ends(z, tie(self._measure, self.grid, z))
-        return Ends(z, attach(self._measure, self._graph, z))
+            return Ends(z, tie(self.measure, self.grid, z))
+        return Ends(z, attach(self.measure, self._graph, z))
 
     def between(self, a, ends):
         """Distances between all rows of a tensor and tied ones, (n, m)."""
@@ -101,7 +104,10 @@ class Shortcuts:
         """Grid over the box of the points, or None where paths go through the graph."""
         if not self._use_grid:
             return None
-        return build_grid(self._spaces.for_loops(torch.tensor(self._points)), self._points)
+        low, high = self._points.min(0), self._points.max(0)
+        margin = MARGIN * (high - low).max()
+        space = self._spaces.for_loops(torch.tensor(self._points))
+        return build_grid(space, low - margin, high + margin, CELLS[len(low)])
 
     @cached_property
     def _learned(self):
@@ -119,7 +125,7 @@ class Shortcuts:
         correction = fit_correction(upper, lower, exact)
         return correction, np.abs(corrected(upper, lower, correction) / exact - 1.0)
 
-    def _measure(self, a, b):
+    def measure(self, a, b):
         """Lengths of segments, each in the cheapest space."""
         lengths = np.empty(len(a))
         for rows, space in self._spaces.split(a, b):
@@ -130,7 +136,7 @@ class Shortcuts:
         """Lengths of curves between all rows, (n, m) array."""
         tied = self.tie(a).tied
         if self.grid is not None:
-            found = grid_distances(self._measure, self.grid, tied, ends.tied)
+            found = grid_distances(self.measure, self.grid, tied, ends.tied)
             # From outside, the way through the nearest nodes may be a long one.
             rows = np.flatnonzero(~self.covers(a).cpu().numpy())
             if len(rows):
