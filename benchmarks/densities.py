@@ -93,9 +93,9 @@ def outliers(seeds):
         best["IsolationForest"] = IsolationForest(random_state=seed).fit(X)
         best["LocalOutlierFactor"] = LocalOutlierFactor(novelty=True).fit(X)
         best["KernelDensity"] = KernelDensity(bandwidth="scott").fit(X)
-        rows.append({
-            name: roc_auc_score(truth, model.score_samples(tried)) for name, model in best.items()
-        })
+        rows.append(
+            {name: roc_auc_score(truth, model.score_samples(tried)) for name, model in best.items()}
+        )
         print({name: getattr(model, "n_components", "") for name, model in best.items()})
     for name in rows[0]:
         print(f"{name:20} {np.mean([row[name] for row in rows]):.4f}")

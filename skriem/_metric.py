@@ -12,7 +12,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ._latent import find_metric
-from ._neighbor import feature_scale
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
 from ._vae_base import MAX_GRAPH_POINTS
@@ -48,12 +47,7 @@ class MetricConsumerMixin:
             rows, weights = distinct_rows(values, check_weights(sample_weight, values))
             if len(rows) < 2:
                 raise ValueError("All rows of X are the same: they have no variance.")
-            metric = local_metric(
-                rows,
-                points=self._some(rows, rng),
-                sample_weight=weights,
-                scale=feature_scale(rows, weights, "auto"),
-            )
+            metric = local_metric(rows, points=self._some(rows, rng), sample_weight=weights)
         if isinstance(metric, Metric):
             self._check_carried(carried, metric)
             if values.shape[1] != metric.n_dims:

@@ -15,11 +15,13 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
+from ._latent import find_metric
 from ._metric import MetricConsumerMixin
+from ._neighbor import feature_scale
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
-from .geometry import Metric, RiemannianMetric, density, land
+from .geometry import Metric, RiemannianMetric, density, land, local_metric
 from .geometry.normal import Mixture
 from .geometry.proposal import Gaussians
 from .geometry.types import FloatArray, RandomState
@@ -366,14 +368,14 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         rng = check_random_state(random_state)
         counts = rng.multinomial(n_samples, self.weights_)
         parts = zip(
-            torch.as_tensor(self.means_),
+            torch.as_tensor(self.means_ / self._units),
             torch.as_tensor(self._precisions),
             torch.as_tensor(self.log_normalizers_),
             [[Gaussians(*map(torch.as_tensor, part)) for part in each] for each in self._kernels],
             self._log_bounds,
         )
         points = [
-            density.draw_points(self.metric_, *part, count, rng).numpy()
+            density.draw_points(self._space, *part, count, rng).numpy() * self._units
             for part, count in zip(parts, counts)
             if count
         ]
@@ -395,9 +397,10 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             )
         points = self._embed_values(values)
         rows, weights = distinct_rows(points, check_weights(sample_weight, values))
+        self._settle_units(X, rows, weights, rng)
         problem = land.Problem(
-            self.metric_,
-            torch.as_tensor(rows),
+            self._space,
+            torch.as_tensor(rows / self._units),
             torch.as_tensor(weights / weights.mean()),
             land.Options(
                 self.covariance_type, self.reg_covar, self.tol, self.max_iter, self.init_params
@@ -405,7 +408,8 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         )
         start = self.n_components
         if self.means_init is not None:
-            start = torch.as_tensor(check_means(self.means_init, (start, self.metric_.n_dims)))
+            means = check_means(self.means_init, (start, self.metric_.n_dims))
+            start = torch.as_tensor(means / self._units)
         with Progress("RiemannianNormal", "iteration", None, self.verbose) as progress:
 
             def report(value):
@@ -420,7 +424,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
                 stacklevel=3,
             )
         mixture = best.mixture
-        self.weights_, self.means_ = mixture.weights.numpy(), mixture.means.numpy()
+        self.weights_, self.means_ = mixture.weights.numpy(), mixture.means.numpy() * self._units
         self._precisions: FloatArray = mixture.precisions.numpy()
         self.covariances_: FloatArray = self._covariances(mixture).numpy()
         self.converged_, self.n_iter_ = best.converged, best.n_iter
@@ -435,6 +439,17 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self.lower_bound_ = self.lower_bounds_[-1]
         return points
 
+    def _settle_units(self, X, rows, weights, rng):
+        """Set the units of the coordinates to work in, and the space with its metric in these."""
+        self._units, self._space = np.ones(rows.shape[1]), self.metric_
+        if isinstance(self.metric, str) and self.encoder_ is None and find_metric(X) is None:
+            self._units = feature_scale(rows, weights, "auto")
+        if (self._units != 1.0).any():
+            points, options = self._some(rows, rng), {"sample_weight": weights}
+            self.metric_ = local_metric(rows, points=points, scale=self._units, **options)
+            points = points / self._units
+            self._space = local_metric(rows / self._units, points=points, **options)
+
     def _default_geometry(self, values):
         return "local" if values.shape[1] <= MAX_LOCAL else VAETransformer()
 
@@ -442,8 +457,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         """Covariances of tangent vectors, as many numbers as the type has."""
         covariances = torch.linalg.inv(mixture.precisions)
         if self.covariance_type == "spherical":
-            tensors = self.metric_.tensor(mixture.means)
+            tensors = self._space.tensor(mixture.means)
             return (covariances * tensors).sum((1, 2)) / self.metric_.n_dims
+        covariances = covariances * torch.as_tensor(np.outer(self._units, self._units))
         if self.covariance_type == "diag":
             return covariances.diagonal(dim1=1, dim2=2)
         covariances = 0.5 * (covariances + covariances.mT)
@@ -451,16 +467,14 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
 
     # Densities ---------------------------------------------------------------------------
 
-    def _mixture(self):
-        return Mixture(*map(torch.as_tensor, (self.weights_, self.means_, self._precisions)))
-
     def _log_joint(self, points):
         """Log of weight times density by Riemannian volume, (n, n_components)."""
+        parameters = self.weights_, self.means_ / self._units, self._precisions
         joint, finished = density.log_joint(
-            self.metric_,
-            self._mixture(),
+            self._space,
+            Mixture(*map(torch.as_tensor, parameters)),
             torch.as_tensor(self.log_normalizers_),
-            torch.as_tensor(points),
+            torch.as_tensor(points / self._units),
         )
         if (~finished).double().mean() > MAX_MISSED:
             warnings.warn(

@@ -17,9 +17,11 @@ from .stars import connect
 N_POINTS, N_COMPARED = 1024, 256
 # Segments of the curves, and Newton iterations.
 N_SEGMENTS, MAX_ITER = 32, 60
+# Cells of the grid that says which components are far.
+N_CELLS = 80
 # Components that surely add less than e to the minus this are not solved for; squares of lengths
 # along a grid may be this factor off either way.
-NEGLIGIBLE, TRUST = 12.0, 0.6
+NEGLIGIBLE, TRUST = 10.0, 0.7
 # A batch of candidates in rejection sampling.
 MIN_CANDIDATES = 64
 
@@ -55,7 +57,7 @@ def find_constants(metric, mixture, kernels, rng):
     return Constants(torch.logsumexp(terms, 1), standard_errors(terms), kernels, log_bounds)
 
 
-def calibrated(metric, mixture, kernels, covariance_type, rng):
+def calibrated(metric, cells, mixture, kernels, covariance_type, rng):
     """A mixture that was fitted along the metric's grid, and its constants, by curves.
 
     Logarithms along the grid are those by curves but for a matrix, nearly, which some points
@@ -73,10 +75,10 @@ def calibrated(metric, mixture, kernels, covariance_type, rng):
     means, precisions = mixture.means, mixture.precisions
     points, log_mass = references(metric, kernels, N_COMPARED, rng)
     stars = connect(metric, means, points, N_SEGMENTS, MAX_ITER)
-    rough = [GridStars(metric, own).connect(one[None]).logs[0] for own, one in zip(points, means)]
-    along, nodes = torch.stack(rough).split_with_sizes(
-        [N_COMPARED, len(metric.cells.points)], dim=1
-    )
+    rough = [
+        GridStars(metric, cells, own).connect(one[None]).logs[0] for own, one in zip(points, means)
+    ]
+    along, nodes = torch.stack(rough).split_with_sizes([N_COMPARED, len(cells.points)], dim=1)
     terms = _terms(along, precisions, log_mass)
     weights = torch.softmax(terms, dim=1)
     known = (stars.logs.isfinite() & along.isfinite()).all(-1) & (weights > 0.0)
@@ -86,7 +88,7 @@ def calibrated(metric, mixture, kernels, covariance_type, rng):
     mixture = mixture._replace(precisions=turn @ precisions @ turn.mT)
     exact = _terms(logs, mixture.precisions, log_mass).where(known, -torch.inf)
     terms = terms.where(known, -torch.inf)
-    total = torch.logsumexp(_terms(nodes, precisions, metric.cells.log_volumes), dim=1)
+    total = torch.logsumexp(_terms(nodes, precisions, cells.log_volumes), dim=1)
     ratio = torch.logsumexp(exact, 1) - torch.logsumexp(terms, 1)
     parts = [part.unflatten(1, (N_REPLICATES, -1)).logsumexp(2) for part in (exact, terms)]
     stderr = torch.exp(parts[0] - parts[1] - ratio[:, None]).std(1) / N_REPLICATES**0.5
@@ -132,11 +134,12 @@ def log_joint(metric, mixture, normalizers, z):
         Of the curve from the component that a point most likely belongs to.
     """
     done = torch.ones(len(z), len(mixture.means), dtype=torch.bool)
-    if metric.cells is None or len(mixture.means) == 1:
+    cells = metric.cells(N_CELLS) if len(mixture.means) > 1 else None
+    if cells is None:
         far = torch.zeros(len(z), len(mixture.means), dtype=torch.bool)
         joint = far.to(z)
     else:
-        along = GridStars(metric, z).connect(mixture.means).logs[:, : len(z)]
+        along = GridStars(metric, cells, z).connect(mixture.means).logs[:, : len(z)]
         joint = log_components(along, mixture, normalizers)
         far = _beyond(along, mixture, normalizers)
     for k in range(len(mixture.means)):

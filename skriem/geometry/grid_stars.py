@@ -24,13 +24,14 @@ class GridStars:
     Parameters
     ----------
     metric : RiemannianMetric
-        Of at most two dimensions, with a grid.
+    cells : Cells
+        Of this metric.
     z : Tensor of shape (n, d)
     """
 
-    def __init__(self, metric, z):
-        self._metric, self._cells = metric, metric.cells
-        self._points, self._n = torch.cat([z, metric.cells.points]), len(z)
+    def __init__(self, metric, cells, z):
+        self._metric, self._cells = metric, cells
+        self._points, self._n = torch.cat([z, cells.points]), len(z)
         self._tied = self._tie(z)
 
     def reference(self, n_components):

@@ -29,7 +29,7 @@ from .riemannian import RiemannianMetric
 from .stars import CurveStars, Stars
 
 # Points per component to integrate with: for a first fit, and for the fit.
-N_FIRST, N_FITTING = 256, 512
+N_FIRST, N_FITTING = 256, 1024
 # A fit starts on a sample of this size, from the best of so many runs of k-medoids.
 N_SAMPLE, N_KMEANS = 300, 10
 # Share of every point that the first assignment leaves open.
@@ -42,9 +42,12 @@ LEAST_REACH = 0.05
 N_HALVINGS = 3
 # A component with less than this many points has nothing to be estimated from.
 LOST = 1e-3
-# So many points, those that add the most, tell where a component is; and by so much, in nats, log
-# densities along a grid may be off before curves have the last word.
-N_KEPT, TRUSTED = 512, 0.25
+# So many points tell where a component is.
+N_KEPT = 512
+# Cells along the longest side of the grid, and of a finer one for when log densities along the
+# first are off by more than so much, in nats. Beyond the second number, or with constants that are
+# less sure, curves have the last word.
+N_CELLS, TRUSTED, TOLERATED, SURE = (80, 160), 0.4, 1.0, 0.05
 # Constants that rest on fewer points than this are not believed.
 MIN_EFFECTIVE = 24
 
@@ -68,6 +71,7 @@ class Fit(NamedTuple):
     converged: bool
     points: torch.Tensor  # (k, s, d): where each component was integrated at last
     shares: torch.Tensor  # (k, s): what each of these adds to its constant
+    effective: torch.Tensor  # (k,): how many of these each component rests on
 
 
 class State(NamedTuple):
@@ -142,26 +146,44 @@ def fit(problem, start, n_init, rng, report):
     best = max(
         (run(problem, start, rng, report) for _ in range(n_init)), key=lambda run: run.history[-1]
     )
-    if problem.metric.cells is not None:
+    metric = problem.metric
+    for n_cells in N_CELLS:
+        cells = metric.cells(n_cells)
+        if cells is None:
+            break
+        if n_cells != N_CELLS[0]:
+            best = on_grid(problem, cells, best.mixture, None, report)
         best, kernels = _sorted(problem, best)
-        mixture, constants, gap = calibrated(
-            problem.metric, best.mixture, kernels, problem.options.covariance_type, rng
-        )
+        options = problem.options.covariance_type, rng
+        mixture, constants, gap = calibrated(metric, cells, best.mixture, kernels, *options)
         best = best._replace(mixture=mixture)
-        if gap <= TRUSTED:
+        resolved = (best.effective >= MIN_EFFECTIVE).all() and (constants.stderr <= SURE).all()
+        if resolved and gap <= (TRUSTED if n_cells != N_CELLS[-1] else TOLERATED):
             return best, constants
+    if cells is not None:
         best = polished(problem, best, rng, report)
     best, kernels = _sorted(problem, best)
-    return best, find_constants(problem.metric, best.mixture, kernels, rng)
+    return best, find_constants(metric, best.mixture, kernels, rng)
+
+
+def on_grid(problem, cells, start, members, report):
+    """A fit along a grid; see :func:`fit_mixture`."""
+    stars = GridStars(problem.metric, cells, problem.z)
+    means = start if members is not None else start.means
+    return fit_mixture(problem, stars, start, stars.reference(len(means)), members, None, report)
 
 
 def _sorted(problem, found):
     """A fit with its largest components first, and densities around them to draw from."""
     order = torch.argsort(found.mixture.weights, descending=True)
     mixture = Mixture(*(part[order] for part in found.mixture))
-    # Where next to nothing is added there is no need to look.
-    shares, places = found.shares[order].topk(min(N_KEPT, found.shares.shape[1]), dim=1)
+    # Of many points some, each as often as it adds.
+    at = (torch.arange(N_KEPT, dtype=torch.float64) + 0.5) / N_KEPT
+    shares = found.shares[order].cumsum(1).contiguous()
+    places = torch.searchsorted(shares, at.expand(len(order), -1).contiguous())
+    places = places.clamp(max=shares.shape[1] - 1)
     points = torch.take_along_dim(found.points[order], places[..., None], dim=1)
+    shares = torch.full_like(points[..., 0], 1.0 / N_KEPT)
     kernels = kernel_densities(points, shares, problem.options.reg_covar)
     return found._replace(mixture=mixture, points=points, shares=shares), kernels
 
@@ -181,10 +203,9 @@ def run(problem, start, rng, report):
         rows = np.sort(rng.choice(n, min(n, max(N_SAMPLE, k)), replace=False, p=share))
         some = problem._replace(z=problem.z[rows], weights=torch.ones_like(problem.z[rows, 0]))
     means = first_means(some, start, rng) if isinstance(start, int) else start
-    if problem.metric.cells is not None:
-        stars, members = GridStars(problem.metric, problem.z), near(problem, means)
-        reference = stars.reference(len(means))
-        return fit_mixture(problem, stars, means, reference, members, None, report)
+    cells = problem.metric.cells(N_CELLS[0])
+    if cells is not None:
+        return on_grid(problem, cells, means, near(problem, means), report)
 
     def around(members):
         return some.drawn_around(members, N_FIRST, rng)
@@ -287,7 +308,13 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         state, history = begin(means, members, reference), []
     history = history or [problem.value(state.log_density)]
     return Fit(
-        state.mixture, history, n_iter, converged, state.reference.points, state.reference_shares
+        state.mixture,
+        history,
+        n_iter,
+        converged,
+        state.reference.points,
+        state.reference_shares,
+        state.effective,
     )
 
 

@@ -37,7 +37,7 @@ def mean_step(space, nodes, energy, n_sub, groups, weights, n_groups):
     predicted : Tensor of shape (n_groups,)
         The decrease that the full step promised.
     """
-    eliminated = eliminate_to_end(space.expand(nodes, n_sub))
+    eliminated = _eliminate(space.expand(nodes, n_sub))
     matrix = group_sums(weights[:, None, None] * eliminated.matrix, groups, n_groups)
     rhs = group_sums(weights[:, None] * eliminated.rhs, groups, n_groups)
     shift = torch.linalg.solve_ex(regularised(matrix), rhs)[0]
@@ -62,7 +62,7 @@ def mean_step(space, nodes, energy, n_sub, groups, weights, n_groups):
     return nodes, energy, predicted
 
 
-def eliminate_to_end(model):
+def _eliminate(model):
     """Reduce every curve to its far end: Newton where that is safe, else Gauss-Newton.
 
     Safe is a curve whose inner nodes are at a minimum and whose end would not gain from

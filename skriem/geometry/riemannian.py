@@ -26,11 +26,11 @@ from .types import ArrayOrTensor, ArrayT
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
-# Cells along the longest side of the grid to integrate on, by dimension, and the room around the
-# points, as a share of that side, where no table says it.
-N_CELLS, CELL_MARGIN = {1: 1000, 2: 80}, 0.25
+# Where there are grids to integrate on, and the room around the points, as a share of the longest
+# side, where no table says it.
+MAX_CELL_DIMS, CELL_MARGIN = 2, 0.25
 # Found again when they are needed.
-CACHED = ("graph", "shortcuts", "cells", "_spaces")
+CACHED = ("graph", "shortcuts", "_cells", "_spaces")
 # Curves are solved for in batches that hold about this many numbers.
 CURVE_BUDGET = 2**25
 
@@ -327,22 +327,33 @@ class RiemannianMetric(Metric):
             raise ValueError("This metric has no points to find paths around; see with_points.")
         return Shortcuts(self._spaces, self.graph, self.points, use_grid)
 
-    @cached_property
-    def cells(self) -> Cells | None:
-        """What to integrate on around `points`; None without any and in more than 2 dimensions."""
-        if self.points is None or self.n_dims not in N_CELLS:
+    def cells(self, n_cells: int) -> Cells | None:
+        """What to integrate on around `points`; None without any and in more than 2 dimensions.
+
+        `n_cells` is how many there are along the longest side, in one dimension its root.
+        """
+        if self.points is None or self.n_dims > MAX_CELL_DIMS:
             return None
+        if n_cells not in self._cells:
+            self._cells[n_cells] = self._make_cells(n_cells)
+        return self._cells[n_cells]
+
+    @cached_property
+    def _cells(self):
+        return {}
+
+    def _make_cells(self, n_cells):
         space, table, (low, high) = self._space, self._spaces.table, _box(self.points)
         if table is not None:
             space, low, high = table.space, table.low, table.high
-        grid = build_grid(space, low, high, N_CELLS[self.n_dims])
+        grid = build_grid(space, low, high, round(n_cells ** (2 / self.n_dims)))
         if grid is None:
             return None
         nodes, (outside, log_mass) = torch.as_tensor(grid.points), beyond(grid, self.points)
         log_volumes = space.log_volume(nodes) + self.n_dims * math.log(grid.spacing)
         log_mass = log_mass + self._space.log_volume(outside)
-        # Nodes on the edge of a table may lie beyond it by rounding.
         log_volumes = torch.cat([log_volumes, log_mass])
+        # Nodes on the edge of a table may lie beyond it by rounding.
         log_volumes = log_volumes.where(log_volumes.isfinite(), -torch.inf)
         tied = tie(self.shortcuts.measure, grid, outside)
         return Cells(grid, torch.cat([nodes, outside]), tied, log_volumes)

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import torch
 
 from .graph import starting_curves
-from .mean import eliminate_to_end
-from .relax import regularised, relax, relax_best
+from .relax import eliminate_inner, regularised, relax, relax_best
 
 # Chords per segment, and the relative accuracy of energies.
 N_SUB, RTOL = 2, 1e-3
@@ -105,7 +104,12 @@ def _stars(metric, means, ends, shape, n_segments, solve):
 
 def _logarithms(space, found):
     """Logarithms (n, d) and slopes (n, d, d) at the starts of relaxed curves."""
-    left = eliminate_to_end(space.expand(found.nodes.flip(1), N_SUB))
+    model = space.expand(found.nodes.flip(1), N_SUB)
+    share, undamped = torch.ones_like(model.energy), torch.zeros_like(model.energy)
+    left = eliminate_inner(model, share, undamped)
+    if not left.definite.all():
+        # Not at a minimum: what is left of the curvature would mean nothing.
+        left = eliminate_inner(model, left.definite.to(share), undamped)
     tensor = regularised(space.tensor(found.nodes[:, 0]))
     # What is left on the right is minus the gradient: the logarithm, lowered with the metric.
     raised = torch.linalg.solve_ex(tensor, torch.cat([left.rhs[..., None], left.matrix], dim=2))[0]

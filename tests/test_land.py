@@ -1,0 +1,197 @@
+"""What RiemannianNormal is made of: stars of curves, stars along a grid, and the loop over them."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import make_moons
+from sklearn.mixture import GaussianMixture
+from surfaces import bumps, half_plane, identity, stereographic
+
+from skriem import RiemannianNormal
+from skriem.geometry import MetricField, PullbackMetric, density, land
+from skriem.geometry.grid_stars import GridStars
+from skriem.geometry.proposal import Reference
+from skriem.geometry.stars import CurveStars
+
+MOONS = make_moons(120, noise=0.08, random_state=0)[0]
+
+
+def around(center, n=40, seed=0, spread=0.4):
+    return np.random.default_rng(seed).normal(size=(n, len(center))) * spread + center
+
+
+CURVED = {
+    "sphere": (PullbackMetric(stereographic, 2), around([0.2, -0.1])),
+    "bumps": (PullbackMetric(bumps, 2), around([0.5, 0.3])),
+    "half plane": (MetricField(half_plane, 2), around([0.0, 2.0])),
+}
+
+
+@pytest.fixture(params=CURVED)
+def curved(request):
+    """A metric, and points where it is used."""
+    metric, X = CURVED[request.param]
+    return metric.with_points(X), torch.as_tensor(X)
+
+
+def none_to_integrate(k, d):
+    return Reference(torch.zeros(k, 0, d, dtype=torch.float64), torch.zeros(k, 0))
+
+
+# Stars -------------------------------------------------------------------------------------
+
+
+def test_curves_of_a_star_have_the_logarithms_of_its_points(curved):
+    metric, z = curved
+    means = z[:2]
+    stars = CurveStars(metric, z[2:]).connect(means, none_to_integrate(2, 2))
+    for k in range(2):
+        exact = metric.log(means[k].expand_as(z[2:]), z[2:])
+        torch.testing.assert_close(stars.logs[k], exact, rtol=0.01, atol=2e-3)
+    torch.testing.assert_close(stars.tensors, metric.tensor(means), rtol=1e-4, atol=1e-6)
+
+
+def test_slopes_are_derivatives_of_logarithms_by_the_mean(curved):
+    metric, z = curved
+    means, step = z[:2], 0.01
+    makes = CurveStars(metric, z[2:])
+    stars = makes.connect(means, none_to_integrate(2, 2))
+    for i in range(2):
+        move = step * torch.eye(2, dtype=z.dtype)[i]
+        lowered = []
+        for moved in (means + move, means - move):
+            found = makes.carry(stars, moved)
+            lowered.append((found.tensors[:, None] @ found.logs[..., None]).squeeze(-1))
+        derivative = (lowered[0] - lowered[1]) / (2.0 * step)
+        derivative = torch.linalg.solve(stars.tensors[:, None], derivative[..., None])
+        torch.testing.assert_close(
+            stars.slopes[..., i], -derivative.squeeze(-1), rtol=0.02, atol=0.02
+        )
+
+
+def test_logarithms_along_a_grid(curved):
+    metric, z = curved
+    means = z[:2]
+    logs = GridStars(metric, metric.cells(80), z[2:]).connect(means).logs[:, : len(z) - 2]
+    for k in range(2):
+        exact = metric.log(means[k].expand_as(z[2:]), z[2:])
+        size = exact.norm(dim=1, keepdim=True)
+        assert ((logs[k] - exact).norm(dim=1) < 0.12 * size.squeeze(1)).all()
+        assert ((logs[k] - exact) / size).norm(dim=1).mean() < 0.04
+
+
+@pytest.mark.parametrize("spread", [0.2, 1.0])
+def test_cells_add_up_to_the_plane(spread):
+    """A Gaussian much narrower than the grid, and one that is wider."""
+    X = around([1.0, -2.0], n=100, spread=1.0)
+    cells = PullbackMetric(identity, 2, X).cells(80)
+    squares = (cells.points.numpy() - X.mean(0)) / spread
+    log_density = -0.5 * np.square(squares).sum(1) - np.log(2.0 * np.pi * spread**2)
+    total = np.exp(log_density + cells.log_volumes.numpy()).sum()
+    assert total == pytest.approx(1.0, abs=0.005)
+
+
+def test_cells_of_one_dimension_of_three_and_without_points():
+    X = around([0.0], n=50)
+    cells = PullbackMetric(lambda z: 3.0 * z, 1, X).cells(80)
+    log_density = -0.5 * np.square(cells.points.numpy()[:, 0] / 0.4)
+    total = np.exp(log_density + cells.log_volumes.numpy()).sum()
+    assert total == pytest.approx(3.0 * 0.4 * np.sqrt(2.0 * np.pi), rel=1e-3)
+    assert PullbackMetric(identity, 3, np.eye(3)).cells(80) is None
+    assert PullbackMetric(identity, 2).cells(80) is None
+    assert PullbackMetric(identity, 2, np.ones((2, 2))).cells(80) is None
+
+
+# The loop ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_curves", [False, True])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_the_bound_never_falls(covariance_type, with_curves, monkeypatch, little_work):
+    if with_curves:
+        monkeypatch.setattr(land, "TOLERATED", -1.0)
+        monkeypatch.setattr(land, "N_CELLS", (80,))
+    fit = RiemannianNormal(3, covariance_type=covariance_type, random_state=0, tol=1e-5).fit(MOONS)
+    assert (np.diff(fit.lower_bounds_) >= 0.0).all()
+    if not with_curves:
+        # Read from curves of their own, and with constants of their own.
+        assert fit.score(MOONS) == pytest.approx(fit.lower_bound_, abs=0.06)
+    shapes = {"full": (3, 2, 2), "tied": (2, 2), "diag": (3, 2), "spherical": (3,)}
+    assert fit.covariances_.shape == shapes[covariance_type]
+    k = {"full": 9, "tied": 3, "diag": 6, "spherical": 3}[covariance_type]
+    n = len(MOONS)
+    assert fit.bic(MOONS) + 2.0 * n * fit.score(MOONS) == pytest.approx((8 + k) * np.log(n))
+
+
+def test_the_grid_and_curves_find_the_same(monkeypatch):
+    found = []
+    for trusted in (1.0, -1.0):
+        monkeypatch.setattr(land, "TOLERATED", trusted)
+        monkeypatch.setattr(land, "TRUSTED", trusted)
+        found.append(RiemannianNormal(random_state=0, metric=CURVED["sphere"][0]).fit(SPREAD))
+    np.testing.assert_allclose(found[0].means_, found[1].means_, atol=0.01)
+    np.testing.assert_allclose(found[0].covariances_, found[1].covariances_, rtol=0.05, atol=2e-3)
+    np.testing.assert_allclose(found[0].score(SPREAD), found[1].score(SPREAD), atol=0.01)
+
+
+SPREAD = around([0.3, 0.2], n=200)
+
+
+def test_components_too_narrow_for_the_grid_are_left_to_curves():
+    rng = np.random.default_rng(0)
+    centers = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    X = np.repeat(centers, 40, axis=0) + 1e-3 * rng.normal(size=(120, 2))
+    metric = PullbackMetric(identity, 2)
+    ours = RiemannianNormal(3, metric=metric, random_state=0).fit(X)
+    theirs = GaussianMixture(3, random_state=0).fit(X)
+    assert ours.score(X) == pytest.approx(theirs.score(X), abs=0.05)
+
+
+def test_a_weight_is_as_many_rows(little_work):
+    weights = np.arange(len(MOONS)) % 3
+    options = {"n_components": 2, "random_state": 0}
+    weighted = RiemannianNormal(**options).fit(MOONS, sample_weight=weights)
+    repeated = RiemannianNormal(**options).fit(np.repeat(MOONS, weights, axis=0))
+    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.weights_, repeated.weights_, rtol=1e-9)
+    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_)
+
+
+def test_means_to_start_from(little_work):
+    metric = PullbackMetric(identity, 2)
+    X = np.concatenate([around([0.0, 0.0]), around([6.0, 0.0], seed=1)])
+    start = np.array([[6.0, 0.0], [0.0, 0.0]])
+    fit = RiemannianNormal(2, metric=metric, means_init=start, random_state=0).fit(X)
+    off = np.abs(fit.means_[:, None] - start).max(2).min(1)
+    assert (off < 0.3).all()
+    with pytest.raises(ValueError, match="means_init must be finite numbers of shape"):
+        RiemannianNormal(2, metric=metric, means_init=start[:1]).fit(X)
+
+
+def test_data_of_few_features_are_their_own_coordinates(little_work):
+    fit = RiemannianNormal(2, random_state=0).fit(MOONS)
+    assert fit.encoder_ is None
+    assert fit.metric_.n_dims == 2
+    # Features in other units: no feature drowns the other.
+    other = RiemannianNormal(2, random_state=0).fit(MOONS * [1e4, 1e-2])
+    straight = GaussianMixture(2, random_state=0).fit(MOONS * [1e4, 1e-2])
+    assert other.score(MOONS * [1e4, 1e-2]) > straight.score(MOONS * [1e4, 1e-2]) + 0.05
+
+
+def test_far_components_are_not_solved_for(monkeypatch, little_work):
+    """What is left out is less than it says."""
+    fit = RiemannianNormal(4, random_state=0).fit(MOONS)
+    proba, score = fit.predict_proba(MOONS), fit.score_samples(MOONS)
+    solved = []
+    whole = density.connect
+
+    def counted(metric, means, ends, *args):
+        solved.append(ends.shape[1])
+        return whole(metric, means, ends, *args)
+
+    monkeypatch.setattr(density, "connect", counted)
+    fit.score_samples(MOONS)
+    assert sum(solved) < 0.9 * 4 * len(MOONS)
+    monkeypatch.setattr(density, "NEGLIGIBLE", np.inf)
+    np.testing.assert_allclose(fit.predict_proba(MOONS), proba, atol=1e-4)
+    np.testing.assert_allclose(fit.score_samples(MOONS), score, atol=1e-4)
