@@ -104,12 +104,37 @@ GEOMETRY = {
         ("(mixture.weights.log() - normalizers)", "(mixture.weights.log() + normalizers)"),
         ("shares.std(-1) / N_REPLICATES**0.5", "shares.std(-1)"),
         ("np.where(on_diagonal, lower[where], 1.0)", "np.where(on_diagonal, 1.0, 1.0)"),
-        ("return turned @ turned.mT", "return turned.mT @ turned"),
+        ("torch.as_tensor(turned @ turned.T)", "torch.as_tensor(turned.T @ turned)"),
+        ("(squares / d)[:, None, None] * torch", "squares[:, None, None] * torch"),
+        ("(weights[:, None, None] * scatters).sum(0", "scatters.sum(0"),
+    ],
+    "geometry/stars.py": [
         ("torch.linspace(1.0, 0.0, n_nodes", "torch.linspace(0.0, 1.0, n_nodes"),
+        ("(found.energy / size).sqrt()", "found.energy.sqrt()"),
+        ("found.nodes.flip(1), N_SUB", "found.nodes, N_SUB"),
+    ],
+    "geometry/grid_stars.py": [
+        ("/ (4.0 * step)", "/ (2.0 * step)"),
+        ("logs = -torch.linalg.solve_ex", "logs = torch.linalg.solve_ex"),
+    ],
+    "geometry/land.py": [
+        ("if problem.value(found.log_density) >= problem.value(state.log_density)", "if True"),
+        (
+            "return float((self.weights * log_density).mean())",
+            "return float(log_density.mean())",
+        ),
+        ("shift = _step(state, shift,", "shift = 0.0 * _step(state, shift,"),
+    ],
+    "geometry/density.py": [
+        ("precisions=turn @ precisions @ turn.mT", "precisions=turn.mT @ precisions @ turn"),
+        ("Constants(total + ratio, stderr", "Constants(total, stderr"),
+        ("ratios - 0.5 * squared_norms", "ratios - squared_norms"),
+        ("at_best - NEGLIGIBLE", "at_best - 0.1"),
     ],
     "geometry/proposal.py": [
         ("part.weights.log() - d * part.scales.log()", "part.weights.log() - part.scales.log()"),
         ("(normal[rows] @ part.factor.mT)", "(normal[rows] @ part.factor)"),
+        ("log_density(density, points[-1]) - np.log(n)", "log_density(density, points[-1])"),
     ],
     "geometry/brownian.py": [
         ("step_size**2 * drifts", "step_size * drifts"),
@@ -318,9 +343,8 @@ ESTIMATORS = {
         ),
         ("+ 2.0 * self._n_parameters()", "+ self._n_parameters()"),
         ("(joint, axis=1, keepdims=True)", "(joint, axis=0, keepdims=True)"),
-        ("log_density(kernel, points[-1]) - np.log(n)", "log_density(kernel, points[-1])"),
-        ("ratios - 0.5 * normal.squared_norms", "ratios - normal.squared_norms"),
-        ("(d + of_covariance + 1) - 1", "(d + of_covariance + 1)"),
+        ("return k * (d + 1) - 1 + of_covariance", "return k * (d + 1) + of_covariance"),
+        ("mixture.means.numpy() * self._units", "mixture.means.numpy()"),
     ],
     "_distance.py": [
         ("np.quantile(errors, 0.99)", "np.quantile(errors, 0.01)"),

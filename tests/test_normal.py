@@ -35,7 +35,9 @@ def wide_covariances(covariances, covariance_type, k):
 # Closed forms ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize(
+    "covariance_type", thorough(["full", "tied", "diag", "spherical"], slow=["diag"])
+)
 @pytest.mark.parametrize("n_components", thorough([1, 2], slow=[2]))
 def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
     X = blobs(300)

@@ -11,6 +11,7 @@ import torch
 
 from .grid import from_sources, through_nodes, tie
 from .proposal import Reference
+from .relax import regularised
 from .stars import Stars
 
 # How far around a mean distances are compared, and from where on that says more than the
@@ -49,7 +50,7 @@ class GridStars:
         squares = distance.square()
         slope = (squares[:, 1 : d + 1] - squares[:, d + 1 :]).mT / (4.0 * step)
         tensors = self._metric.space_for(means).tensor(means)
-        logs = -torch.linalg.solve(tensors, slope.mT).mT
+        logs = -torch.linalg.solve_ex(regularised(tensors), slope.mT)[0].mT
         size = ((logs @ tensors) * logs).sum(-1).sqrt()
         logs = logs * (distance[:, 0] / size.clamp(min=torch.finfo(size.dtype).tiny))[..., None]
         straight = self._points - means[:, None]

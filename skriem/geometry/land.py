@@ -44,10 +44,9 @@ N_HALVINGS = 3
 LOST = 1e-3
 # So many points tell where a component is.
 N_KEPT = 512
-# Cells along the longest side of the grid, and of a finer one for when log densities along the
-# first are off by more than so much, in nats. Beyond the second number, or with constants that are
-# less sure, curves have the last word.
-N_CELLS, TRUSTED, TOLERATED, SURE = (80, 160), 0.4, 1.0, 0.05
+# Cells along the longest side of a grid, and of a finer one. By so much, in nats, log densities along
+# each may be off, and by such a share constants, before the next one has a go, and curves at last.
+N_CELLS, TRUSTED, SURE = (80, 160), (0.4, 1.0), 0.05
 # Constants that rest on fewer points than this are not believed.
 MIN_EFFECTIVE = 24
 
@@ -142,23 +141,22 @@ def fit(problem, start, n_init, rng, report):
     fit : Fit
     constants : Constants
     """
-
     best = max(
         (run(problem, start, rng, report) for _ in range(n_init)), key=lambda run: run.history[-1]
     )
     metric = problem.metric
-    for n_cells in N_CELLS:
+    for level, n_cells in enumerate(N_CELLS):
         cells = metric.cells(n_cells)
         if cells is None:
             break
-        if n_cells != N_CELLS[0]:
+        if level > 0:
             best = on_grid(problem, cells, best.mixture, None, report)
         best, kernels = _sorted(problem, best)
         options = problem.options.covariance_type, rng
         mixture, constants, gap = calibrated(metric, cells, best.mixture, kernels, *options)
         best = best._replace(mixture=mixture)
         resolved = (best.effective >= MIN_EFFECTIVE).all() and (constants.stderr <= SURE).all()
-        if resolved and gap <= (TRUSTED if n_cells != N_CELLS[-1] else TOLERATED):
+        if resolved and gap <= TRUSTED[level]:
             return best, constants
     if cells is not None:
         best = polished(problem, best, rng, report)
