@@ -1,9 +1,10 @@
 """Expectation maximisation for mixtures of normal distributions along geodesics.
 
-The points that constants are integrated with are drawn once (common random numbers), so that for
-given curves everything is a smooth function of the parameters. Curves are what costs. They tell
-by themselves how their logarithms change with the mean; so means, precisions and probabilities
-are first maximised on these linear models, and curves are solved for only where that leads to.
+Logarithms come from paths along a grid in one and two dimensions, from curves elsewhere and where
+the grid is too coarse. The points that constants are integrated with stay the same (common random
+numbers), so that for given logarithms everything is a smooth function of the parameters. Logarithms
+are what costs. How they change with the mean is known to first order; so means, precisions and
+probabilities are first maximised on these linear models, and followed where that leads.
 """
 
 from typing import NamedTuple
@@ -36,7 +37,7 @@ N_SAMPLE, N_KMEANS = 300, 10
 UNDECIDED = 1e-2
 # Steps on the linear models, until one gains less than this share of the tolerance, and how far
 # they may take a mean, in standard deviations of its component.
-N_INNER, LITTLE, REACH = 12, 0.1, 1.0
+N_INNER, LITTLE, REACH = 30, 0.1, 1.0
 # Where they lead astray they are followed less and less far, down to this.
 LEAST_REACH = 0.05
 N_HALVINGS = 3
@@ -44,8 +45,9 @@ N_HALVINGS = 3
 LOST = 1e-3
 # So many points tell where a component is.
 N_KEPT = 512
-# Cells along the longest side of a grid, and of a finer one. By so much, in nats, log densities along
-# each may be off, and by such a share constants, before the next one has a go, and curves at last.
+# Cells along the longest side of a grid, and of a finer one. By so much, in nats, log densities
+# along each may be off, and by such a share constants, before the next one has a go, and curves at
+# last.
 N_CELLS, TRUSTED, SURE = (80, 160), (0.4, 1.0), 0.05
 # Constants that rest on fewer points than this are not believed.
 MIN_EFFECTIVE = 24
