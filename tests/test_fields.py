@@ -145,6 +145,26 @@ def test_a_field_whose_table_is_too_rough():
     )
 
 
+def test_a_weight_is_as_many_rows_for_the_local_metric():
+    X = make_moons(40, noise=0.05, random_state=0)[0]
+    weights = 1 + np.arange(40) % 3
+    weighted = local_metric(X, bandwidth=0.3, sample_weight=weights)
+    repeated = local_metric(np.repeat(X, weights, axis=0), bandwidth=0.3)
+    np.testing.assert_allclose(weighted.tensor(X), repeated.tensor(X), rtol=1e-12)
+
+
+def test_units_of_the_local_metric():
+    X = make_moons(40, noise=0.05, random_state=0)[0]
+    units = np.array([1e3, 0.1])
+    plain, scaled = local_metric(X), local_metric(X * units, scale=units)
+    np.testing.assert_allclose(
+        scaled.tensor(X * units), plain.tensor(X) / np.outer(units, units), rtol=1e-12
+    )
+    for wrong in ([1.0], [1.0, 0.0], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="scale must be 2 positive numbers"):
+            local_metric(X, scale=wrong)
+
+
 def test_local_metric():
     X = make_moons(150, noise=0.05, random_state=0)[0]
     metric = local_metric(X)

@@ -75,6 +75,14 @@ def test_inertia_never_rises(space):
         assert (np.diff(history) <= 1e-9 * history[0]).all()
 
 
+def test_inertia_counts_weights(space):
+    metric, z = space
+    z = z[:40]
+    once = torch.ones(len(z), dtype=torch.float64)
+    inertias = [clustering.lloyd(metric, z, z[:3], w, 20, 1e-6).inertia for w in (once, 3 * once)]
+    np.testing.assert_allclose(inertias[1], 3.0 * np.array(inertias[0]), rtol=1e-6)
+
+
 def test_pruned_assignment_is_that_of_all_distances(space):
     metric, z = space
     z = z[:150]

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from skriem.nn.precision import (
     rbf_features,
     rbf_precision,
 )
-from skriem.nn.train import Model, Penalties, train
+from skriem.nn.train import Model, Penalties, objective, train
 from skriem.nn.variance import fit_variance, mlp_std
 
 NETWORKS = {
@@ -281,3 +282,23 @@ def test_a_mean_in_units_of_the_noise(weight):
     jacobian = embedding.linearise(z)[1] / embedding.std(z)[:, None]
     found = embedding.in_noises(weight).linearise(z)[1]
     torch.testing.assert_close(found, weight**0.5 * jacobian)
+
+
+def test_importance_weights_average_to_one():
+    """A likelihood that says nothing leaves the mean of p(z) / q(z), which is one."""
+
+    def nothing(decoded, target, weights, parts):
+        return decoded.new_zeros(decoded.shape[:2])
+
+    model = SimpleNamespace(
+        decoders=[lambda z: z],
+        encoder=lambda x: torch.cat([0.3 * x, -0.4 + 0.2 * x], dim=1),
+        likelihood=SimpleNamespace(of_draws=nothing),
+        parts=None,
+    )
+    x = torch.as_tensor(normal(5, 2))
+    generator = torch.Generator().manual_seed(0)
+    bound = objective(
+        model, 0, x, torch.ones_like(x[:, 0]), 1.0, Penalties(), generator, x, n_draws=100_000
+    )
+    assert float(bound) == pytest.approx(0.0, abs=0.01)

@@ -230,6 +230,14 @@ def test_central_members_are_central():
         assert (cost < np.square(inner[row, members]).sum()).mean() < 0.1
 
 
+def test_the_central_member_need_not_be_in_the_middle():
+    """Four points on a line of which the first is near to all by the edges."""
+    edges = coo_matrix((np.ones(3), ([0, 0, 0], [1, 2, 3])), shape=(4, 4)).tocsr()
+    points, labels = np.arange(4.0)[:, None] * [1.0, 0.0], np.zeros(4, dtype=int)
+    rows = central_members(edges + edges.T, points, labels, np.ones(4), np.random.RandomState(0))
+    np.testing.assert_array_equal(rows, [0])
+
+
 def test_distances_to_own_centers_are_those_of_all():
     X = normal(80, 2)
     distances, index = neighbors_of_each(X, 10)
