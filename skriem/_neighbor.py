@@ -224,9 +224,9 @@ def feature_scale(X, weights, standardize):
     _, unit, _ = data_scale(X, weights)
     _, variance, varying = feature_moments(X, weights)
     if standardize == "auto":
-        standardize = concentrated(variance[varying], FEW) and concentrated(
-            np.square(local_spread(X[:, varying] / unit)), FEW_NEARBY
-        )
+        spread = np.sqrt(variance[varying]) / unit
+        nearby = local_spread(X[:, varying] / unit, spread)
+        standardize = concentrated(spread**2, FEW) and concentrated(nearby**2, FEW_NEARBY)
     if not standardize:
         return np.ones(X.shape[1])
     return np.sqrt(np.where(varying, variance, unit**2))

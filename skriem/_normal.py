@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # Data of up to so many features are their own coordinates.
-MAX_LOCAL = 3
+MAX_LOCAL = 2
 # This share of the curves may run out of iterations before there is a warning.
 MAX_MISSED = 0.02
 
@@ -55,8 +55,8 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Whether covariances are any, any but the same for all components, diagonal in the
         coordinates of the space, or the same in all directions as the metric measures them.
     metric : "auto", "local", metric or estimator, default="auto"
-        Where the geometry comes from. "auto" takes the metric that codes carry; for data of up to
-        three features it is "local", for others a :class:`VAETransformer` is fitted. "local" is
+        Where the geometry comes from. "auto" takes the metric that codes carry; for data of one
+        or two features it is "local", for others a :class:`VAETransformer` is fitted. "local" is
         :func:`~skriem.geometry.local_metric` of the data. A metric takes `X` for points of its
         space; an estimator is fitted, and its codes are taken.
     tol : float, default=1e-3

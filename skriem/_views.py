@@ -78,17 +78,17 @@ def neighbors_in(view, k):
     return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(view).kneighbors()
 
 
-def local_spread(x):
+def local_spread(x, unit=1.0):
     """How much every feature varies among neighbours, (p,).
 
-    At least :data:`LEAST`, which is to be little in the unit of `x`.
+    At least :data:`LEAST` times a unit, one for all or one for each feature.
     """
     x = x[:: max(1, len(x) // MANY)]
     if len(x) < 3:
         return np.ones(x.shape[1])
     _, index = neighbors_in(_reduced(x), min(N_LOCAL, len(x) - 1))
     off = np.stack([np.square(x[near] - x).mean(0) for near in index.T])
-    return np.maximum(np.sqrt(off.mean(0) / 2.0), LEAST)
+    return np.maximum(np.sqrt(off.mean(0) / 2.0), LEAST * unit)
 
 
 def _steps(x):

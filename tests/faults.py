@@ -103,7 +103,7 @@ GEOMETRY = {
         ("return log_mass - 0.5 * squared_norms", "return log_mass - squared_norms"),
         ("(mixture.weights.log() - normalizers)", "(mixture.weights.log() + normalizers)"),
         ("shares.std(-1) / N_REPLICATES**0.5", "shares.std(-1)"),
-        ("np.where(on_diagonal, lower[where], 1.0)", "np.where(on_diagonal, 1.0, 1.0)"),
+        ("gradient = lower - weighted", "gradient = lower + weighted"),
         ("torch.as_tensor(turned @ turned.T)", "torch.as_tensor(turned.T @ turned)"),
         ("(squares / d)[:, None, None] * torch", "squares[:, None, None] * torch"),
         ("(weights[:, None, None] * scatters).sum(0", "scatters.sum(0"),
@@ -114,7 +114,7 @@ GEOMETRY = {
         ("found.nodes.flip(1), N_SUB", "found.nodes, N_SUB"),
     ],
     "geometry/grid_stars.py": [
-        ("/ (4.0 * step)", "/ (2.0 * step)"),
+        ("straight.abs().amax(-1) < NEAR", "straight.abs().amax(-1) > NEAR"),
         ("logs = -torch.linalg.solve_ex", "logs = torch.linalg.solve_ex"),
     ],
     "geometry/land.py": [

@@ -246,6 +246,15 @@ def test_standardized_data_have_the_metric_of_the_scaled():
     np.testing.assert_allclose(encoder.metric_.pairwise(X[:20]), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("units", [[1e4, 1e-2], [1e-9, 1.0], [1.0, 300.0]])
+@pytest.mark.parametrize("n", [100, 1000])
+def test_units_far_apart_are_seen(n, units):
+    X = make_moons(n, noise=0.1, random_state=0)[0]
+    assert (feature_scale(X, np.ones(n), "auto") == 1.0).all()
+    X = X * units
+    np.testing.assert_allclose(feature_scale(X, np.ones(n), "auto"), X.std(0))
+
+
 @pytest.mark.parametrize("standardize", [True, False, "auto"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_constant_columns_are_harmless(fast, standardize, dtype):
