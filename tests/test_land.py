@@ -11,8 +11,9 @@ from surfaces import bumps, half_plane, identity, stereographic
 from skriem import RiemannianNormal
 from skriem.geometry import MetricField, PullbackMetric, density, land
 from skriem.geometry.grid_stars import GridStars
-from skriem.geometry.proposal import Reference
-from skriem.geometry.stars import CurveStars
+from skriem.geometry.normal import Mixture
+from skriem.geometry.proposal import Reference, kernel_densities
+from skriem.geometry.stars import CurveStars, Stars
 
 MOONS = make_moons(120, noise=0.08, random_state=0)[0]
 
@@ -103,6 +104,44 @@ def test_cells_of_one_dimension_of_three_and_without_points():
     assert PullbackMetric(identity, 2, np.ones((2, 2))).cells(80) is None
 
 
+class Bent:
+    """Stands for a grid whose logarithms are turned, and too long far away."""
+
+    turn = torch.tensor([[1.1, 0.3], [-0.2, 0.9]], dtype=torch.float64)
+
+    def __init__(self, metric, cells, z):
+        self.ends = torch.cat([z, cells.points])
+
+    def connect(self, means):
+        logs = (self.ends - means[:, None]) @ self.turn
+        logs = logs * (1.0 + 0.05 * logs.norm(dim=-1, keepdim=True))
+        return Stars(None, logs, None, None, None)
+
+
+def test_calibration_undoes_what_the_grid_has_wrong(monkeypatch):
+    monkeypatch.setattr(density, "GridStars", Bent)
+    X = around([0.0, 0.0], n=200, spread=1.0)
+    metric = PullbackMetric(identity, 2, X)
+    precision = torch.tensor([[1.5, 0.4], [0.4, 0.8]], dtype=torch.float64)
+    weights, mean = torch.ones(1, dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    mixture = Mixture(weights, mean, precision[None])
+    places = torch.as_tensor(X)[None]
+    kernels = kernel_densities(places, torch.full_like(places[..., 0], 1.0 / 200), 1e-6)
+    found, constants, gap = density.calibrated(
+        metric, metric.cells(80), mixture, kernels, "full", np.random.RandomState(0)
+    )
+    # Where most of the density is, logarithms are a tenth too long besides.
+    expected = Bent.turn @ precision @ Bent.turn.mT
+    ratio = found.precisions[0] / expected
+    assert ratio.min() > 1.05
+    assert ratio.max() < 1.25
+    assert ratio.max() / ratio.min() < 1.06
+    exact = 0.5 * torch.logdet(2.0 * np.pi * torch.linalg.inv(found.precisions[0]))
+    assert float(constants.log_normalizers) == pytest.approx(float(exact), abs=0.01)
+    assert float(constants.stderr) < 0.01
+    assert 0.01 < gap < 0.3
+
+
 # The loop ----------------------------------------------------------------------------------
 
 
@@ -157,6 +196,12 @@ def test_a_weight_is_as_many_rows(little_work):
     np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-9)
     np.testing.assert_allclose(weighted.weights_, repeated.weights_, rtol=1e-9)
     assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_)
+    # Most of the weight on one of the moons.
+    weights = np.where(MOONS[:, 1] > 0.3, 20, 1)
+    skewed = RiemannianNormal(**options).fit(MOONS, sample_weight=weights)
+    mean = np.average(skewed.score_samples(MOONS), weights=weights)
+    assert skewed.lower_bound_ == pytest.approx(mean, abs=0.06)
+    assert abs(skewed.score(MOONS) - mean) > 0.2
 
 
 def test_means_to_start_from(little_work):

@@ -166,7 +166,6 @@ def test_samples_follow_the_density(on_decoder):
     np.testing.assert_array_equal(X, again)
 
 
-@pytest.mark.slow
 def test_samples_of_a_gaussian():
     X = blobs(300)[:300]
     density = RiemannianNormal(metric=FLAT, random_state=0).fit(X)
