@@ -114,7 +114,7 @@ class Bent:
 
     def connect(self, means):
         logs = (self.ends - means[:, None]) @ self.turn
-        logs = logs * (1.0 + 0.05 * logs.norm(dim=-1, keepdim=True))
+        logs = logs * (1.0 + 0.2 * logs.norm(dim=-1, keepdim=True))
         return Stars(None, logs, None, None, None)
 
 
@@ -130,16 +130,15 @@ def test_calibration_undoes_what_the_grid_has_wrong(monkeypatch):
     found, constants, gap = density.calibrated(
         metric, metric.cells(80), mixture, kernels, "full", np.random.RandomState(0)
     )
-    # Where most of the density is, logarithms are a tenth too long besides.
+    # Where most of the density is, logarithms are a fifth too long besides.
     expected = Bent.turn @ precision @ Bent.turn.mT
     ratio = found.precisions[0] / expected
-    assert ratio.min() > 1.05
-    assert ratio.max() < 1.25
-    assert ratio.max() / ratio.min() < 1.06
+    assert ratio.min() > 1.2
+    assert ratio.max() / ratio.min() < 1.2
     exact = 0.5 * torch.logdet(2.0 * np.pi * torch.linalg.inv(found.precisions[0]))
     assert float(constants.log_normalizers) == pytest.approx(float(exact), abs=0.01)
     assert float(constants.stderr) < 0.01
-    assert 0.01 < gap < 0.3
+    assert 0.05 < gap < 0.5
 
 
 # The loop ----------------------------------------------------------------------------------
@@ -239,6 +238,8 @@ def test_far_components_are_not_solved_for(monkeypatch, little_work):
     monkeypatch.setattr(density, "connect", counted)
     fit.score_samples(MOONS)
     assert sum(solved) < 0.9 * 4 * len(MOONS)
-    monkeypatch.setattr(density, "NEGLIGIBLE", np.inf)
+    monkeypatch.setattr(density, "_beyond", lambda along, *_: torch.zeros(along.shape[1::-1]) > 0)
+    fit.score_samples(MOONS)
+    assert solved[-4:] == [len(MOONS)] * 4
     np.testing.assert_allclose(fit.predict_proba(MOONS), proba, atol=1e-4)
     np.testing.assert_allclose(fit.score_samples(MOONS), score, atol=1e-4)
