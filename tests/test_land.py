@@ -18,7 +18,7 @@ from skriem.geometry.stars import CurveStars, Stars
 MOONS = make_moons(120, noise=0.08, random_state=0)[0]
 
 
-def around(center, n=40, seed=0, spread=0.4):
+def around(center, n=16, seed=0, spread=0.4):
     return np.random.default_rng(seed).normal(size=(n, len(center))) * spread + center
 
 
@@ -205,7 +205,7 @@ def test_a_weight_is_as_many_rows(little_work):
 
 def test_means_to_start_from(little_work):
     metric = PullbackMetric(identity, 2)
-    X = np.concatenate([around([0.0, 0.0]), around([6.0, 0.0], seed=1)])
+    X = np.concatenate([around([0.0, 0.0], n=40), around([6.0, 0.0], n=40, seed=1)])
     start = np.array([[6.0, 0.0], [0.0, 0.0]])
     fit = RiemannianNormal(2, metric=metric, means_init=start, random_state=0).fit(X)
     off = np.abs(fit.means_[:, None] - start).max(2).min(1)
