@@ -48,7 +48,7 @@ N_KEPT = 512
 # Cells along the longest side of a grid, and of a finer one. By so much, in nats, log densities
 # along each may be off, and by such a share constants, before the next one has a go, and curves at
 # last.
-N_CELLS, TRUSTED, SURE = (80, 160), (0.4, 1.0), 0.05
+N_CELLS, TRUSTED, SURE = (80, 160), (0.4, 0.5), 0.05
 # Constants that rest on fewer points than this are not believed.
 MIN_EFFECTIVE = 24
 
