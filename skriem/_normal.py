@@ -102,9 +102,9 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         Mean log-likelihood of the samples, with respect to Lebesgue measure, with the
         constants and curves that the fit worked with.
     lower_bounds_ : list of float
-        The same after every iteration of the best run; they never fall. Where the constants had
-        to be integrated with other points, or a component that had lost its samples was seeded
-        again, they begin after that.
+        The same at the start and after every iteration of the best run; they never fall. Where the
+        constants had to be integrated with other points, or a component that had lost its samples
+        was seeded again, they begin after that.
     metric_ : Metric
         The geometry that was used.
     encoder_ : estimator or None

@@ -67,7 +67,7 @@ class Fit(NamedTuple):
     """Where a run of expectation maximisation ended."""
 
     mixture: Mixture
-    history: list  # mean log-likelihood after every iteration, by Riemannian volume
+    history: list  # mean log-likelihood at the start and after every iteration, by volume
     n_iter: int
     converged: bool
     points: torch.Tensor  # (k, s, d): where each component was integrated at last
@@ -286,9 +286,9 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         state = _expected(problem, start, *_connected(problem, stars, start.means, reference))
     else:
         state = begin(start, members, reference)
-    history, n_iter, converged, reach = [], 0, False, REACH
+    history, n_iter, converged, reach = [problem.value(state.log_density)], 0, False, REACH
     while n_iter < problem.options.max_iter and not converged:
-        before, n_iter = problem.value(state.log_density), n_iter + 1
+        before, n_iter = history[-1], n_iter + 1
         state, followed = _improved(problem, stars, state, reach)
         reach = min(REACH, 2.0 * reach) if followed else 0.1 * reach
         history.append(problem.value(state.log_density))
@@ -305,8 +305,8 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         # Other components, or other points to integrate with: what was reached so far does not
         # compare.
         reference = state.reference if refer is None else refer(members)
-        state, history = begin(means, members, reference), []
-    history = history or [problem.value(state.log_density)]
+        state = begin(means, members, reference)
+        history = [problem.value(state.log_density)]
     return Fit(
         state.mixture,
         history,
