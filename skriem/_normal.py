@@ -122,12 +122,12 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
     Notes
     -----
     Expectation maximisation as in the references, with two differences. The constants C are
-    integrals over the space, by importance sampling with quasi-random points around the data,
-    so that the density integrates to one even where geodesics meet again. And covariances are
-    maximised exactly, as the likelihood is concave in their inverses. Between two solves for the
-    curves, means, covariances and probabilities are maximised on what the curves say about their
-    own change to first order. A component whose share of the samples falls below a thousandth of
-    one is seeded again where the density is lowest.
+    integrals over the space, so that the density integrates to one even where geodesics meet
+    again. And covariances are maximised exactly, as the likelihood is concave in their inverses.
+    In one and two dimensions the fit follows paths along a grid, and geodesics calibrate its
+    covariances and constants; in more, and where no grid is fine enough, it follows geodesics and
+    integrates by importance sampling. A component whose share of the samples falls below a
+    thousandth of one is seeded again where the density is lowest.
 
     References
     ----------

@@ -49,6 +49,13 @@ class Cells(NamedTuple):
     log_volumes: torch.Tensor  # (N + m,): that each of them stands for
 
 
+def box_around(points, margin):
+    """Corners (d,) of the box around points, and some room, as a share of its longest side."""
+    low, high = points.min(0), points.max(0)
+    room = margin * (high - low).max()
+    return low - room, high + room
+
+
 def build_grid(space, low, high, n_cells):
     """Grid over a box.
 

@@ -15,7 +15,7 @@ from . import maps
 from .containers import enter_weights
 from .geodesics import LEVELS
 from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
-from .grid import Cells, beyond, build_grid, tie
+from .grid import Cells, beyond, box_around, build_grid, tie
 from .mean import frechet_means
 from .metric import ConvergenceWarning, Metric, warn_unconverged
 from .relax import relax_best
@@ -343,7 +343,8 @@ class RiemannianMetric(Metric):
         return {}
 
     def _make_cells(self, n_cells):
-        space, table, (low, high) = self._space, self._spaces.table, _box(self.points)
+        space, table = self._space, self._spaces.table
+        low, high = box_around(self.points, CELL_MARGIN)
         if table is not None:
             space, low, high = table.space, table.low, table.high
         grid = build_grid(space, low, high, round(n_cells ** (2 / self.n_dims)))
@@ -406,13 +407,6 @@ class RiemannianMetric(Metric):
             points=torch.where(flipped[..., None], found.points.flip(1), found.points),
             arc_length=torch.where(flipped, total - found.arc_length.flip(1), found.arc_length),
         )
-
-
-def _box(points):
-    """Corners of the box around points and a margin, (d,) each."""
-    low, high = points.min(0), points.max(0)
-    margin = CELL_MARGIN * (high - low).max()
-    return low - margin, high + margin
 
 
 def _comes_first(a, b):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .graph import attach, graph_distances, segment_lengths
-from .grid import MAX_DIMS, build_grid, grid_distances, tie
+from .grid import MAX_DIMS, box_around, build_grid, grid_distances, tie
 from .search import find_geodesics
 
 # Pairs that are solved for to learn the correction, and how accurately.
@@ -104,10 +104,8 @@ class Shortcuts:
         """Grid over the box of the points, or None where paths go through the graph."""
         if not self._use_grid:
             return None
-        low, high = self._points.min(0), self._points.max(0)
-        margin = MARGIN * (high - low).max()
         space = self._spaces.for_loops(torch.tensor(self._points))
-        return build_grid(space, low - margin, high + margin, CELLS[len(low)])
+        return build_grid(space, *box_around(self._points, MARGIN), CELLS[self._points.shape[1]])
 
     @cached_property
     def _learned(self):
