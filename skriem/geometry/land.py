@@ -161,7 +161,7 @@ def fit(problem, start, n_init, rng, report):
         if resolved and gap <= TRUSTED[level]:
             return best, constants
     if cells is not None:
-        best = polished(problem, best, rng, report)
+        best = polished(problem, best.mixture, kernels, rng, report)
     best, kernels = _sorted(problem, best)
     return best, find_constants(metric, best.mixture, kernels, rng)
 
@@ -212,19 +212,19 @@ def run(problem, start, rng, report):
 
     stars, members = CurveStars(some.metric, some.z), near(some, means)
     rough = fit_mixture(some, stars, means, around(members), members, around, report)
-    return polished(problem, rough, rng, report)
+    kernels = kernel_densities(rough.points, rough.shares, problem.options.reg_covar)
+    return polished(problem, rough.mixture, kernels, rng, report)
 
 
-def polished(problem, rough, rng, report):
-    """A fit with curves, started where another has ended."""
+def polished(problem, mixture, kernels, rng, report):
+    """A fit with curves, started from another, and densities around its components."""
 
     def around(members):
         return problem.drawn_around(members, N_FITTING, rng)
 
-    kernels = kernel_densities(rough.points, rough.shares, problem.options.reg_covar)
     reference = references(problem.metric, kernels, N_FITTING, rng)
     stars = CurveStars(problem.metric, problem.z)
-    return fit_mixture(problem, stars, rough.mixture, reference, None, around, report)
+    return fit_mixture(problem, stars, mixture, reference, None, around, report)
 
 
 def first_means(problem, n_components, rng):
