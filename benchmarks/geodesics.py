@@ -26,7 +26,7 @@ from _peers import Curves, bvp, stochman
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, curves
-from skriem.geometry.geodesics import LEVELS, solve_geodesics
+from skriem.geometry.geodesics import USUAL, solve_geodesics
 from skriem.geometry.graph import starting_curves
 
 DIGITS = (0, 1, 2)
@@ -34,7 +34,7 @@ DIGITS = (0, 1, 2)
 N_MEASURED, CHUNK = 2001, 500
 # Of the reference: to choose among starts, and for the curve from the best of them.
 LOOSE_TOL, TIGHT_TOL = 1e-2, 1e-5
-# Segments of that curve at first, one of LEVELS.
+# Segments of that curve at first, one of the levels of USUAL.
 N_TIGHT = 32
 # Pairs per call where stochman is fastest: with all in one call its arrays outgrow the cache.
 STOCHMAN_BATCH = 20
@@ -104,7 +104,7 @@ def reference_lengths(metric, a, b, n_waypoints):
     a, b = torch.as_tensor(a), torch.as_tensor(b)
     # To choose among starts a table does; the decoder itself has the last word.
     space, exact = metric.space_for(a, b), metric._space
-    graph, n_segments = metric.graph, LEVELS[0][0]
+    graph, n_segments = metric.graph, USUAL.levels[0]
     rows, first = torch.arange(len(a)), curves.straight(a, b, n_segments)
     starts = [(rows, first)]
     for part, nodes in starting_curves(space, graph, a, b, n_segments):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import curves
-from .geodesics import LEVELS, solve_geodesics
+from .geodesics import USUAL, solve_geodesics
 from .graph import attach, graph_distances, measure_in, starting_curves
 from .mean import mean_step
 from .medoids import plus_plus
@@ -122,7 +122,7 @@ def refine(metric, z, centers, current, tol):
     rows = torch.arange(len(z), device=z.device)
     ends = centers[current.labels]
     space = metric.space_for(z, centers)
-    nodes = curves.subdivide(current.nodes, LEVELS[0][0] // LEVEL[0])
+    nodes = curves.subdivide(current.nodes, USUAL.levels[0] // LEVEL[0])
     found = solve_geodesics(space, z, ends, [(rows, nodes)], tol, MAX_ITER)
     # Curves that leave the metric's table have no finite length in it.
     lost = rows[~found.length.isfinite()]

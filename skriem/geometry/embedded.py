@@ -33,10 +33,12 @@ class Embedded:
         """Metric tensors, (n, d, d)."""
 
         def tensors(part):
-            jacobian = linearise(self.embed, part)[1]
-            return (jacobian @ jacobian.mT,)
+            value, jacobian, _ = linearise(self.embed, part)
+            # Derivatives may be finite where the map itself is not.
+            known = value.isfinite().all(1)[:, None, None]
+            return ((jacobian @ jacobian.mT).where(known, torch.nan),)
 
-        return in_chunks(tensors, z, 3 * z.shape[1] * self._n_outputs(z))[0]
+        return in_chunks(tensors, z, 3 * z.shape[1] * self.numbers_per_point(z))[0]
 
     def rough_tensor(self, z):
         """Metric tensors to six digits, several times as fast if the map can, (n, d, d)."""
@@ -54,11 +56,11 @@ class Embedded:
             # Fewer outputs than coordinates span no volume.
             return (logs if factor.shape[1] == z.shape[1] else torch.full_like(logs, -torch.inf),)
 
-        return in_chunks(volumes, z, 3 * z.shape[1] * self._n_outputs(z))[0]
+        return in_chunks(volumes, z, 3 * z.shape[1] * self.numbers_per_point(z))[0]
 
     def squared_chords(self, points):
         """Squared lengths of the chords between successive points: (B, N+1, d) -> (B, N)."""
-        per_curve = 2 * points.shape[1] * self._n_outputs(points)
+        per_curve = 2 * points.shape[1] * self.numbers_per_point(points)
         return in_chunks(lambda part: (self._chords(part),), points, per_curve)[0]
 
     def _chords(self, points):
@@ -85,7 +87,7 @@ class Embedded:
             arc_length = torch.cat([fine.new_zeros(len(fine), 1), fine.cumsum(1)], dim=1)
             return arc_length[:, -1] + (arc_length[:, -1] - coarse.sum(-1)) / 3.0, arc_length
 
-        return in_chunks(measure_part, points, 2 * points.shape[1] * self._n_outputs(points))
+        return in_chunks(measure_part, points, 2 * points.shape[1] * self.numbers_per_point(points))
 
     def lower_bounds(self, a, b):
         """Numbers that no curve between rows of `a` and rows of `b` is shorter than, (n, m)."""
@@ -93,15 +95,19 @@ class Embedded:
         # Distances come from products, which far from the origin have no digits left.
         return torch.cdist(a - b[:1], b - b[:1])
 
+    def chords(self, a, b):
+        """The same for each row of `a` and that of `b`, (n,)."""
+        return (self.embed(a) - self.embed(b)).norm(dim=-1)
+
     def gradient(self, nodes, n_sub):
         """Energy (B,) and half its gradient (B, T+1, d), without second derivatives."""
-        per_curve = 4 * nodes.shape[1] * n_sub * self._n_outputs(nodes)
+        per_curve = 4 * nodes.shape[1] * n_sub * self.numbers_per_point(nodes)
         return in_chunks(lambda part: energy_gradient(self._chords, part, n_sub), nodes, per_curve)
 
     def expand(self, nodes, n_sub):
         """Expansion of the energy at `nodes` (B, T+1, d), each segment cut into `n_sub`."""
         d = nodes.shape[2]
-        per_curve = nodes.shape[1] * n_sub * (5 * d + 8) * self._n_outputs(nodes)
+        per_curve = nodes.shape[1] * n_sub * (5 * d + 8) * self.numbers_per_point(nodes)
         return Expansion(*in_chunks(lambda part: self._expand(part, n_sub), nodes, per_curve))
 
     def _expand(self, nodes, n_sub):
@@ -167,7 +173,7 @@ class Embedded:
             force = -(jacobian @ bend(self.embed, at, along)[..., None])
             return (torch.linalg.solve_ex(jacobian @ jacobian.mT, force)[0].squeeze(-1),)
 
-        per_point = 4 * z.shape[1] * self._n_outputs(z)
+        per_point = 4 * z.shape[1] * self.numbers_per_point(z)
         return in_chunks(accelerate, torch.cat([z, velocity], dim=-1), per_point)[0]
 
     def transfer(self, p, q):
@@ -190,5 +196,6 @@ class Embedded:
         mixed = 0.5 * (normal_part(1.0, 1.0) - first - second)
         return 2.0 * ((first * second).sum(-1) - mixed.square().sum(-1)) / torch.det(gram)
 
-    def _n_outputs(self, points):
+    def numbers_per_point(self, points):
+        """Numbers that one evaluation needs: the outputs of the map."""
         return self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]

@@ -40,6 +40,10 @@ class Field:
         """No cheaper space is known; see :meth:`.embedded.Embedded.thinned`."""
         return None
 
+    def numbers_per_point(self, z):
+        """Numbers that one evaluation needs, roughly."""
+        return self._numbers
+
     def tensor(self, z):
         """Metric tensors, (n, d, d)."""
         return in_chunks(lambda part: (self.tensor_fn(part).detach(),), z, self._numbers)[0]
@@ -90,6 +94,10 @@ class Field:
     def lower_bounds(self, a, b):
         """Numbers that no curve between rows of `a` and rows of `b` is shorter than, (n, m)."""
         return a.new_zeros(len(a), len(b))
+
+    def chords(self, a, b):
+        """The same for each row of `a` and that of `b`, (n,)."""
+        return a.new_zeros(len(a))
 
     def jets(self, z, v):
         """The quadratic form e(z, v) = v' M(z) v and its derivatives, for rows of z and v."""

@@ -113,6 +113,12 @@ def distinct_pairs(first, second, n):
     return np.stack([keys // n, keys % n], axis=1)
 
 
+def random_pairs(n, size, rng):
+    """Pairs of different rows of n, two (size,) arrays."""
+    i = rng.integers(n, size=size)
+    return i, (i + rng.integers(1, max(2, n), size=size)) % n
+
+
 def symmetric_weights(pairs, lengths, n):
     """Edges in both directions as a sparse matrix, (n, n)."""
     both = np.concatenate([pairs, pairs[:, ::-1]])

@@ -79,7 +79,7 @@ def build_grid(space, low, high, n_cells):
     counts = np.ceil((high - low) / spacing).astype(int) + 1
     nodes = np.indices(counts).reshape(d, -1).T * spacing + low
     index = np.arange(len(nodes)).reshape(counts)
-    pairs = np.concatenate([_pairs(index, step) for step in _directions(d, REACH[d])])
+    pairs = np.concatenate([_pairs(index, step) for step in steps_around(d, REACH[d])])
     lengths = segment_lengths(space, *torch.tensor(nodes)[pairs.T], N_CHORDS)
     pairs, lengths = pairs[np.isfinite(lengths)], lengths[np.isfinite(lengths)]
     weights = symmetric_weights(pairs, lengths, len(nodes))
@@ -106,7 +106,7 @@ def beyond(grid, points):
     return torch.as_tensor(outside), torch.as_tensor(log_mass)
 
 
-def _directions(d, reach):
+def steps_around(d, reach):
     """Steps to the nodes around, one of every two opposite ones, none twice as long as another
     in the same direction."""
     steps = itertools.product(range(-reach, reach + 1), repeat=d)
@@ -147,7 +147,7 @@ def grid_distances(measure, grid, a, b):
     for first in range(0, len(a.points), CHUNK):
         part = a.rows(slice(first, first + CHUNK))
         block = result[first : first + CHUNK]
-        block[:] = through_nodes(from_sources(grid, part), b)
+        block[:] = through_nodes(from_sources(grid.weights, part), b)
         near = tree.query_ball_point(part.points, NEAR * grid.spacing)
         i = np.repeat(np.arange(len(near)), list(map(len, near)))
         if len(i):
@@ -158,23 +158,31 @@ def grid_distances(measure, grid, a, b):
     return result
 
 
-def from_sources(grid, sources):
-    """Distances from some points to all nodes, (n, N).
+def from_sources(weights, sources, return_predecessors=False):
+    """Distances from some points to all nodes of a graph, (n, N).
 
     Paths lead out of a source and never through another, so that none depends on which are
-    asked together.
+    asked together. On request, also the node before each on its path, (n, N) int, where sources
+    are numbered from N on.
     """
-    n_nodes, (n, k) = len(grid.points), sources.nodes.shape
+    n_nodes, (n, k) = weights.shape[0], sources.nodes.shape
     lengths = np.maximum(sources.distances.ravel(), np.finfo(float).tiny)
     weights = csr_matrix(
         (
-            np.concatenate([grid.weights.data, np.nan_to_num(lengths, nan=np.inf)]),
-            np.concatenate([grid.weights.indices, sources.nodes.ravel()]),
-            np.concatenate([grid.weights.indptr, grid.weights.nnz + k * np.arange(1, n + 1)]),
+            np.concatenate([weights.data, np.nan_to_num(lengths, nan=np.inf)]),
+            np.concatenate([weights.indices, sources.nodes.ravel()]),
+            np.concatenate([weights.indptr, weights.nnz + k * np.arange(1, n + 1)]),
         ),
         shape=(n_nodes + n, n_nodes + n),
     )
-    return dijkstra(weights, indices=np.arange(n_nodes, n_nodes + n))[:, :n_nodes]
+    found = dijkstra(
+        weights,
+        indices=np.arange(n_nodes, n_nodes + n),
+        return_predecessors=return_predecessors,
+    )
+    if return_predecessors:
+        return tuple(part[:, :n_nodes] for part in found)
+    return found[:, :n_nodes]
 
 
 def through_nodes(distances, targets):

@@ -65,11 +65,11 @@ class GridStars:
 
     def _distances(self, sources):
         """Lengths of paths to all points, (m, n + s)."""
-        to_nodes = from_sources(self._cells.grid, self._tie(sources))
+        to_nodes = from_sources(self._cells.grid.weights, self._tie(sources))
         to_points, outside = (
             through_nodes(to_nodes, tied) for tied in (self._tied, self._cells.tied)
         )
         return torch.as_tensor(np.hstack([to_points, to_nodes, outside]))
 
     def _tie(self, z):
-        return tie(self._metric.shortcuts.measure, self._cells.grid, z)
+        return tie(self._metric.segment_lengths, self._cells.grid, z)

@@ -2,7 +2,7 @@
 
 import torch
 
-from .geodesics import LEVELS
+from .geodesics import N_SUB
 from .ode import integrate
 from .relax import regularised
 
@@ -154,11 +154,10 @@ def velocities(space, z, geodesics):
     """Velocities at the start of curves, of the curves' lengths, (n, d)."""
     velocity = torch.zeros_like(z)
     n_points = geodesics.points.shape[1] - 1
-    for n_segments, n_sub in LEVELS:
+    for n_segments in geodesics.n_segments.unique().tolist():
         rows = torch.nonzero(geodesics.n_segments == n_segments).squeeze(1)
-        if len(rows):
-            nodes = geodesics.points[rows][:, :: n_points // n_segments]
-            velocity[rows] = initial_velocity(space, nodes, n_sub, geodesics.length[rows])
+        nodes = geodesics.points[rows][:, :: n_points // n_segments]
+        velocity[rows] = initial_velocity(space, nodes, N_SUB, geodesics.length[rows])
     return velocity
 
 

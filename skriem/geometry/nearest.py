@@ -327,7 +327,7 @@ class NearestNeighborMetric(Metric):
         result = np.empty((len(a), len(b)))
         for first in range(0, len(a), CHUNK):
             part = sources.rows(slice(first, first + CHUNK))
-            through = through_nodes(from_sources(self.graph, part), targets)
+            through = through_nodes(from_sources(self.graph.weights, part), targets)
             straight = map(torch.as_tensor, (part.points, targets.points))
             direct = torch.cdist(*straight, compute_mode=EXACT).numpy()
             direct = self._lengths(direct, r_sources[first : first + CHUNK, None], r_targets)

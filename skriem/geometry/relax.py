@@ -18,11 +18,13 @@ from .tridiagonal import eliminate, substitute
 RAISE, LOWER = 4.0, 0.2
 FIRST_DAMPING, LAST_DAMPING = 0.03, 1e-3
 MAX_ATTEMPTS = 12
-# Of several starts, each is followed to this relative accuracy of the energy, then the shortest
-# to the end. Lengths are compared on this many chords per segment: on few, a curve that steps
-# over a ridge passes for shorter.
-ROUGH_TOL = 1e-2
+# Of several starts, each is followed to this relative accuracy of the energy, then those to the
+# end that are at most so many times as long as the shortest. Lengths are compared on this many
+# chords per segment: on few, a curve that steps over a ridge passes for shorter.
+ROUGH_TOL, CLOSE = 1e-2, 1.03
 N_COMPARED = 8
+# Curves are different ones if their nodes differ by more than this share of their size.
+APART = 0.05
 
 
 class Relaxed(NamedTuple):
@@ -84,6 +86,11 @@ def relax(space, nodes, n_sub, rtol, max_iter):
 
 
 def relax_best(space, starts, n_sub, rtol, max_iter):
+    """The best of :func:`relax_rivals`."""
+    return relax_rivals(space, starts, n_sub, rtol, max_iter)[0]
+
+
+def relax_rivals(space, starts, n_sub, rtol, max_iter):
     """Relax several starting curves of every pair and keep the shortest.
 
     Parameters
@@ -93,33 +100,50 @@ def relax_best(space, starts, n_sub, rtol, max_iter):
 
     Returns
     -------
-    Relaxed
+    best : Relaxed
         Iterations are those of all starts together.
+    rival : Tensor of shape (B,)
+        Roughly, the length of the shortest other curve that was found, infinite without one.
     """
     rows = torch.cat([part for part, _ in starts])
-    contested = torch.bincount(rows, minlength=len(starts[0][0])) > 1
-    rivals = torch.nonzero(contested[rows]).squeeze(1)
+    n = len(starts[0][0])
+    contested = torch.bincount(rows, minlength=n)[rows] > 1
     accuracy = starts[0][1].new_full((len(rows),), rtol)
-    accuracy[rivals] = max(rtol, ROUGH_TOL)
+    accuracy[contested] = max(rtol, ROUGH_TOL)
     nodes = torch.cat([nodes for _, nodes in starts])
     tried = relax(space, nodes, n_sub, accuracy, max_iter)
     length = torch.zeros_like(tried.energy)
-    if len(rivals):
-        length[rivals] = space.measure(curves.smooth(tried.nodes[rivals], N_COMPARED))[0]
-    best = torch.arange(len(contested), device=nodes.device)
+    length[contested] = _rough_lengths(space, tried.nodes[contested])
+    best, other = _shortest(tried.nodes, length, rows, n)
+    going = contested & (length <= CLOSE * length[best][rows])
+    going &= other | (torch.arange(len(rows), device=rows.device) == best[rows])
+    going = torch.nonzero(going).squeeze(1)
+    if len(going):
+        final = relax(space, tried.nodes[going], n_sub, rtol, max_iter)
+        tried = tried.replaced(going, final._replace(n_iter=final.n_iter + tried.n_iter[going]))
+        length[going] = _rough_lengths(space, final.nodes)
+        best, other = _shortest(tried.nodes, length, rows, n)
+    rival = torch.full_like(length[best], torch.inf)
+    rival = rival.scatter_reduce(0, rows[other], length[other], "amin")
     n_iter = torch.zeros_like(tried.n_iter[best]).index_add_(0, rows, tried.n_iter)
-    first = len(best)
-    for part, _ in starts[1:]:
-        candidate = torch.arange(first, first + len(part), device=nodes.device)
-        better = ~(length[best[part]] <= length[candidate])
-        best[part[better]] = candidate[better]
-        first += len(part)
-    found = tried.rows(best)._replace(n_iter=n_iter)
-    again = torch.nonzero(contested).squeeze(1)
-    if len(again) == 0:
-        return found
-    final = relax(space, found.nodes[again], n_sub, rtol, max_iter)
-    return found.replaced(again, final._replace(n_iter=final.n_iter + n_iter[again]))
+    return tried.rows(best)._replace(n_iter=n_iter), rival
+
+
+def _rough_lengths(space, nodes):
+    """Lengths of curves to choose by, infinite where they are not finite."""
+    length = space.measure(curves.smooth(nodes, N_COMPARED))[0]
+    return length.nan_to_num(nan=torch.inf)
+
+
+def _shortest(nodes, length, rows, n):
+    """The first shortest curve of each row, (n,), and which are not nearly the same as it."""
+    shortest = torch.full_like(length[:n], torch.inf).scatter_reduce(0, rows, length, "amin")
+    at = torch.arange(len(rows), device=rows.device)
+    first = torch.where(length == shortest[rows], at, len(rows))
+    best = torch.full_like(rows[:n], len(rows)).scatter_reduce(0, rows, first, "amin")
+    ours = nodes[best[rows]]
+    size = (ours.amax(1) - ours.amin(1)).amax(-1)
+    return best, (nodes - ours).abs().amax((1, 2)) > APART * size
 
 
 def inner_step(model, damping):

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from . import maps
 from .containers import enter_weights
-from .geodesics import LEVELS
 from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
 from .grid import Cells, beyond, box_around, build_grid, tie
 from .mean import frechet_means
 from .metric import ConvergenceWarning, Metric, warn_unconverged
 from .relax import relax_best
+from .routes import choose_routes
 from .search import Spaces, find_geodesics, tabulated
 from .shortcuts import Shortcuts
 from .solution import Geodesics
@@ -30,7 +30,7 @@ MEAN_LEVEL = (16, 4)
 # side, where no table says it.
 MAX_CELL_DIMS, CELL_MARGIN = 2, 0.25
 # Found again when they are needed.
-CACHED = ("graph", "shortcuts", "_cells", "_spaces")
+CACHED = ("graph", "shortcuts", "_cells", "_routes", "_spaces")
 # Curves are solved for in batches that hold about this many numbers.
 CURVE_BUDGET = 2**25
 
@@ -325,7 +325,7 @@ class RiemannianMetric(Metric):
         """Approximate distances along paths of a grid, where there can be one, or the graph."""
         if self.points is None:
             raise ValueError("This metric has no points to find paths around; see with_points.")
-        return Shortcuts(self._spaces, self.graph, self.points, use_grid)
+        return Shortcuts(self._spaces, self._routes, self.graph, self.points, use_grid)
 
     def cells(self, n_cells: int) -> Cells | None:
         """What to integrate on around `points`; None without any and in more than 2 dimensions.
@@ -356,16 +356,24 @@ class RiemannianMetric(Metric):
         log_volumes = torch.cat([log_volumes, log_mass])
         # Nodes on the edge of a table may lie beyond it by rounding.
         log_volumes = log_volumes.where(log_volumes.isfinite(), -torch.inf)
-        tied = tie(self.shortcuts.measure, grid, outside)
+        tied = tie(self._spaces.segment_lengths, grid, outside)
         return Cells(grid, torch.cat([nodes, outside]), tied, log_volumes)
 
     def space_for(self, *points: Tensor) -> Any:
         """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
         return self._spaces.for_loops(*points)
 
+    def segment_lengths(self, A: Tensor, B: Tensor) -> Any:
+        """Lengths of the straight segments between the rows of two tensors, (n,) array."""
+        return self._spaces.segment_lengths(A, B)
+
     def spaces_for(self, points: Tensor) -> list[tuple[Tensor, Any]]:
         """The cheapest such space for each row: pairs of rows and space, one or two."""
         return self._spaces.split(points)
+
+    @cached_property
+    def _routes(self):
+        return choose_routes(self._spaces, self.graph, self.points, self.n_dims)
 
     @cached_property
     def _spaces(self):
@@ -388,7 +396,7 @@ class RiemannianMetric(Metric):
 
     def _between(self, a, b, tol, max_iter):
         """Geodesics between the rows of two tensors, in batches that fit into memory."""
-        per_curve = LEVELS[-1][0] * (6 * self.n_dims**2 + 8 * self.n_dims)
+        per_curve = self._routes.resolution.levels[-1] * (6 * self.n_dims**2 + 8 * self.n_dims)
         size = max(1, CURVE_BUDGET // per_curve)
         parts = [
             self._solve(part_a, part_b, tol, max_iter)
@@ -401,7 +409,7 @@ class RiemannianMetric(Metric):
         # to the last bit.
         flipped = _comes_first(b, a)[:, None]
         first, second = torch.where(flipped, b, a), torch.where(flipped, a, b)
-        found = find_geodesics(self._spaces, self.graph, first, second, tol, max_iter)
+        found = find_geodesics(self._spaces, self._routes, first, second, tol, max_iter)
         total = found.arc_length[:, -1:]
         return found._replace(
             points=torch.where(flipped[..., None], found.points.flip(1), found.points),

@@ -13,8 +13,8 @@ import torch
 from .corrected import Corrected
 from .embedded import Embedded
 from .field import Field
-from .geodesics import LEVELS, solve_geodesics
-from .graph import starting_curves
+from .geodesics import solve_geodesics
+from .graph import segment_lengths
 from .table import TabulatedTensor, tabulate
 
 # A table is made as fine as lengths to this relative error need.
@@ -25,6 +25,8 @@ TABLE_SHARE = 2.0
 TABLE_USABLE = 0.01
 # Relative tolerance of the lengths that loops of many solves work with.
 LOOP_TOL = 1e-2
+# Chords of the segments at the ends of paths.
+N_SHORT_CHORDS = 8
 
 
 class Tabulated(NamedTuple):
@@ -52,12 +54,26 @@ class Spaces(NamedTuple):
     table: Tabulated | None
     thinned: Embedded | None
 
+    @property
+    def cheapest(self):
+        """The cheapest space, for a first look."""
+        if self.table is not None:
+            return self.table.space
+        return self.exact if self.thinned is None else self.thinned
+
     def for_loops(self, *points):
         """The cheapest space that covers all `points` and is accurate to ``LOOP_TOL``."""
         table = self.table
         if table is None or not all(table.covers(part).all() for part in points):
             return self.exact
         return table.space if table.is_enough(LOOP_TOL) else self.exact
+
+    def segment_lengths(self, a, b):
+        """Lengths of segments, each in the cheapest space, (n,) array."""
+        lengths = np.empty(len(a))
+        for rows, space in self.split(a, b):
+            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
+        return lengths
 
     def split(self, *points):
         """The cheapest such space for each row: pairs of rows and space, one or two."""
@@ -77,41 +93,50 @@ def tabulated(space, points):
     return Tabulated(Field(TabulatedTensor(table)), error, table.low, table.high)
 
 
-def find_geodesics(spaces, graph, a, b, tol, max_iter):
+def find_geodesics(spaces, routes, a, b, tol, max_iter):
     """Geodesics between the rows of two tensors.
+
+    Parameters
+    ----------
+    spaces : Spaces
+    routes : Routes
+    a, b : Tensor of shape (n, d)
+    tol : float
+        Relative tolerance of the length.
+    max_iter : int
+        Newton iterations at each level of the resolution.
 
     Returns
     -------
     Geodesics
     """
-    exact, table, thinned = spaces
+    exact, table = spaces.exact, spaces.table
 
     def search(space, rows):
         ends = a[rows], b[rows]
-        starts = starting_curves(space, graph, *ends, LEVELS[0][0])
-        return solve_geodesics(space, *ends, starts, tol, max_iter)
+        starts = routes.starts(space, *ends)
+        return solve_geodesics(space, *ends, starts, tol, max_iter, routes.resolution)
 
     everyone = torch.arange(len(a), device=a.device)
-    cheap = thinned if table is None else table.space
-    if cheap is None:
+    cheap = spaces.cheapest
+    if cheap is exact:
         return search(exact, everyone)
     found = search(cheap, everyone)
     # Curves that leave the table have no finite length in it.
     lost = ~found.length.isfinite()
     if table is None or not table.is_enough(tol):
         corrected, resolution = Corrected(exact, cheap), found.n_segments
-        for n_segments, _ in LEVELS:
+        for n_segments in resolution.unique().tolist():
             rows = everyone[(resolution == n_segments) & ~lost]
             if len(rows):
                 part = found.rows(rows)
                 nodes = part.curve(torch.linspace(0.0, 1.0, n_segments + 1))
                 nodes[:, 0], nodes[:, -1] = a[rows], b[rows]
                 starts = [(torch.arange(len(rows), device=a.device), nodes)]
-                better = solve_geodesics(corrected, a[rows], b[rows], starts, tol, max_iter)
-                found = found.replaced(rows, better)
+                better = solve_geodesics(
+                    corrected, a[rows], b[rows], starts, tol, max_iter, routes.resolution
+                )
+                found = found.replaced(rows, better._replace(gap=part.gap))
     lost |= ~found.length.isfinite()
-    if table is not None and table.error > TABLE_TOL:
-        # What such a table has wrong are steep walls, and they are hard to get across.
-        lost |= ~found.converged
     lost = everyone[lost]
     return found.replaced(lost, search(exact, lost)) if len(lost) else found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .graph import attach, graph_distances, segment_lengths
+from .graph import attach, graph_distances, random_pairs, segment_lengths
 from .grid import MAX_DIMS, box_around, build_grid, grid_distances, tie
 from .search import find_geodesics
 
@@ -20,8 +20,8 @@ N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
 # Cells along the longest side of the grid, by dimension, and the room around the points, as a
 # share of that side.
 CELLS, MARGIN = {1: 1000, 2: 80, 3: 20}, 0.05
-# Chords of straight lines, and of the segments at the ends of paths.
-N_CHORDS, N_SHORT_CHORDS = 16, 8
+# Chords of straight lines.
+N_CHORDS = 16
 # Pairs at once, which bounds the memory.
 CHUNK = 2**18
 
@@ -50,15 +50,18 @@ class Shortcuts:
     Parameters
     ----------
     spaces : Spaces
+    routes : Routes
+        Where curves start that are solved for.
     graph : Graph
-        Where curves start that are solved for; in more than 3 dimensions, also where paths go.
+        Where paths go in more than 3 dimensions.
     points : ndarray of shape (n, d)
     use_grid : bool
         Whether paths go along a grid in up to 3 dimensions.
     """
 
-    def __init__(self, spaces, graph, points, use_grid=True):
-        self._spaces, self._graph, self._points = spaces, graph, points
+    def __init__(self, spaces, routes, graph, points, use_grid=True):
+        self._spaces, self._routes = spaces, routes
+        self._graph, self._points = graph, points
         self._use_grid = use_grid and points.shape[1] <= MAX_DIMS
 
     def __sizeof__(self):
@@ -79,8 +82,8 @@ class Shortcuts:
     def tie(self, z):
         """Some rows with what many distances to them have in common."""
         if self.grid is not None:
-            return Ends(z, tie(self.measure, self.grid, z))
-        return Ends(z, attach(self.measure, self._graph, z))
+            return Ends(z, tie(self._spaces.segment_lengths, self.grid, z))
+        return Ends(z, attach(self._spaces.segment_lengths, self._graph, z))
 
     def between(self, a, ends):
         """Distances between all rows of a tensor and tied ones, (n, m)."""
@@ -112,7 +115,7 @@ class Shortcuts:
         """What to take off, from geodesics between a sample of the points, and what is left."""
         i, j = random_pairs(len(self._points), N_SAMPLE, np.random.default_rng(0))
         at = torch.tensor(self._points)
-        exact = find_geodesics(self._spaces, self._graph, at[i], at[j], TOL, MAX_ITER)
+        exact = find_geodesics(self._spaces, self._routes, at[i], at[j], TOL, MAX_ITER)
         exact = exact.length.numpy()
         # Every point of the sample once, on either side.
         (rows, i), (columns, j) = (np.unique(ends, return_inverse=True) for ends in (i, j))
@@ -123,18 +126,11 @@ class Shortcuts:
         correction = fit_correction(upper, lower, exact)
         return correction, np.abs(corrected(upper, lower, correction) / exact - 1.0)
 
-    def measure(self, a, b):
-        """Lengths of segments, each in the cheapest space."""
-        lengths = np.empty(len(a))
-        for rows, space in self._spaces.split(a, b):
-            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
-        return lengths
-
     def _upper(self, a, ends):
         """Lengths of curves between all rows, (n, m) array."""
         tied = self.tie(a).tied
         if self.grid is not None:
-            found = grid_distances(self.measure, self.grid, tied, ends.tied)
+            found = grid_distances(self._spaces.segment_lengths, self.grid, tied, ends.tied)
             # From outside, the way through the nearest nodes may be a long one.
             rows = np.flatnonzero(~self.covers(a).cpu().numpy())
             if len(rows):
@@ -181,9 +177,3 @@ def _detour(upper, lower):
     """log(curve / chord), zero where there is no chord."""
     some = (lower > 0) & (upper > lower)
     return np.log(np.divide(upper, lower, out=np.ones_like(upper), where=some))
-
-
-def random_pairs(n, size, rng):
-    """Pairs of different rows of n, two (size,) arrays."""
-    i = rng.integers(n, size=size)
-    return i, (i + rng.integers(1, max(2, n), size=size)) % n

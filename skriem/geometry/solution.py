@@ -18,7 +18,8 @@ class Status(IntEnum):
     Attributes
     ----------
     CONVERGED
-        Value 0: the curve is locally shortest and its length is within the tolerance.
+        Value 0: the curve is locally shortest, none that it was compared with is shorter, and
+        its length is within the tolerance. That no other curve is shorter is not known.
     MAX_ITER
         Value 1: the curve was still getting shorter when the iterations ran out.
     UNRESOLVED
@@ -50,7 +51,10 @@ class Status(IntEnum):
 
 
 _MESSAGES = {
-    Status.CONVERGED: "The curve is locally shortest and its length is within the tolerance.",
+    Status.CONVERGED: (
+        "The curve is locally shortest, none that it was compared with is shorter, and its length "
+        "is within the tolerance."
+    ),
     Status.MAX_ITER: (
         "The curve was still getting shorter when the iterations ran out; raise max_iter or "
         "loosen tol."
@@ -85,13 +89,17 @@ class Geodesics(NamedTuple):
         Geodesic distances. The length of the curve found, whether or not it converged; NaN
         only where the status is ``NOT_FINITE``.
     error : (n,)
-        Estimated error of the length: its change at the last refinement.
+        Estimated error of the length: its changes when the curve was last refined, and when it
+        is measured by half as many chords.
     status : (n,) int
         :class:`Status` of each solve.
     n_iter : (n,) int
         Newton iterations spent.
     n_segments : (n,) int
         Resolution that was needed: segments of the polyline whose energy was minimised.
+    gap : (n,)
+        How much longer the best of the other curves is that were compared, as a share of the
+        length; infinite where all starts led to the same curve.
     energy : (n,)
         Energy of the curves at constant speed over [0, 1]: the squared length.
     converged : (n,) bool
@@ -117,6 +125,7 @@ class Geodesics(NamedTuple):
     status: Any
     n_iter: Any
     n_segments: Any
+    gap: Any
 
     def rows(self, index: ArrayOrTensor | slice) -> Geodesics:
         """The same for some of the pairs.
