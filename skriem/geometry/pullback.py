@@ -70,8 +70,10 @@ class PullbackMetric(RiemannianMetric):
 
     Notes
     -----
-    A geodesic is looked for from the straight line and, with `points`, from shortest paths
-    through them. What is found is locally shortest, and the shortest of what was tried.
+    A geodesic is looked for from the straight line, with `points` from shortest paths through
+    them, and in two and three dimensions, where walls ask for it or no points are known, from
+    shortest paths along a lattice. What is found is locally shortest, and the shortest of what
+    was tried.
 
     Examples
     --------
