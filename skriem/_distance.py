@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
 from ._latent import LatentArray
 from ._memory import check_memory
 from ._metric import MetricConsumerMixin
@@ -117,6 +118,7 @@ class GeodesicDistance(
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Remember the samples and settle the metric.
 

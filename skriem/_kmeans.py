@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._clusters import TOL, AroundMeans, AroundMedoids, Parts
+from ._fitting import all_or_nothing
 from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
 from ._metric import MetricConsumerMixin
@@ -213,6 +214,7 @@ class RiemannianKMeans(
         self.verbose = verbose
         self.n_jobs = n_jobs
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the centres.
 
@@ -259,7 +261,7 @@ class RiemannianKMeans(
                 f"Only {len(points)} distinct points for n_clusters={self.n_clusters_}: some "
                 "centres coincide. Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         if self._plain:
             found = self._fit_plain(candidates, rng)
@@ -281,6 +283,7 @@ class RiemannianKMeans(
         self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
 
+    @all_or_nothing
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -490,7 +493,7 @@ class RiemannianKMeans(
             warnings.warn(
                 f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self.cluster_centers_ = best.centers.numpy()
         self.n_iter_ = len(best.inertia)

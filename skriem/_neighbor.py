@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
 from ._latent import LatentArray, attach_metric
 from ._rows import check_weights, distinct_rows
 from ._vae import VAETransformer
@@ -59,6 +60,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the autoencoder, if there is one, and make the metric of its points.
 

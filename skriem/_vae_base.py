@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from ._vae_geometry import embedding_of, metric_of
@@ -123,6 +124,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the autoencoder, then the precision network on its codes.
 
@@ -183,6 +185,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._reservoir: Any = None
         return self
 
+    @all_or_nothing
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train for one pass over `X`, for data that come in parts.
 
@@ -274,9 +277,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "metric_")
         Z = np.array(Z, dtype=np.float64, subok=False)
-        if Z.ndim != 2 or Z.shape[1] != self.n_components:
+        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Codes must have shape (n_samples, {self.n_components}), got {Z.shape}."
+                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}."
             )
         return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
 
@@ -374,7 +377,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "metric_")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
-        z = torch.as_tensor(rng.standard_normal((n_samples, self.n_components)))
+        z = torch.as_tensor(rng.standard_normal((n_samples, self._n_features_out)))
         X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
         return self._likelihood.decoded(X)
 
@@ -405,7 +408,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _init(self, X, weights, rng):
         self._likelihood = LIKELIHOODS[self.likelihood]().fit(X)
-        # Not n_features_in_, which a fit that failed leaves behind as well.
+        # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
         self._center, self._scale, n_varying = data_scale(inputs, weights)
@@ -495,7 +498,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
                 "model is complete and as good as it was then.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if not math.isfinite(history.loss[-1]):
             raise ValueError(
@@ -520,7 +523,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if len(points) > MAX_GRAPH_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
         self.metric_: PullbackMetric | MetricField = metric_of(self, self._embedding, points)
-        self._n_features_out = self.n_components
+        self._n_features_out = points.shape[1]
 
     def _posterior(self, X):
         """Means and log variances of the codes, two (n, d) tensors."""

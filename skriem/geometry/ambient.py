@@ -6,8 +6,8 @@ import hashlib
 
 import torch
 from numpy.typing import ArrayLike
-from torch.autograd import forward_ad
 
+from ..nn.slopes import along, jacobian
 from .metric_field import MetricField
 from .pullback import FrozenModule
 from .types import TensorMap
@@ -67,11 +67,8 @@ class AmbientTensor:
 
 def push(embed, z, direction):
     """Value (n, m) and derivative along a direction (n, m); gradients flow through both."""
-    # Not torch.func.jvp, within which a module can make no copy for a new dtype.
-    with forward_ad.dual_level():
-        dual = forward_ad.make_dual(z.contiguous(), direction.contiguous())
-        value, moved = forward_ad.unpack_dual(embed(dual))
-    return value, torch.zeros_like(value) * direction[:, :1] if moved is None else moved
+    value, moved = along(embed, z, [direction])
+    return value, moved[:, 0]
 
 
 def tangents(embed, z):
@@ -81,9 +78,7 @@ def tangents(embed, z):
     """
     if hasattr(embed, "linearise"):
         return embed.linearise(z)[:2]
-    directions = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    pushed = [push(embed, z, along.expand_as(z)) for along in directions]
-    return pushed[0][0], torch.stack([moved for _, moved in pushed], dim=1)
+    return jacobian(embed, z)
 
 
 def ambient_metric(

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..nn.slopes import gradient
 from .chunks import in_chunks
 from .energy import Expansion, cuts, energy_gradient, over_nodes
 
@@ -101,11 +102,8 @@ class Field:
         with torch.enable_grad():
             at = torch.cat([z, v], dim=-1).detach().requires_grad_()
             form = self._form(*at.tensor_split(2, dim=-1)).sum()
-            (slope,) = torch.autograd.grad(form, at, create_graph=True)
-            rows = [
-                torch.autograd.grad(slope[:, k].sum(), at, retain_graph=True)[0] for k in range(d)
-            ]
-        bend = torch.stack(rows, dim=1)
+            slope = gradient(form, at)
+            bend = torch.stack([gradient(slope[:, k].sum(), at) for k in range(d)], dim=1).detach()
         return Jets(
             (by_step * v).sum(-1),
             slope[:, :d].detach(),
