@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-import torch
+from .nn.slopes import gradients
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -24,7 +24,7 @@ def all_or_nothing(method: Method) -> Method:
         # copy.copy asks __getstate__, which may leave things out.
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
-        with torch.inference_mode(False), torch.enable_grad():
+        with gradients():
             result = method(twin, *args, **kwargs)
         self.__dict__ = vars(twin)
         return self if result is twin else result

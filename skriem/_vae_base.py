@@ -6,6 +6,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._blocks import by_blocks
 from ._fitting import all_or_nothing
+from ._parallel import is_task
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows
 from ._vae_geometry import embedding_of, metric_of
@@ -130,7 +132,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         The result depends on the weighted set of distinct rows only: neither their order nor
         whether a row is repeated or has a larger weight matters. An interrupt from the keyboard
-        during training ends it there, with a warning and a model that can be used.
+        during training ends it there, with a warning and a model that can be used. Where joblib
+        runs the fit, as in searches, cross-validation and pipelines, the interrupt ends all that.
 
         Parameters
         ----------
@@ -472,7 +475,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # Modules of the user's may draw, for dropout, from torch's global generator.
         with (
             Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress,
-            own_generator(self.encoder or self.decoder, seed),
+            own_generator(seed, device) if self.encoder or self.decoder else nullcontext(),
         ):
             history = train(
                 model,
@@ -494,6 +497,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
         if history.interrupted:
+            if is_task():
+                # Whoever waits for many fits wants none that is half done.
+                raise KeyboardInterrupt
             warnings.warn(
                 f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
                 "model is complete and as good as it was then.",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..nn.slopes import gradient
+from ..nn.slopes import gradient, gradients
 from .chunks import in_chunks
 from .energy import Expansion, cuts, energy_gradient, over_nodes
 
@@ -99,7 +99,7 @@ class Field:
         d, tensor = z.shape[1], self.tensor(z)
         by_step = (tensor @ v[..., None]).squeeze(-1)
         # Derivatives by v are known: only those by z are taken automatically.
-        with torch.enable_grad():
+        with gradients():
             at = torch.cat([z, v], dim=-1).detach().requires_grad_()
             form = self._form(*at.tensor_split(2, dim=-1)).sum()
             slope = gradient(form, at)

@@ -6,6 +6,8 @@ import hashlib
 import numpy as np
 import torch
 
+from ..nn.slopes import gradients, usable
+
 # Points at which a module is tried out.
 N_TRIED = 128
 # Straight lines along which kinks are looked for, and points on each.
@@ -48,7 +50,8 @@ class FrozenModule:
 
     def __init__(self, module, method="__call__"):
         check_mode(module)
-        self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
+        with torch.inference_mode(False):
+            self._module = copy.deepcopy(module).cpu().eval().requires_grad_(False)
         self._method = method
         self._copies = {}
         digest = hashlib.sha256(repr((self._module, method)).encode())
@@ -65,7 +68,8 @@ class FrozenModule:
         """What is called, with weights of a dtype on a device."""
         key = (dtype, torch.device("cpu" if device is None else device))
         if key not in self._copies:
-            self._copies[key] = copy.deepcopy(self._module).to(device=key[1], dtype=dtype)
+            with torch.inference_mode(False):
+                self._copies[key] = copy.deepcopy(self._module).to(device=key[1], dtype=dtype)
         return getattr(self._copies[key], self._method)
 
     def __getstate__(self):
@@ -189,8 +193,8 @@ def kinks_of(network, z, what):
 
 def slope_and_bend(network, line, step, rng):
     """First and second derivative along a line of points of a random sum of a map's outputs."""
-    with torch.enable_grad():
-        at = line.detach().requires_grad_()
+    with gradients():
+        at, step = usable(line).detach().requires_grad_(), usable(step)
         value = network(at)
         if not value.requires_grad:
             raise ValueError(

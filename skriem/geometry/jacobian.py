@@ -2,7 +2,7 @@
 
 import torch
 
-from ..nn.slopes import along, gradient, jacobian
+from ..nn.slopes import along, gradient, gradients, jacobian, usable
 
 
 def linearise(embed, z):
@@ -29,9 +29,9 @@ def linearise(embed, z):
         return embed.linearise(z)
 
     def curvature(weights):
-        with torch.enable_grad():
-            at = z.detach().requires_grad_()
-            slope = gradient((weights * embed(at)).sum(), at)
+        with gradients():
+            at = usable(z).detach().requires_grad_()
+            slope = gradient((usable(weights) * embed(at)).sum(), at)
             rows = [gradient(slope[:, k].sum(), at) for k in range(z.shape[-1])]
         return torch.stack(rows, dim=1).detach()
 

@@ -5,7 +5,21 @@ it at the same time get in each other's way. The transpose of a transpose costs 
 networks, and everything in torch that has gradients has it.
 """
 
+from contextlib import contextmanager
+
 import torch
+
+
+@contextmanager
+def gradients():
+    """Derivatives can be taken here, whatever mode of torch the caller is in."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+def usable(x):
+    """A tensor as one that derivatives can be taken with: those of inference mode are not."""
+    return x.clone() if x.is_inference() else x
 
 
 def along(function, z, directions):
@@ -24,19 +38,19 @@ def along(function, z, directions):
     derivatives : Tensor of shape (n, k, m)
         For each of the k directions.
     """
-    with torch.enable_grad():
-        at = z if z.requires_grad else z.detach().requires_grad_()
+    with gradients():
+        at = z if z.requires_grad else usable(z).detach().requires_grad_()
         value = function(at)
         # Linear in these weights, whatever they are.
         weights = torch.zeros_like(value, requires_grad=True)
         pulled = gradient((weights * value).sum(), at)
-        derivatives = [gradient((pulled * v).sum(), weights) for v in directions]
+        derivatives = [gradient((pulled * v).sum(), weights) for v in map(usable, directions)]
     return value, torch.stack(derivatives, dim=1)
 
 
 def jacobian(function, z):
     """The same along all coordinates: (n, m) and (n, d, m)."""
-    return along(function, z, torch.eye(z.shape[1], dtype=z.dtype, device=z.device))
+    return along(function, z, [*torch.eye(z.shape[1], dtype=z.dtype, device=z.device)])
 
 
 def gradient(scalar, at):
