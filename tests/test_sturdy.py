@@ -1,0 +1,366 @@
+"""What holds of every estimator, whatever happens: failures, interrupts, modes, threads, misuse.
+
+Every invariant is stated once and runs over all estimators. Interrupts come from a profiler that
+counts calls, so that each is at the same place in every run.
+"""
+
+import pickle
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils.validation import check_is_fitted
+from suites import thorough
+
+from skriem import (
+    GeodesicDistance,
+    NeighborEncoder,
+    RiemannianKMeans,
+    RiemannianNormal,
+    VAETransformer,
+    _progress,
+)
+from skriem.geometry import MetricField, PullbackMetric
+
+# What is fitted here is not fitted to the end.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("little_work"),
+]
+
+
+def wavy(z):
+    return torch.cat([z, torch.sin(2.0 * z).sum(1, keepdim=True)], dim=1)
+
+
+def slope(z):
+    return z @ z.new_tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+
+
+def hill(z):
+    return torch.eye(2, dtype=z.dtype) * (1.0 + z[:, :1].square())[..., None]
+
+
+def coder(n_inputs, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_inputs, 8),
+        torch.nn.Tanh(),
+        torch.nn.Dropout(0.1),
+        torch.nn.Linear(8, n_outputs),
+    )
+
+
+def little(**parameters):
+    defaults = {"hidden_layer_sizes": (8,), "max_iter": 3, "precision": "constant"}
+    return VAETransformer(random_state=0, **{**defaults, **parameters})
+
+
+ESTIMATORS = {
+    "autoencoder": little(flatness=0.1),
+    "modules": little(max_iter=2, encoder=coder, decoder=coder),
+    "neighbors": NeighborEncoder(random_state=0),
+    "clusters": RiemannianKMeans(2, random_state=0),
+    "clusters of points": RiemannianKMeans(3, metric=PullbackMetric(wavy, 2), random_state=0),
+    "clusters of codes": RiemannianKMeans(2, metric=little(), random_state=0),
+    "density": RiemannianNormal(1, metric=PullbackMetric(slope, 2), max_iter=1, random_state=0),
+    "distances": GeodesicDistance(PullbackMetric(wavy, 2), method="graph", random_state=0),
+}
+# The others are made of the same parts.
+every_estimator = pytest.mark.parametrize(
+    "name", thorough(ESTIMATORS, slow=["density", "clusters of codes"])
+)
+METHODS = (
+    "transform",
+    "predict",
+    "predict_proba",
+    "score_samples",
+    "score",
+    "bic",
+    "inverse_transform",
+    "sample",
+)
+
+
+def new(name):
+    """An estimator that nothing is known of, metric included."""
+    return pickle.loads(pickle.dumps(ESTIMATORS[name]))
+
+
+def table(seed=0, n=16, factor=1.0):
+    """Two groups of points in the plane."""
+    rng = np.random.default_rng(seed)
+    return factor * (0.3 * rng.normal(size=(n, 2)) + np.arange(n)[:, None] % 2)
+
+
+OTHER = table(seed=1, n=20, factor=2.0)
+
+
+def look(estimator, X):
+    """All that a fitted estimator says of some rows, by method, arrays."""
+    found = {}
+    for method in METHODS:
+        if not hasattr(estimator, method):
+            continue
+        options = {"random_state": 0} if method == "sample" else {}
+        of = 3 if method == "sample" else np.asarray(X)
+        answer = getattr(estimator, method)(of, **options)
+        found[method] = np.asarray(answer[0] if isinstance(answer, tuple) else answer)
+    return found
+
+
+def same(found, expected):
+    assert found.keys() == expected.keys()
+    for method, answer in found.items():
+        np.testing.assert_array_equal(answer, expected[method], err_msg=method)
+
+
+def globals_of_torch():
+    return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_rng_state().tolist()
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """A function that makes fitted copies of an estimator."""
+    stored = {}
+
+    def copy_of(name):
+        if name not in stored:
+            stored[name] = pickle.dumps(new(name).fit(table()))
+        return pickle.loads(stored[name])
+
+    return copy_of
+
+
+# Failures and interrupts -------------------------------------------------------------------
+
+
+class Interrupt:
+    """Raises KeyboardInterrupt at the n-th call of a function; never, and counts, if n is None."""
+
+    def __init__(self, n=None):
+        self.n, self.count = n, 0
+
+    def __enter__(self):
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, *error):
+        sys.setprofile(None)
+
+    def __call__(self, frame, event, argument):
+        if event not in ("call", "c_call") or argument is sys.setprofile:
+            return
+        self.count += 1
+        if self.count == self.n:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+
+def interrupted_fit(estimator, X, n):
+    """Fit with an interrupt at the n-th call; whether the fit came to an end all the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with Interrupt(n):
+                estimator.fit(X)
+        except KeyboardInterrupt:
+            return False
+    return True
+
+
+def check_interrupted(name, share, fitted):
+    """An interrupt at a share of the way leaves the old fit, or a new one that is complete."""
+    X = table()
+    with Interrupt() as counting:
+        complete = new(name).fit(OTHER)
+    n, before = 1 + int(share * (counting.count - 1)), globals_of_torch()
+    estimator, fresh = fitted(name), new(name)
+    old = dict(vars(estimator))
+    if interrupted_fit(estimator, OTHER, n):
+        # Training ends at an interrupt, and what comes out is a model.
+        assert vars(estimator).keys() == vars(complete).keys()
+        assert all(np.isfinite(answer).all() for answer in look(estimator, OTHER).values())
+    else:
+        assert vars(estimator).keys() == old.keys()
+        assert all(vars(estimator)[key] is value for key, value in old.items())
+        same(look(estimator, X), look(fitted(name), X))
+    if not interrupted_fit(fresh, OTHER, n):
+        with pytest.raises(NotFittedError):
+            check_is_fitted(fresh)
+    assert globals_of_torch() == before
+
+
+@pytest.mark.parametrize("share", thorough([0.9, 0.02, 0.5, 0.99], slow=[0.02, 0.5, 0.99]))
+@every_estimator
+def test_an_interrupted_fit_leaves_the_old_one_or_a_complete_one(name, share, fitted):
+    check_interrupted(name, share, fitted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+@every_estimator
+def test_interrupts_anywhere(name, seed, fitted):
+    check_interrupted(name, np.random.default_rng(seed).uniform(), fitted)
+
+
+FAILING = {
+    "autoencoder": ({"learning_rate_init": 1e30}, "diverged"),
+    "modules": ({"decoder": lambda n, m: torch.nn.Linear(n, m + 1)}, "must turn"),
+    "neighbors": ({"power": 0.5}, "power"),
+    "clusters": ({"n_clusters": 99}, "n_samples"),
+    "clusters of points": ({"n_clusters": 99}, "n_samples"),
+    "clusters of codes": ({"n_clusters": 99}, "n_samples"),
+    "density": ({"n_components": 99}, "n_samples"),
+    "distances": ({"method": "shortest"}, "method"),
+}
+
+
+@every_estimator
+def test_a_failed_fit_changes_nothing(name, fitted):
+    parameters, message = FAILING[name]
+    X, estimator, fresh = table(), fitted(name), new(name)
+    old = estimator.get_params(deep=False)
+    for each in (estimator, fresh):
+        with pytest.raises(ValueError, match=message):
+            each.set_params(**parameters).fit(100.0 * X)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(fresh)
+    same(look(estimator, X), look(fitted(name), X))
+    same(look(estimator.set_params(**old).fit(X), X), look(fitted(name), X))
+    if hasattr(fresh, "partial_fit"):
+        same(look(fresh.set_params(**old).partial_fit(X), X), look(clone(fresh).partial_fit(X), X))
+
+
+# What a random_state draws for scores is asked for in each call, and no part of what is fitted.
+AFTERWARDS = {
+    "autoencoder": {"n_components": 1, "likelihood": "poisson", "geometry": "fisher_rao"},
+    "modules": {"n_components": 3, "encoder": None, "decoder": None, "n_decoders": 2},
+    "neighbors": {"n_components": 1, "power": 1.0, "standardize": True},
+    "clusters": {"n_clusters": 5, "metric": "local", "init": "random"},
+    "clusters of points": {"n_clusters": 1, "metric": "auto"},
+    "clusters of codes": {"n_clusters": "auto", "metric": "auto"},
+    "density": {"n_components": 3, "covariance_type": "spherical", "metric": "local"},
+    "distances": {"method": "exact", "metric": "local"},
+}
+
+
+@every_estimator
+def test_parameters_set_after_the_fit_change_no_answer(name, fitted):
+    estimator, X = fitted(name), table(seed=2)
+    expected = look(estimator, X)
+    same(look(estimator.set_params(**AFTERWARDS[name]), X), expected)
+    if hasattr(estimator, "get_feature_names_out"):
+        names = estimator.get_feature_names_out()
+        assert len(names) == np.shape(expected["transform"])[1]
+
+
+# Interrupts of many fits -------------------------------------------------------------------
+
+
+class Interrupting:
+    """A bar whose user presses Ctrl-C after the second step."""
+
+    def __init__(self, **options):
+        self.left = 2
+
+    def set_postfix_str(self, *arguments, **options):
+        pass
+
+    def update(self):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        lambda vae: GridSearchCV(vae, {"max_iter": [3, 4]}, cv=2).fit(table()),
+        lambda vae: cross_val_score(vae, table(), cv=2),
+    ],
+)
+def test_an_interrupt_stops_a_search(search, monkeypatch):
+    monkeypatch.setattr(_progress, "tqdm", Interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        search(little(verbose=1))
+
+
+# Modes of torch ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mode", thorough([torch.inference_mode, torch.no_grad], slow=[torch.no_grad])
+)
+@every_estimator
+def test_modes_of_torch_do_not_matter(name, mode, fitted):
+    X = table()
+    expected = look(fitted(name), X)
+    with mode():
+        inside = new(name).fit(X)
+        same(look(inside, X), expected)
+        same(look(fitted(name), X), expected)
+    same(look(inside, X), expected)
+
+
+@pytest.mark.parametrize("metric", [PullbackMetric(wavy, 2), MetricField(hill, 2)])
+@pytest.mark.parametrize("of", [np.asarray, torch.as_tensor])
+def test_derivatives_in_inference_mode(metric, of):
+    a, b = table(n=6), table(seed=1, n=6)
+    asked = metric.log, metric.distance
+    expected = [ask(a, b) for ask in asked] + [metric.scalar_curvature(a)]
+    with torch.inference_mode():
+        a, b = of(a), of(b)
+        found = [ask(a, b) for ask in asked] + [metric.scalar_curvature(a)]
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(np.asarray(one), other)
+
+
+# Threads -----------------------------------------------------------------------------------
+
+
+def in_threads(tasks):
+    """Results of functions that all begin at the same moment, each in a thread of its own."""
+    start = Barrier(len(tasks))
+
+    def run(task):
+        start.wait()
+        return task()
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(run, tasks))
+
+
+@every_estimator
+def test_threads_agree_with_one_thread(name, fitted):
+    shared, before = fitted(name), globals_of_torch()
+    tables = [table(seed).astype(dtype) for seed in (0, 1) for dtype in (np.float32, np.float64)]
+    expected = [look(fitted(name), X) for X in tables]
+    for found, wanted in zip(in_threads([lambda X=X: look(shared, X) for X in tables]), expected):
+        same(found, wanted)
+    fits = [lambda X=X: look(new(name).fit(X), X) for X in tables[1::2]]
+    expected = [fit() for fit in fits]
+    for found, wanted in zip(in_threads(fits), expected):
+        same(found, wanted)
+    assert globals_of_torch() == before
+
+
+def test_derivatives_of_a_map_in_many_threads():
+    z = torch.as_tensor(table(n=200))
+    metrics = [PullbackMetric(lambda z, k=k: wavy(k * z), 2) for k in range(1, 5)]
+    expected = [metric.tensor(z) for metric in metrics]
+
+    def tensors(metric):
+        return [metric.tensor(z) for _ in range(20)]
+
+    for found, wanted in zip(in_threads([lambda m=m: tensors(m) for m in metrics]), expected):
+        assert all(torch.equal(one, wanted) for one in found)
