@@ -29,7 +29,7 @@ from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
 from ._plain_runs import cluster_plain
 from ._rows import check_weights, distinct_rows, distinct_rows_and_places, first_of_each
-from .geometry import Metric, RiemannianMetric
+from .geometry import Metric, RiemannianMetric, clustering
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
 from .geometry.types import FloatArray, RandomState
@@ -459,8 +459,9 @@ class RiemannianKMeans(
         check_is_fitted(self)
         if self._point_labels is not None:
             return Parts(self.metric_, self.cluster_centers_, self._point_labels)
-        kind = AroundMedoids if self._among_points else AroundMeans
-        return kind(self.metric_, self.cluster_centers_)
+        if self._among_points:
+            return AroundMedoids(self.metric_, self.cluster_centers_)
+        return AroundMeans(self.metric_, self.cluster_centers_, self._is_large)
 
     def _n_runs(self):
         if not isinstance(self.init, str):
@@ -497,7 +498,7 @@ class RiemannianKMeans(
             )
         self.cluster_centers_ = best.centers.numpy()
         self.n_iter_ = len(best.inertia)
-        self._point_labels = None
+        self._point_labels, self._is_large = None, len(points) > clustering.MANY
 
     def _candidates(self, rows, weights):
         """What partitions of plain data are made from."""

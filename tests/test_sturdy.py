@@ -122,7 +122,11 @@ def same(found, expected):
 
 
 def globals_of_torch():
-    return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_rng_state().tolist()
+    return (
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.get_rng_state().tolist(),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +297,31 @@ def test_an_interrupt_stops_a_search(search, monkeypatch):
     monkeypatch.setattr(_progress, "tqdm", Interrupting)
     with pytest.raises(KeyboardInterrupt):
         search(little(verbose=1))
+
+
+# The same row, the same answer -------------------------------------------------------------
+
+BY_ROW = "transform", "predict", "predict_proba", "score_samples"
+
+
+@pytest.mark.parametrize("many", thorough([2000, 10], slow=[10]))
+@every_estimator
+def test_what_a_row_gets_does_not_depend_on_the_others(name, many, monkeypatch):
+    # Many points in the fit are clustered in another way than few.
+    monkeypatch.setattr("skriem.geometry.clustering.MANY", many)
+    X = np.concatenate([table(seed=1, n=8), table(seed=2, n=8, factor=4.0)])
+    estimator = new(name).fit(table())
+    together, parts = look(estimator, X), [look(estimator, X[i : i + 4]) for i in range(0, 16, 4)]
+    alone = look(estimator, X[3:4])
+    for method in set(together) & set(BY_ROW):
+        found = np.concatenate([part[method] for part in parts])
+        check = np.testing.assert_array_equal if method == "predict" else close
+        check(found, together[method])
+        check(alone[method], together[method][3:4])
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 # Modes of torch ----------------------------------------------------------------------------

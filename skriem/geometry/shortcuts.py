@@ -123,11 +123,11 @@ class Shortcuts:
         correction = fit_correction(upper, lower, exact)
         return correction, np.abs(corrected(upper, lower, correction) / exact - 1.0)
 
-    def measure(self, a, b):
+    def measure(self, a, b, n_chords=N_SHORT_CHORDS):
         """Lengths of segments, each in the cheapest space."""
         lengths = np.empty(len(a))
         for rows, space in self._spaces.split(a, b):
-            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
+            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], n_chords)
         return lengths
 
     def _upper(self, a, ends):
@@ -150,9 +150,11 @@ class Shortcuts:
 
     def _lines(self, a, b):
         """Lengths of straight lines between all rows, (n, m) array."""
-        space = self._spaces.thinned or self._spaces.for_loops(a, b)
-        rows = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b)))
-        lengths = segment_lengths(space, a[rows[:, 0]], b[rows[:, 1]], N_CHORDS)
+        i, j = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b))).mT
+        if self._spaces.thinned is None:
+            lengths = self.measure(a[i], b[j], N_CHORDS)
+        else:
+            lengths = segment_lengths(self._spaces.thinned, a[i], b[j], N_CHORDS)
         return np.nan_to_num(lengths, nan=np.inf).reshape(len(a), len(b))
 
     def _lower(self, a, b):
