@@ -4,10 +4,12 @@ Every invariant is stated once and runs over all estimators. Interrupts come fro
 counts calls, so that each is at the same place in every run.
 """
 
+import copy
 import pickle
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 import numpy as np
@@ -27,7 +29,7 @@ from skriem import (
     VAETransformer,
     _progress,
 )
-from skriem.geometry import MetricField, PullbackMetric
+from skriem.geometry import MetricField, PullbackMetric, ambient_metric
 
 # What is fitted here is not fitted to the end.
 pytestmark = [
@@ -309,7 +311,7 @@ BY_ROW = "transform", "predict", "predict_proba", "score_samples"
 def test_what_a_row_gets_does_not_depend_on_the_others(name, many, monkeypatch):
     # Many points in the fit are clustered in another way than few.
     monkeypatch.setattr("skriem.geometry.clustering.MANY", many)
-    X = np.concatenate([table(seed=1, n=8), table(seed=2, n=8, factor=4.0)])
+    X = np.concatenate([table(seed=1, n=8), table(seed=2, n=8, factor=1.3)])
     estimator = new(name).fit(table())
     together, parts = look(estimator, X), [look(estimator, X[i : i + 4]) for i in range(0, 16, 4)]
     alone = look(estimator, X[3:4])
@@ -393,3 +395,80 @@ def test_derivatives_of_a_map_in_many_threads():
 
     for found, wanted in zip(in_threads([lambda m=m: tensors(m) for m in metrics]), expected):
         assert all(torch.equal(one, wanted) for one in found)
+
+
+# The door for users' maps ------------------------------------------------------------------
+
+
+def changing(z):
+    z *= 2.0
+    return wavy(z)
+
+
+def remembered():
+    scale = torch.ones(1, dtype=torch.float64, requires_grad=False)
+
+    def function(z):
+        scale.add_(1.0)
+        return scale * wavy(z)
+
+    return function
+
+
+SINGLE = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
+REFUSED_MAPS = {
+    "detached": (lambda z: wavy(z.detach()), "no gradient"),
+    "without gradients": (torch.no_grad()(wavy), "no gradient"),
+    "by NumPy": (lambda z: torch.as_tensor(np.sin(z.detach().numpy())), "no gradient"),
+    "by NumPy alone": (lambda z: torch.as_tensor(np.sin(z.numpy())), "compute with torch"),
+    "one dimension": (lambda z: z.sum(1), r"tensor \(.*, m\), but returned \(128,\)"),
+    "three dimensions": (lambda z: wavy(z)[:, None], r"returned \(128, 1, 3\)"),
+    "single precision": (lambda z: wavy(z).float(), "torch.float32"),
+    "a mapping": (lambda z: {"mean": wavy(z)}, "returned dict"),
+    "a tuple": (lambda z: (wavy(z), z), "returned tuple"),
+    "a distribution": (lambda z: torch.distributions.Normal(wavy(z), 1.0), "returned Normal"),
+    "a module of single precision": (lambda z: SINGLE(z), "call .double"),
+    "rows that depend on others": (lambda z: wavy(z - z.mean(0)), "among others"),
+    "rows that change": (remembered(), "random"),
+    "of another number of columns": (lambda z: wavy(z) @ torch.eye(2, dtype=z.dtype), "failed on"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED_MAPS)
+def test_maps_that_cannot_be(what):
+    function, message = REFUSED_MAPS[what]
+    with pytest.raises(ValueError, match=message):
+        PullbackMetric(function, 2)
+
+
+@pytest.mark.parametrize("what", ["detached", "single precision", "rows that depend on others"])
+def test_fields_that_cannot_be(what):
+    function, message = REFUSED_MAPS[what]
+    with pytest.raises(ValueError, match=message):
+        MetricField(lambda z: torch.diag_embed(function(z)[:, :2].exp()), 2)
+
+
+@pytest.mark.parametrize("what", ["detached", "single precision", "one dimension"])
+def test_ambient_maps_that_cannot_be(what):
+    function, message = REFUSED_MAPS[what]
+    with pytest.raises(ValueError, match=message):
+        ambient_metric(function, lambda x: 1.0 + x[:, 0].square(), 2)
+
+
+def test_a_map_that_changes_its_input_does_no_harm():
+    a, b = table(n=8), table(seed=1, n=8)
+    expected = PullbackMetric(lambda z: wavy(2.0 * z), 2)
+    found, points = PullbackMetric(changing, 2), torch.as_tensor(a)
+    np.testing.assert_array_equal(found.distance(a, b), expected.distance(a, b))
+    found.tensor(points), found.embed(points)
+    np.testing.assert_array_equal(points, table(n=8))
+
+
+@pytest.mark.parametrize(
+    "function", [SINGLE, SINGLE.forward, partial(SINGLE), partial(SINGLE.forward)]
+)
+def test_modules_their_methods_and_what_is_made_of_them_are_all_the_same(function):
+    a, b = table(n=4), table(seed=1, n=4)
+    expected = PullbackMetric(copy.deepcopy(SINGLE).double(), 2).distance(a, b)
+    np.testing.assert_array_equal(PullbackMetric(function, 2).distance(a, b), expected)
+    assert next(SINGLE.parameters()).dtype == torch.float32

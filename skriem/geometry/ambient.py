@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 
 import torch
 from numpy.typing import ArrayLike
 
 from ..nn.slopes import along, jacobian
+from .containers import checked_points
+from .frozen import as_map, user_map
 from .metric_field import MetricField
-from .pullback import FrozenModule
 from .types import TensorMap
 
 # Numbers that derivatives of a tensor keep for every entry of the Jacobian and the cost, roughly.
@@ -138,12 +140,10 @@ def ambient_metric(
     >>> metric.distance(np.array([[0.0]]), np.array([[1.0]])).round(3)  # e - 1
     array([1.718])
     """
-    for name, part in (("embed", embed), ("cost", cost)):
-        if not callable(part):
-            raise TypeError(f"{name} must be a function on torch tensors, got {part!r}.")
     if n_dims < 1:
         raise ValueError(f"n_dims must be at least 1, got {n_dims}.")
-    embed, cost = (
-        FrozenModule(part) if isinstance(part, torch.nn.Module) else part for part in (embed, cost)
-    )
-    return MetricField(AmbientTensor(embed, cost, n_dims), n_dims, points)
+    at = None if points is None else checked_points(points, n_dims)
+    embed, warning = user_map(embed, "embed", n_dims, at)
+    if warning is not None:
+        warnings.warn(warning, UserWarning, stacklevel=2)
+    return MetricField(AmbientTensor(embed, as_map(cost, "cost"), n_dims), n_dims, points)
