@@ -28,7 +28,13 @@ from ._neighbor import NeighborEncoder
 from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
 from ._plain_runs import cluster_plain
-from ._rows import check_weights, distinct_rows, distinct_rows_and_places, first_of_each
+from ._rows import (
+    check_number,
+    check_weights,
+    distinct_rows,
+    distinct_rows_and_places,
+    first_of_each,
+)
 from .geometry import Metric, RiemannianMetric, clustering
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
@@ -432,7 +438,7 @@ class RiemannianKMeans(
         elif not isinstance(self.init, str):
             raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
-        check_scalar(self.tol, "tol", numbers.Real, min_val=0)
+        check_number(self.tol, "tol", min_val=0)
         if not (isinstance(self.n_init, str) and self.n_init == "auto"):
             check_scalar(self.n_init, "n_init", numbers.Integral, min_val=1)
         if isinstance(self.init, str) and self.init not in ("k-means++", "random"):

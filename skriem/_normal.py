@@ -20,7 +20,7 @@ from ._latent import find_metric
 from ._metric import MetricConsumerMixin
 from ._neighbor import feature_scale
 from ._progress import Progress
-from ._rows import check_weights, distinct_rows
+from ._rows import check_number, check_weights, distinct_rows
 from ._vae import VAETransformer
 from .geometry import Metric, RiemannianMetric, density, land, local_metric
 from .geometry.normal import Mixture
@@ -500,7 +500,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         for name in ("n_components", "max_iter", "n_init"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
         for name in ("tol", "reg_covar"):
-            check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
+            check_number(getattr(self, name), name, min_val=0)
         for name, allowed in (
             ("covariance_type", ["full", "tied", "diag", "spherical"]),
             ("init_params", ["kmeans", "k-means++", "random_from_data"]),

@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._fitting import all_or_nothing
 from ._parallel import is_task
 from ._progress import Progress
-from ._rows import check_weights, distinct_rows
+from ._rows import check_weights, distinct_rows, validated
 from ._vae_geometry import embedding_of, metric_of
 from ._vae_parts import (
     check_parameters,
@@ -160,7 +160,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If training was interrupted.
         """
         check_parameters(self)
-        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values = validated(self, X, ensure_min_samples=2)
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
@@ -210,13 +210,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_parameters(self)
         first = not hasattr(self, "_encoder")
-        values = validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            reset=first,
-            ensure_min_samples=2 if first else 1,
-        )
+        values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
         rng = check_random_state(self.random_state)
         if isinstance(self.random_state, numbers.Integral) and not first:
             # Other numbers in every call, and the same in every run.
@@ -256,7 +250,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
         check_is_fitted(self, "metric_")
-        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        values = validated(self, X, reset=False)
         self._likelihood.check(values)
         return self._codes(values).numpy().astype(values.dtype, copy=False)
 
@@ -329,7 +323,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _log_weights(self, X, n_samples, **options):
         check_is_fitted(self, "metric_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = validated(self, X, reset=False).astype(np.float64)
         self._likelihood.check(X)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
@@ -344,6 +338,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.
+
+        All rows share their draws, so that a row's value does not depend on the others: the errors
+        of the estimates are alike, and do not average out.
 
         Parameters
         ----------
@@ -386,7 +383,10 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _device(self):
         if self.device != "auto":
-            return torch.device(self.device)
+            try:
+                return torch.empty(0, device=self.device).device
+            except (RuntimeError, AssertionError) as error:
+                raise ValueError(f"device={self.device!r} cannot be used here: {error}") from error
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def _continues(self, X):

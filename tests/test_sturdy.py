@@ -7,6 +7,7 @@ counts calls, so that each is at the same place in every run.
 import copy
 import pickle
 import sys
+import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,10 +16,13 @@ from threading import Barrier
 import numpy as np
 import pytest
 import torch
+from estimators import ESTIMATORS, METHODS, OTHER, hill, little, look, new, slope, table, wavy
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted
+from soak import soak
 from suites import thorough
 
 from skriem import (
@@ -30,6 +34,7 @@ from skriem import (
     _progress,
 )
 from skriem.geometry import MetricField, PullbackMetric, ambient_metric
+from skriem.nn.likelihoods import Categorical
 
 # What is fitted here is not fitted to the end.
 pytestmark = [
@@ -38,83 +43,10 @@ pytestmark = [
 ]
 
 
-def wavy(z):
-    return torch.cat([z, torch.sin(2.0 * z).sum(1, keepdim=True)], dim=1)
-
-
-def slope(z):
-    return z @ z.new_tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
-
-
-def hill(z):
-    return torch.eye(2, dtype=z.dtype) * (1.0 + z[:, :1].square())[..., None]
-
-
-def coder(n_inputs, n_outputs):
-    return torch.nn.Sequential(
-        torch.nn.Linear(n_inputs, 8),
-        torch.nn.Tanh(),
-        torch.nn.Dropout(0.1),
-        torch.nn.Linear(8, n_outputs),
-    )
-
-
-def little(**parameters):
-    defaults = {"hidden_layer_sizes": (8,), "max_iter": 3, "precision": "constant"}
-    return VAETransformer(random_state=0, **{**defaults, **parameters})
-
-
-ESTIMATORS = {
-    "autoencoder": little(flatness=0.1),
-    "modules": little(max_iter=2, encoder=coder, decoder=coder),
-    "neighbors": NeighborEncoder(random_state=0),
-    "clusters": RiemannianKMeans(2, random_state=0),
-    "clusters of points": RiemannianKMeans(3, metric=PullbackMetric(wavy, 2), random_state=0),
-    "clusters of codes": RiemannianKMeans(2, metric=little(), random_state=0),
-    "density": RiemannianNormal(1, metric=PullbackMetric(slope, 2), max_iter=1, random_state=0),
-    "distances": GeodesicDistance(PullbackMetric(wavy, 2), method="graph", random_state=0),
-}
 # The others are made of the same parts.
 every_estimator = pytest.mark.parametrize(
-    "name", thorough(ESTIMATORS, slow=["density", "clusters of codes"])
+    "name", thorough(ESTIMATORS, slow=["density", "clusters of codes", "clusters of points"])
 )
-METHODS = (
-    "transform",
-    "predict",
-    "predict_proba",
-    "score_samples",
-    "score",
-    "bic",
-    "inverse_transform",
-    "sample",
-)
-
-
-def new(name):
-    """An estimator that nothing is known of, metric included."""
-    return pickle.loads(pickle.dumps(ESTIMATORS[name]))
-
-
-def table(seed=0, n=16, factor=1.0):
-    """Two groups of points in the plane."""
-    rng = np.random.default_rng(seed)
-    return factor * (0.3 * rng.normal(size=(n, 2)) + np.arange(n)[:, None] % 2)
-
-
-OTHER = table(seed=1, n=20, factor=2.0)
-
-
-def look(estimator, X):
-    """All that a fitted estimator says of some rows, by method, arrays."""
-    found = {}
-    for method in METHODS:
-        if not hasattr(estimator, method):
-            continue
-        options = {"random_state": 0} if method == "sample" else {}
-        of = 3 if method == "sample" else np.asarray(X)
-        answer = getattr(estimator, method)(of, **options)
-        found[method] = np.asarray(answer[0] if isinstance(answer, tuple) else answer)
-    return found
 
 
 def same(found, expected):
@@ -346,7 +278,7 @@ def test_modes_of_torch_do_not_matter(name, mode, fitted):
 @pytest.mark.parametrize("metric", [PullbackMetric(wavy, 2), MetricField(hill, 2)])
 @pytest.mark.parametrize("of", [np.asarray, torch.as_tensor])
 def test_derivatives_in_inference_mode(metric, of):
-    a, b = table(n=6), table(seed=1, n=6)
+    a, b = table(n=2), table(seed=1, n=2)
     asked = metric.log, metric.distance
     expected = [ask(a, b) for ask in asked] + [metric.scalar_curvature(a)]
     with torch.inference_mode():
@@ -383,6 +315,13 @@ def test_threads_agree_with_one_thread(name, fitted):
     for found, wanted in zip(in_threads(fits), expected):
         same(found, wanted)
     assert globals_of_torch() == before
+
+
+@pytest.mark.slow
+def test_a_minute_of_random_calls():
+    n_calls, wrong = soak(60.0)
+    assert n_calls > 100
+    assert not wrong
 
 
 def test_derivatives_of_a_map_in_many_threads():
@@ -472,3 +411,119 @@ def test_modules_their_methods_and_what_is_made_of_them_are_all_the_same(functio
     expected = PullbackMetric(copy.deepcopy(SINGLE).double(), 2).distance(a, b)
     np.testing.assert_array_equal(PullbackMetric(function, 2).distance(a, b), expected)
     assert next(SINGLE.parameters()).dtype == torch.float32
+
+
+# Nothing is said in silence ----------------------------------------------------------------
+
+
+def holey(z):
+    return torch.where((z - 0.3).norm(dim=1, keepdim=True) < 0.05, torch.nan, z)
+
+
+@pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", ["exact", "graph", "grid", "landmarks"])
+def test_distances_that_are_not_finite_are_counted(method):
+    X = np.concatenate([table(n=12), [[0.3, 0.3]]])
+    distance = GeodesicDistance(PullbackMetric(holey, 2), method=method, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="NaN|not finite"):
+        found = distance.fit(X).transform(X)
+    assert not np.isfinite(found[:-1, -1]).any()
+
+
+UNUSABLE = [
+    (VAETransformer, name, value)
+    for name in ("bandwidth", "contrast", "flatness", "attraction", "tol", "alpha")
+    for value in (np.nan, np.inf, -1.0)
+] + [
+    (VAETransformer, "bandwidth", 1e-300),
+    (VAETransformer, "contrast", 1e160),
+    (VAETransformer, "learning_rate_init", np.nan),
+    (VAETransformer, "validation_fraction", np.nan),
+    (VAETransformer, "device", "nowhere"),
+    (VAETransformer, "device", "cuda:99"),
+    (NeighborEncoder, "power", np.nan),
+    (RiemannianKMeans, "tol", np.nan),
+    (RiemannianNormal, "tol", np.nan),
+    (RiemannianNormal, "reg_covar", np.nan),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), UNUSABLE)
+def test_parameters_that_cannot_be_used(kind, name, value):
+    with pytest.raises(ValueError, match=name):
+        kind(**{name: value}).fit(table())
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_numbers_whose_squares_overflow_are_refused(name, fitted):
+    method = "predict" if hasattr(fitted(name), "predict") else "transform"
+    for ask in (new(name).fit, getattr(fitted(name), method)):
+        with pytest.raises(ValueError, match="larger unit"):
+            ask(1e160 * table())
+
+
+def test_weights_whose_sums_overflow_are_refused():
+    with pytest.raises(ValueError, match="sample_weight"):
+        RiemannianKMeans(2).fit(table(), sample_weight=np.full(16, 1e300))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_tensors_of_half_precision_are_refused(dtype):
+    points = torch.as_tensor(table()).to(dtype)
+    with pytest.raises(TypeError, match="float32 or float64"):
+        PullbackMetric(wavy, 2).distance(points, points)
+
+
+# Size --------------------------------------------------------------------------------------
+
+
+def test_large_codes_of_categories_take_little_memory():
+    codes = np.zeros((20, 1))
+    codes[-1] = 200_000
+    likelihood = Categorical().fit(codes)
+    tracemalloc.start()
+    found = likelihood.inputs(codes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * found.nbytes
+    np.testing.assert_array_equal(found.argmax(1), codes[:, 0])
+
+
+def test_draws_in_blocks_are_those_at_once(fitted, monkeypatch):
+    vae = fitted("autoencoder")
+    expected = vae.score_samples(table())
+    monkeypatch.setattr("skriem.nn.importance.BUDGET", 1)
+    np.testing.assert_allclose(vae.score_samples(table()), expected)
+
+
+@every_estimator
+def test_dask_arrays_with_unknown_or_empty_blocks(name, fitted):
+    array = pytest.importorskip("dask.array", reason="Dask is not installed")
+    X, estimator = table(), fitted(name)
+    blocks = array.from_array(X, chunks=(4, 1))
+    unknown = array.from_array(X, chunks=(4, 2))
+    unknown = unknown[unknown[:, 0] > -np.inf]
+    empty = array.concatenate([blocks[:0], blocks, blocks[:0]])
+    for method in {*BY_ROW} & {*METHODS} & {*dir(estimator)}:
+        expected = np.asarray(getattr(estimator, method)(X))
+        for each in (blocks, unknown, empty):
+            found = getattr(estimator, method)(each).compute(scheduler="threads")
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+# Beside others -----------------------------------------------------------------------------
+
+
+def test_a_fitted_distance_survives_the_clones_of_its_consumer():
+    X, y = table(), np.arange(16) % 2
+    distance = GeodesicDistance(PullbackMetric(slope, 2)).fit(X)
+    nearest = KNeighborsClassifier(1, metric=distance.__call__, algorithm="brute")
+    assert cross_val_score(nearest, X, y, cv=2).mean() > 0.5
+
+
+def test_writing_to_what_comes_out_changes_nothing_that_went_in():
+    X = table()
+    for container in ("default", "pandas"):
+        frame = NeighborEncoder().set_output(transform=container).fit_transform(X)
+        frame[:] = 7.0
+        np.testing.assert_array_equal(X, table())
