@@ -113,13 +113,19 @@ def own_generator(seed, device="cpu"):
     What they were before is put back afterwards. They belong to the whole process, so that one
     thread at a time has them. Those of CUDA take part if the device is one of its.
     """
-    on_cuda = torch.device(device).type == "cuda"
-    devices = range(torch.cuda.device_count()) if on_cuda else ()
-    with BORROWED, torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)
-        if on_cuda:
-            torch.cuda.manual_seed_all(seed)
-        yield
+    generators = [torch.default_generator]
+    if torch.device(device).type == "cuda":
+        torch.cuda.init()
+        generators += torch.cuda.default_generators
+    with BORROWED:
+        states = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, states):
+                generator.set_state(state)
 
 
 def _state(module):
