@@ -12,8 +12,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def by_blocks(method: Method) -> Method:
     """Let a method that maps rows to rows take Dask arrays.
 
-    The result is a Dask array with the same blocks of rows; nothing is computed but one row, to
-    see what comes out. Anything else goes straight to the method.
+    The result is a Dask array with the same blocks of rows, empty ones and those of unknown
+    length included; nothing is computed but a row of zeros, to see what comes out. Anything else
+    goes straight to the method.
     """
 
     @wraps(method)
@@ -21,11 +22,14 @@ def by_blocks(method: Method) -> Method:
         if not (hasattr(X, "map_blocks") and hasattr(X, "rechunk")):
             return method(self, X, *args, **kwargs)
 
-        def of_block(block):
-            return np.asarray(method(self, block, *args, **kwargs))
+        # Zeros are of the kind that every likelihood is for.
+        example = np.asarray(method(self, np.zeros((1, X.shape[1]), X.dtype), *args, **kwargs))
 
-        X = X.rechunk({1: -1})
-        example = of_block(np.asarray(X[:1]))
+        def of_block(block):
+            return np.asarray(method(self, block, *args, **kwargs)) if len(block) else example[:0]
+
+        if X.numblocks[1] > 1:
+            X = X.rechunk({1: -1})
         if example.ndim == 1:
             return X.map_blocks(of_block, dtype=example.dtype, drop_axis=1, meta=example[:0])
         columns = (example.shape[1],)

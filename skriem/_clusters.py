@@ -49,10 +49,25 @@ class Clusters(ABC):
 
 
 class AroundMeans(Clusters):
-    """Around Fréchet means, to which geodesics are solved for."""
+    """Around Fréchet means, to which geodesics are solved for.
+
+    Parameters
+    ----------
+    metric : RiemannianMetric
+    centers : ndarray of shape (k, d)
+    is_large : bool
+        Whether approximate distances settle what is not in doubt, as with many points in the fit.
+    """
+
+    def __init__(self, metric: Any, centers: np.ndarray, is_large: bool) -> None:
+        super().__init__(metric, centers)
+        self.is_large = is_large
 
     def labels(self, points):
-        return self._found(points).labels.numpy()
+        labels = np.empty(len(points), dtype=np.int64)
+        for rows, part in self._parts(points):
+            labels[rows] = self._found(part).labels
+        return labels
 
     def to_centers(self, points):
         n, k = len(points), len(self.centers)
@@ -60,17 +75,26 @@ class AroundMeans(Clusters):
         return self._lengths(points[rows], labels).reshape(n, k)
 
     def to_own(self, points):
+        labels, distances = np.empty(len(points), dtype=np.int64), np.empty(len(points))
+        for rows, part in self._parts(points):
+            found = self._found(part)
+            labels[rows] = found.labels
+            distances[rows] = found.distance if self.is_large else self._refined(part, found)
+        return labels, distances
+
+    def _parts(self, points):
+        """Rows and points that are measured in the same space, whatever comes with them."""
         z = torch.as_tensor(points)
-        found = self._found(points)
-        if len(z) > clustering.MANY:
-            return found.labels.numpy(), found.distance.numpy()
+        return [(rows.numpy(), z[rows]) for rows, _ in self.metric.spaces_for(z)]
+
+    def _found(self, z):
+        find = clustering.nearest if self.is_large else clustering.assign
+        return find(self.metric, z, torch.as_tensor(self.centers))
+
+    def _refined(self, z, found):
         geodesics = clustering.refine(self.metric, z, torch.as_tensor(self.centers), found, TOL)
         warn_unconverged(geodesics, ConvergenceWarning)
-        return found.labels.numpy(), geodesics.length.numpy()
-
-    def _found(self, points):
-        find = clustering.nearest if len(points) > clustering.MANY else clustering.assign
-        return find(self.metric, torch.as_tensor(points), torch.as_tensor(self.centers))
+        return geodesics.length
 
     def _lengths(self, points, labels):
         geodesics = self.metric.geodesic(points, self.centers[labels], tol=TOL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
 from ._latent import LatentArray
 from ._memory import check_memory
 from ._metric import MetricConsumerMixin
@@ -81,7 +83,8 @@ class GeodesicDistance(
         How distances are found.
     error_estimate_ : dict
         Relative errors to expect, ``"median"`` and ``"quantile_99"``: from exact geodesics
-        between a sample of the fitted samples, or the tolerance if all are exact. Of points of a
+        between a sample of the fitted samples, pairs without a finite one left out, or the
+        tolerance if all are exact. Of points of a
         :class:`NeighborEncoder` they are zero unless their graph lacks edges, which it may in more
         than three dimensions and of more than 2000 points.
     metric_ : PullbackMetric
@@ -117,6 +120,7 @@ class GeodesicDistance(
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Remember the samples and settle the metric.
 
@@ -283,6 +287,14 @@ class GeodesicDistance(
                 progress.step()
         if symmetric:
             np.fill_diagonal(result, 0.0)
+        lost = int((~np.isfinite(result)).sum())
+        if lost:
+            warnings.warn(
+                f"{lost} of {result.size} distances are NaN or infinite: so is the metric at these "
+                "points or around them.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
         return result
 
     def _exact(self, A, B, i, j):

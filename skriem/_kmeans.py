@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._clusters import TOL, AroundMeans, AroundMedoids, Parts
+from ._fitting import all_or_nothing
 from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
 from ._metric import MetricConsumerMixin
@@ -27,8 +28,14 @@ from ._neighbor import NeighborEncoder
 from ._number_of_clusters import count_clusters
 from ._partitions import Candidates
 from ._plain_runs import cluster_plain
-from ._rows import check_weights, distinct_rows, distinct_rows_and_places, first_of_each
-from .geometry import Metric, RiemannianMetric
+from ._rows import (
+    check_number,
+    check_weights,
+    distinct_rows,
+    distinct_rows_and_places,
+    first_of_each,
+)
+from .geometry import Metric, RiemannianMetric, clustering
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
 from .geometry.types import FloatArray, RandomState
@@ -213,6 +220,7 @@ class RiemannianKMeans(
         self.verbose = verbose
         self.n_jobs = n_jobs
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the centres.
 
@@ -259,7 +267,7 @@ class RiemannianKMeans(
                 f"Only {len(points)} distinct points for n_clusters={self.n_clusters_}: some "
                 "centres coincide. Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         if self._plain:
             found = self._fit_plain(candidates, rng)
@@ -281,6 +289,7 @@ class RiemannianKMeans(
         self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
 
+    @all_or_nothing
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -429,7 +438,7 @@ class RiemannianKMeans(
         elif not isinstance(self.init, str):
             raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
-        check_scalar(self.tol, "tol", numbers.Real, min_val=0)
+        check_number(self.tol, "tol", min_val=0)
         if not (isinstance(self.n_init, str) and self.n_init == "auto"):
             check_scalar(self.n_init, "n_init", numbers.Integral, min_val=1)
         if isinstance(self.init, str) and self.init not in ("k-means++", "random"):
@@ -456,8 +465,9 @@ class RiemannianKMeans(
         check_is_fitted(self)
         if self._point_labels is not None:
             return Parts(self.metric_, self.cluster_centers_, self._point_labels)
-        kind = AroundMedoids if self._among_points else AroundMeans
-        return kind(self.metric_, self.cluster_centers_)
+        if self._among_points:
+            return AroundMedoids(self.metric_, self.cluster_centers_)
+        return AroundMeans(self.metric_, self.cluster_centers_, self._is_large)
 
     def _n_runs(self):
         if not isinstance(self.init, str):
@@ -490,11 +500,11 @@ class RiemannianKMeans(
             warnings.warn(
                 f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         self.cluster_centers_ = best.centers.numpy()
         self.n_iter_ = len(best.inertia)
-        self._point_labels = None
+        self._point_labels, self._is_large = None, len(points) > clustering.MANY
 
     def _candidates(self, rows, weights):
         """What partitions of plain data are made from."""

@@ -9,10 +9,10 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ._latent import find_metric
-from ._rows import check_weights, distinct_rows
+from ._rows import check_weights, distinct_rows, validated
 from ._vae import VAETransformer
 from ._vae_base import MAX_GRAPH_POINTS
 from .geometry import Metric, local_metric
@@ -38,7 +38,7 @@ class MetricConsumerMixin:
         rng : RandomState
         """
         carried, metric = find_metric(X), self.metric
-        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values = validated(self, X, ensure_min_samples=2)
         rng = check_random_state(self.random_state)
         self.encoder_: Any = None
         if isinstance(metric, str) and metric == "auto":
@@ -135,9 +135,7 @@ class MetricConsumerMixin:
         if find_metric(X) is not None and self.encoder_ is not None:
             # Codes that this estimator's own encoder made.
             return np.array(X, dtype=np.float64, subok=False, order="C")
-        return self._embed_values(
-            validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        )
+        return self._embed_values(validated(self, X, reset=False))
 
     def _check_carried(self, carried, metric):
         if carried is not None and carried != metric:

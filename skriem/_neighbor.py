@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
 from ._latent import LatentArray, attach_metric
-from ._rows import check_weights, distinct_rows
+from ._rows import check_number, check_weights, distinct_rows, validated
 from ._vae import VAETransformer
 from ._vae_parts import data_scale, feature_moments, nearest_rows
 from ._views import local_spread
@@ -59,6 +60,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the autoencoder, if there is one, and make the metric of its points.
 
@@ -76,7 +78,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             The fitted estimator.
         """
         self._check_parameters()
-        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values = validated(self, X, ensure_min_samples=2)
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         rng = check_random_state(self.random_state)
         self.scale_: FloatArray = feature_scale(values, weights, self.standardize)
@@ -106,7 +108,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             frame, in ``attrs``.
         """
         check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        values = validated(self, X, reset=False)
         return self._points(values).astype(values.dtype)
 
     def _points(self, X):
@@ -142,7 +144,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if not (isinstance(self.n_components, str) and self.n_components == "auto"):
             check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
         check_scalar(self.n_neighbors, "n_neighbors", numbers.Integral, min_val=1)
-        check_scalar(self.power, "power", numbers.Real, min_val=1)
+        check_number(self.power, "power", min_val=1)
         if self.standardize not in ("auto", True, False):
             raise ValueError(
                 f"standardize must be 'auto', True or False, got {self.standardize!r}."

@@ -15,11 +15,12 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
 from ._latent import find_metric
 from ._metric import MetricConsumerMixin
 from ._neighbor import feature_scale
 from ._progress import Progress
-from ._rows import check_weights, distinct_rows
+from ._rows import check_number, check_weights, distinct_rows
 from ._vae import VAETransformer
 from .geometry import Metric, RiemannianMetric, density, land, local_metric
 from .geometry.normal import Mixture
@@ -174,6 +175,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate the parameters by expectation maximisation.
 
@@ -204,6 +206,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         self._fit(X, sample_weight)
         return self
 
+    @all_or_nothing
     def fit_predict(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> NDArray[np.intp]:
@@ -321,7 +324,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             :class:`sklearn.mixture.GaussianMixture`, so that the two compare.
         """
         points = self._points(X)
-        return -2.0 * len(points) * self.score(X) + self._n_parameters() * np.log(len(points))
+        return -2.0 * len(points) * self.score(X) + self._n_parameters * np.log(len(points))
 
     def aic(self, X: ArrayLike) -> float:
         """Akaike information criterion; the lower the better.
@@ -336,7 +339,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         float
             Minus twice the log-likelihood plus twice the number of free parameters.
         """
-        return -2.0 * len(self._points(X)) * self.score(X) + 2.0 * self._n_parameters()
+        return -2.0 * len(self._points(X)) * self.score(X) + 2.0 * self._n_parameters
 
     def sample(
         self, n_samples: int = 1, *, random_state: RandomState = None
@@ -421,12 +424,13 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
                 f"Expectation maximisation did not converge in {self.max_iter} iterations; "
                 "raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         mixture = best.mixture
         self.weights_, self.means_ = mixture.weights.numpy(), mixture.means.numpy() * self._units
         self._precisions: FloatArray = mixture.precisions.numpy()
         self.covariances_: FloatArray = self._covariances(mixture).numpy()
+        self._n_parameters: int = self._count_parameters()
         self.converged_, self.n_iter_ = best.converged, best.n_iter
         self.log_normalizers_, self.normalizer_stderr_ = (part.numpy() for part in found[:2])
         # What sampling needs: where candidates come from, and the largest ratio of densities.
@@ -485,7 +489,8 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
             )
         return joint.numpy()
 
-    def _n_parameters(self):
+    def _count_parameters(self):
+        """The number of free parameters of the mixture."""
         d = self.metric_.n_dims
         k, full = len(self.means_), d * (d + 1) // 2
         of_covariance = {"full": k * full, "tied": full, "diag": k * d, "spherical": k}
@@ -495,7 +500,7 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
         for name in ("n_components", "max_iter", "n_init"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
         for name in ("tol", "reg_covar"):
-            check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
+            check_number(getattr(self, name), name, min_val=0)
         for name, allowed in (
             ("covariance_type", ["full", "tied", "diag", "spherical"]),
             ("init_params", ["kmeans", "k-means++", "random_from_data"]),

@@ -1,5 +1,6 @@
 """Tasks on whatever joblib runs them: threads, processes, a cluster."""
 
+import sys
 from concurrent.futures import BrokenExecutor, CancelledError
 
 from joblib import Parallel
@@ -23,3 +24,13 @@ def results(tasks, n_jobs):
         except (BrokenExecutor, CancelledError):
             if attempt == MAX_ATTEMPTS:
                 raise
+
+
+def is_task():
+    """Whether what runs now was called by joblib: as one task of many, or to be cached."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "joblib":
+            return True
+        frame = frame.f_back
+    return False

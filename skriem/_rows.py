@@ -1,6 +1,29 @@
-"""Weighted rows: checking the weights, and merging rows that are the same."""
+"""Rows, weights and numbers as users give them: checks, and merging rows that are the same."""
+
+import numbers
 
 import numpy as np
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import validate_data
+
+# Sums of squares of larger numbers overflow, and so do ones over those of smaller ones.
+LARGEST = 1e100
+
+
+def validated(estimator, X, **options):
+    """Data as a float64 or float32 array, as scikit-learn checks them, and of usable size."""
+    values = validate_data(estimator, X, dtype=[np.float64, np.float32], **options)
+    if max(float(values.max()), -float(values.min())) > LARGEST:
+        raise ValueError(f"X has numbers beyond {LARGEST:.0e}: pass it in a larger unit.")
+    return values
+
+
+def check_number(value, name, min_val, max_val=LARGEST, include_boundaries="both"):
+    """Raise for a parameter that is no real number between bounds; NaN is not."""
+    check_scalar(value, name, numbers.Real, min_val=min_val, max_val=max_val)
+    closed = include_boundaries == "both" or min_val < value < max_val
+    if not closed or not min_val <= value <= max_val or 0 < abs(value) < 1.0 / LARGEST:
+        raise ValueError(f"{name} must be a usable number above {min_val}, got {value!r}.")
 
 
 def check_weights(sample_weight, X):
@@ -16,6 +39,8 @@ def check_weights(sample_weight, X):
         )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("sample_weight must be finite and not negative.")
+    if weights.max() > LARGEST:
+        raise ValueError(f"sample_weight must not go beyond {LARGEST:.0e}.")
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights

@@ -6,6 +6,7 @@ import math
 import numbers
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,11 +15,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
+from ._fitting import all_or_nothing
+from ._parallel import is_task
 from ._progress import Progress
-from ._rows import check_weights, distinct_rows
+from ._rows import check_weights, distinct_rows, validated
 from ._vae_geometry import embedding_of, metric_of
 from ._vae_parts import (
     check_parameters,
@@ -123,12 +126,14 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Train the autoencoder, then the precision network on its codes.
 
         The result depends on the weighted set of distinct rows only: neither their order nor
         whether a row is repeated or has a larger weight matters. An interrupt from the keyboard
-        during training ends it there, with a warning and a model that can be used.
+        during training ends it there, with a warning and a model that can be used. Where joblib
+        runs the fit, as in searches, cross-validation and pipelines, the interrupt ends all that.
 
         Parameters
         ----------
@@ -155,7 +160,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If training was interrupted.
         """
         check_parameters(self)
-        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values = validated(self, X, ensure_min_samples=2)
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
@@ -183,6 +188,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._reservoir: Any = None
         return self
 
+    @all_or_nothing
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train for one pass over `X`, for data that come in parts.
 
@@ -204,13 +210,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_parameters(self)
         first = not hasattr(self, "_encoder")
-        values = validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            reset=first,
-            ensure_min_samples=2 if first else 1,
-        )
+        values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
         rng = check_random_state(self.random_state)
         if isinstance(self.random_state, numbers.Integral) and not first:
             # Other numbers in every call, and the same in every run.
@@ -250,7 +250,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
         check_is_fitted(self, "metric_")
-        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        values = validated(self, X, reset=False)
         self._likelihood.check(values)
         return self._codes(values).numpy().astype(values.dtype, copy=False)
 
@@ -274,9 +274,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "metric_")
         Z = np.array(Z, dtype=np.float64, subok=False)
-        if Z.ndim != 2 or Z.shape[1] != self.n_components:
+        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(
-                f"Codes must have shape (n_samples, {self.n_components}), got {Z.shape}."
+                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}."
             )
         return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
 
@@ -323,7 +323,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _log_weights(self, X, n_samples, **options):
         check_is_fitted(self, "metric_")
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = validated(self, X, reset=False).astype(np.float64)
         self._likelihood.check(X)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
@@ -338,6 +338,9 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.
+
+        All rows share their draws, so that a row's value does not depend on the others: the errors
+        of the estimates are alike, and do not average out.
 
         Parameters
         ----------
@@ -374,13 +377,16 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "metric_")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
-        z = torch.as_tensor(rng.standard_normal((n_samples, self.n_components)))
+        z = torch.as_tensor(rng.standard_normal((n_samples, self._n_features_out)))
         X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
         return self._likelihood.decoded(X)
 
     def _device(self):
         if self.device != "auto":
-            return torch.device(self.device)
+            try:
+                return torch.empty(0, device=self.device).device
+            except (RuntimeError, AssertionError) as error:
+                raise ValueError(f"device={self.device!r} cannot be used here: {error}") from error
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def _continues(self, X):
@@ -405,7 +411,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _init(self, X, weights, rng):
         self._likelihood = LIKELIHOODS[self.likelihood]().fit(X)
-        # Not n_features_in_, which a fit that failed leaves behind as well.
+        # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
         self._center, self._scale, n_varying = data_scale(inputs, weights)
@@ -469,7 +475,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         # Modules of the user's may draw, for dropout, from torch's global generator.
         with (
             Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress,
-            own_generator(self.encoder or self.decoder, seed),
+            own_generator(seed, device) if self.encoder or self.decoder else nullcontext(),
         ):
             history = train(
                 model,
@@ -491,11 +497,14 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
         if history.interrupted:
+            if is_task():
+                # Whoever waits for many fits wants none that is half done.
+                raise KeyboardInterrupt
             warnings.warn(
                 f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
                 "model is complete and as good as it was then.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if not math.isfinite(history.loss[-1]):
             raise ValueError(
@@ -520,7 +529,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if len(points) > MAX_GRAPH_POINTS:
             points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
         self.metric_: PullbackMetric | MetricField = metric_of(self, self._embedding, points)
-        self._n_features_out = self.n_components
+        self._n_features_out = points.shape[1]
 
     def _posterior(self, X):
         """Means and log variances of the codes, two (n, d) tensors."""

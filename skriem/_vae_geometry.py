@@ -99,9 +99,9 @@ def metric_of(vae, embedding, points):
     """The metric of the decoder that was asked for."""
     likelihood = vae._likelihood
     if vae.geometry != "fisher_rao" or not likelihood.is_location_scale:
-        return PullbackMetric(embedding, vae.n_components, points)
+        return PullbackMetric(embedding, points.shape[1], points)
     weights = likelihood.location_weight, likelihood.scale_weight
     if vae.precision == "constant" or vae.n_decoders > 1:
         # What never changes can be divided by.
-        return PullbackMetric(embedding.in_noises(weights[0]), vae.n_components, points)
-    return location_scale_metric(embedding, vae.n_components, *weights, points)
+        return PullbackMetric(embedding.in_noises(weights[0]), points.shape[1], points)
+    return location_scale_metric(embedding, points.shape[1], *weights, points)

@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_scalar
 
+from ._rows import check_number
 from .nn.image_precision import fit_image_weights
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import module_network
@@ -75,26 +76,18 @@ def check_parameters(vae):
         if getattr(vae, name) != "auto":
             check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
     for name, low in (("bandwidth", 0), ("learning_rate_init", 0), ("contrast", 1)):
-        check_scalar(
-            getattr(vae, name), name, numbers.Real, min_val=low, include_boundaries="neither"
-        )
+        check_number(getattr(vae, name), name, min_val=low, include_boundaries="neither")
     check_scalar(vae.n_neighbors, "n_neighbors", numbers.Integral, min_val=0)
     if vae.attraction > 0 and not vae.n_neighbors:
         raise ValueError("attraction draws neighbours together: set n_neighbors, such as 15.")
     for name in ("alpha", "attraction", "flatness", "tol"):
-        check_scalar(getattr(vae, name), name, numbers.Real, min_val=0)
+        check_number(getattr(vae, name), name, min_val=0)
     for name in ("mixed_precision", "residual", "skip"):
         check_scalar(getattr(vae, name), name, (bool, np.bool_))
     for name in ("max_iter", "n_iter_no_change", "n_importance_samples", "n_decoders"):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
-    check_scalar(
-        vae.validation_fraction,
-        "validation_fraction",
-        numbers.Real,
-        min_val=0,
-        max_val=1,
-        include_boundaries="neither",
-    )
+    fraction = vae.validation_fraction
+    check_number(fraction, "validation_fraction", 0, 1, include_boundaries="neither")
 
 
 def feature_moments(X, weights):

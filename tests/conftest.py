@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from skriem import VAETransformer
 
 # Scripts, which need more than the tests do.
-collect_ignore = ["mutations.py", "typed_usage.py"]
+collect_ignore = ["mutations.py", "soak.py", "typed_usage.py"]
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # The workers share the cores already.

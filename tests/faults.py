@@ -338,10 +338,10 @@ ESTIMATORS = {
     "_normal.py": [
         ("log_density + self.metric_.log_volume", "log_density - self.metric_.log_volume"),
         (
-            "self.score(X) + self._n_parameters() * np.log",
-            "self.score(X) - self._n_parameters() * np.log",
+            "self.score(X) + self._n_parameters * np.log",
+            "self.score(X) - self._n_parameters * np.log",
         ),
-        ("+ 2.0 * self._n_parameters()", "+ self._n_parameters()"),
+        ("+ 2.0 * self._n_parameters", "+ self._n_parameters"),
         ("(joint, axis=1, keepdims=True)", "(joint, axis=0, keepdims=True)"),
         ("return k * (d + 1) - 1 + of_covariance", "return k * (d + 1) + of_covariance"),
         ("mixture.means.numpy() * self._units", "mixture.means.numpy()"),

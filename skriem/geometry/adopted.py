@@ -17,7 +17,15 @@ from ..nn.likelihoods import NOISE_FLOOR, Bernoulli, Categorical, NegativeBinomi
 from ..nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
 from .decoder import DecoderEmbedding
 from .fisher_rao import fisher_rao_embedding, wall_contrast
-from .frozen import FrozenModule, frozen, in_their_dtype, kinks_of
+from .frozen import (
+    ADVICE,
+    FrozenModule,
+    UserMap,
+    check_rows,
+    frozen,
+    in_their_dtype,
+    kinks_of,
+)
 
 # Codes that a metric keeps for its graph.
 MAX_POINTS = 1000
@@ -110,7 +118,7 @@ def log_means(found):
     return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
 
 
-class AdoptedDecoder:
+class AdoptedDecoder(UserMap):
     """A decoder from elsewhere as a map from codes (n, d) to tensors (n, m).
 
     Immutable, with the two things that an embedding asks of a network: :meth:`on` and
@@ -145,11 +153,7 @@ class AdoptedDecoder:
             else hashlib.sha256(repr([read.__name__, features is None, *said]).encode()).hexdigest()
         )
 
-    def __call__(self, z):
-        """Read the decoder at the rows of `z`: tensor (n, d) -> tensor (n, m)."""
-        if not len(z):
-            # Many decoders cannot tell the shape of nothing.
-            return self(z.new_zeros(1, z.shape[1]))[:0]
+    def _values(self, z):
         return self.measured(self._read(self.found(z)).to(z.dtype))
 
     def found(self, z):
@@ -465,21 +469,14 @@ def try_out(decoder, z):
         except RuntimeError as error:
             raise ValueError(
                 f"The decoder failed on codes of shape {tuple(z.shape)} in float64: {error}. They "
-                "must have as many columns as it takes. Modules and their methods are converted "
-                "to float64; other functions must compute in it."
+                f"must have as many columns as it takes. {ADVICE}"
             ) from error
         value = mean_of(found)
         check_shape(value, len(z), "decoder")
         if len(z) > 2:
             again = mean_of(decoder.found(z[:2]))
             check_shape(again, 2, "decoder")
-            if not torch.allclose(again, value[:2], 1e-3, 1e-3 * float(value.abs().max()), True):
-                raise ValueError(
-                    "The decoder returns something else for the same codes among others: its "
-                    "rows depend on each other, as with batch normalisation in training mode, or "
-                    "are random, as with dropout. Each row must be decoded on its own; call "
-                    ".eval() first."
-                )
+            check_rows(value, again, "The decoder")
     return found
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 
 import torch
 from numpy.typing import ArrayLike
-from torch.autograd import forward_ad
 
+from ..nn.slopes import along, jacobian
+from .containers import checked_points
+from .frozen import as_map, user_map
 from .metric_field import MetricField
-from .pullback import FrozenModule
 from .types import TensorMap
 
 # Numbers that derivatives of a tensor keep for every entry of the Jacobian and the cost, roughly.
@@ -67,11 +69,8 @@ class AmbientTensor:
 
 def push(embed, z, direction):
     """Value (n, m) and derivative along a direction (n, m); gradients flow through both."""
-    # Not torch.func.jvp, within which a module can make no copy for a new dtype.
-    with forward_ad.dual_level():
-        dual = forward_ad.make_dual(z.contiguous(), direction.contiguous())
-        value, moved = forward_ad.unpack_dual(embed(dual))
-    return value, torch.zeros_like(value) * direction[:, :1] if moved is None else moved
+    value, moved = along(embed, z, [direction])
+    return value, moved[:, 0]
 
 
 def tangents(embed, z):
@@ -81,9 +80,7 @@ def tangents(embed, z):
     """
     if hasattr(embed, "linearise"):
         return embed.linearise(z)[:2]
-    directions = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-    pushed = [push(embed, z, along.expand_as(z)) for along in directions]
-    return pushed[0][0], torch.stack([moved for _, moved in pushed], dim=1)
+    return jacobian(embed, z)
 
 
 def ambient_metric(
@@ -143,12 +140,10 @@ def ambient_metric(
     >>> metric.distance(np.array([[0.0]]), np.array([[1.0]])).round(3)  # e - 1
     array([1.718])
     """
-    for name, part in (("embed", embed), ("cost", cost)):
-        if not callable(part):
-            raise TypeError(f"{name} must be a function on torch tensors, got {part!r}.")
     if n_dims < 1:
         raise ValueError(f"n_dims must be at least 1, got {n_dims}.")
-    embed, cost = (
-        FrozenModule(part) if isinstance(part, torch.nn.Module) else part for part in (embed, cost)
-    )
-    return MetricField(AmbientTensor(embed, cost, n_dims), n_dims, points)
+    at = None if points is None else checked_points(points, n_dims)
+    embed, warning = user_map(embed, "embed", n_dims, at)
+    if warning is not None:
+        warnings.warn(warning, UserWarning, stacklevel=2)
+    return MetricField(AmbientTensor(embed, as_map(cost, "cost"), n_dims), n_dims, points)

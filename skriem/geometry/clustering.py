@@ -80,12 +80,25 @@ def seed(metric, z, n_clusters, weights, rng):
 
 
 def assign(metric, z, centers):
-    """The nearest centre of every point, and the curve to it."""
+    """The nearest centre of every point, and the curve to it.
+
+    In one space, what a point gets does not depend on the others.
+    """
     labels = metric.path_lengths(z, centers).argmin(1)
     space = metric.space_for(z, centers)
     nodes, energy = _connect(space, metric.graph, z, centers[labels])
-    bounds, between = metric.lower_bounds(z, centers), metric.lower_bounds(centers, centers)
-    return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds, between))
+    bounds, between = metric.lower_bounds(z, centers), centers_apart(metric, space, centers)
+    return reassign(metric, z, centers, Curves(labels, nodes, energy, bounds, between), True)
+
+
+def centers_apart(metric, space, centers):
+    """Distances between all centres, (k, k)."""
+    i, j = torch.triu_indices(len(centers), len(centers), offset=1)
+    between = centers.new_zeros(len(centers), len(centers))
+    if len(i):
+        energy = _connect(space, metric.graph, centers[i], centers[j])[1]
+        between[i, j] = between[j, i] = energy.sqrt()
+    return between
 
 
 def nearest(metric, z, centers):
@@ -131,7 +144,7 @@ def refine(metric, z, centers, current, tol):
     return found.replaced(lost, metric.geodesic(z[lost], ends[lost], tol=tol, max_iter=MAX_ITER))
 
 
-def reassign(metric, z, centers, current):
+def reassign(metric, z, centers, current, between_is_exact=False):
     """Move points to centres that turn out to be nearer than their present one."""
     labels, nodes, energy, bounds, between = (field.clone() for field in current)
     distance = energy.sqrt()[:, None]
@@ -143,13 +156,10 @@ def reassign(metric, z, centers, current):
         rivals = found < distance
         return found, rivals.scatter_(1, labels[:, None], False)
 
-    i, j = torch.triu_indices(len(centers), len(centers), offset=1)
     bounds, rivals = find_rivals()
-    if rivals.sum() > len(i):
+    if not between_is_exact and rivals.sum() > len(centers) * (len(centers) - 1) // 2:
         # Exact distances between the centres cost less than the rivals they exclude.
-        between[i, j] = between[j, i] = _connect(space, metric.graph, centers[i], centers[j])[
-            1
-        ].sqrt()
+        between = centers_apart(metric, space, centers)
         bounds, rivals = find_rivals()
     # The most promising rival first: what it wins spares the others.
     while rivals.any():

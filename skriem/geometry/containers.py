@@ -20,8 +20,10 @@ def enter(Z, n_dims):
     """
     if isinstance(Z, torch.Tensor):
         points, answer = Z.detach(), lambda result: result
-        if not points.is_floating_point():
-            raise TypeError(f"Points must be floating point, got {points.dtype}.")
+        if points.dtype not in (torch.float32, torch.float64):
+            raise TypeError(
+                f"Points must be floating point, float32 or float64, got {points.dtype}."
+            )
     else:
         array = np.asarray(Z)
         dtype = array.dtype if array.dtype == np.float32 else np.float64

@@ -156,6 +156,7 @@ class DecoderEmbedding:
             digest.update(str(array.shape).encode() + array.tobytes())
         return digest.hexdigest()
 
+    @torch.inference_mode(False)
     def _on(self, z):
         key = (z.dtype, z.device)
         if key not in self._tensors:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..nn.slopes import gradients, usable
 from .curves import subdivide
 
 
@@ -56,8 +57,8 @@ def energy_gradient(squared_chords, nodes, n_sub):
     nodes : Tensor of shape (B, T+1, d)
     n_sub : int
     """
-    with torch.enable_grad():
-        at = nodes.detach().requires_grad_()
+    with gradients():
+        at = usable(nodes).detach().requires_grad_()
         squared = squared_chords(subdivide(at, n_sub))
         energy = squared.shape[1] * squared.sum(-1)
         (gradient,) = torch.autograd.grad(energy.sum(), at)

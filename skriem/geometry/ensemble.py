@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .frozen import frozen
+from .frozen import as_map
 from .jacobian import bend, linearise
 from .types import TensorMap
 
@@ -50,12 +50,9 @@ class EnsembleEmbedding:
     """
 
     def __init__(self, members: Sequence[TensorMap]) -> None:
-        self._members = [frozen(member) for member in members]
+        self._members = [as_map(member, "a member") for member in members]
         if not self._members:
             raise ValueError("An ensemble needs at least one member.")
-        for member in self._members:
-            if not callable(member):
-                raise TypeError(f"Members must be functions on torch tensors, got {member!r}.")
         self.follows_dtype = all(getattr(m, "follows_dtype", False) for m in self._members)
         self._share = 1.0 / math.sqrt(len(self._members))
 

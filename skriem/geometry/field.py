@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 
+from ..nn.slopes import gradient, gradients
 from .chunks import in_chunks
 from .energy import Expansion, cuts, energy_gradient, over_nodes
 
@@ -106,14 +107,11 @@ class Field:
         d, tensor = z.shape[1], self.tensor(z)
         by_step = (tensor @ v[..., None]).squeeze(-1)
         # Derivatives by v are known: only those by z are taken automatically.
-        with torch.enable_grad():
+        with gradients():
             at = torch.cat([z, v], dim=-1).detach().requires_grad_()
             form = self._form(*at.tensor_split(2, dim=-1)).sum()
-            (slope,) = torch.autograd.grad(form, at, create_graph=True)
-            rows = [
-                torch.autograd.grad(slope[:, k].sum(), at, retain_graph=True)[0] for k in range(d)
-            ]
-        bend = torch.stack(rows, dim=1)
+            slope = gradient(form, at)
+            bend = torch.stack([gradient(slope[:, k].sum(), at) for k in range(d)], dim=1).detach()
         return Jets(
             (by_step * v).sum(-1),
             slope[:, :d].detach(),

@@ -219,6 +219,7 @@ class StabilisedEmbedding:
     def _scaled(self, value, z):
         return value if self._scale is None else value * self._on(z)["scale"]
 
+    @torch.inference_mode(False)
     def _on(self, z):
         key = (z.dtype, z.device)
         if key not in self._tensors:

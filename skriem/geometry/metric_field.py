@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from .chunks import in_chunks
 from .field import Field
+from .frozen import user_map
 from .riemannian import RiemannianMetric
 from .types import TensorMap
 
@@ -76,18 +78,13 @@ class MetricField(RiemannianMetric):
         points: ArrayLike | None = None,
         tabulate: bool = True,
     ) -> None:
-        if not callable(tensor_fn):
-            raise TypeError(f"tensor_fn must be a function on torch tensors, got {tensor_fn!r}.")
-        self._tensor_fn = tensor_fn
-        fingerprint = getattr(tensor_fn, "fingerprint", None)
-        super().__init__(Field(tensor_fn), n_dims, points, tabulate, fingerprint)
-        tried = np.ones((3, n_dims)) if self.points is None else self.points[:3]
-        found = tensor_fn(torch.as_tensor(np.array(tried)))
-        if found.shape != (len(tried), n_dims, n_dims):
-            raise ValueError(
-                f"tensor_fn must turn {tried.shape} points into matrices "
-                f"{(len(tried), n_dims, n_dims)}, but returned {tuple(found.shape)}."
-            )
+        super().__init__(None, n_dims, points, tabulate, None)
+        shape = self.n_dims, self.n_dims
+        self._tensor_fn, warning = user_map(tensor_fn, "tensor_fn", self.n_dims, self.points, shape)
+        if warning is not None:
+            warnings.warn(warning, UserWarning, stacklevel=2)
+        self._space = Field(self._tensor_fn)
+        self.fingerprint = getattr(self._tensor_fn, "fingerprint", None) or self.fingerprint
 
     def with_points(self, points: ArrayLike) -> MetricField:
         """The same metric with other points for its graph.

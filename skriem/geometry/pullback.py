@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from .adopted import adopt
 from .embedded import Embedded
-from .frozen import FrozenModule, tried_module
+from .frozen import user_map
 from .riemannian import RiemannianMetric
 from .types import AnyRandomState, ArrayOrTensor, ArrayT, TensorMap
 
@@ -96,17 +96,14 @@ class PullbackMetric(RiemannianMetric):
         points: ArrayLike | None = None,
         tabulate: bool = True,
     ) -> None:
-        if not callable(embed):
-            raise TypeError(f"embed must be a function on torch tensors, got {embed!r}.")
-        self._map = FrozenModule(embed) if isinstance(embed, torch.nn.Module) else embed
+        super().__init__(None, n_dims, points, tabulate, None)
+        self._map, warning = user_map(embed, "embed", self.n_dims, self.points)
         # What is solved with may be any isometric copy.
         compact = self._map.compact() if hasattr(self._map, "compact") else self._map
-        fingerprint = getattr(self._map, "fingerprint", None)
-        super().__init__(Embedded(compact), n_dims, points, tabulate, fingerprint)
-        if isinstance(embed, torch.nn.Module):
-            kinks = tried_module(self._map, self.n_dims, self.points)
-            if kinks is not None:
-                warnings.warn(kinks, UserWarning, stacklevel=2)
+        self._space = Embedded(compact)
+        self.fingerprint = getattr(self._map, "fingerprint", None) or self.fingerprint
+        if warning is not None:
+            warnings.warn(warning, UserWarning, stacklevel=2)
 
     @classmethod
     def from_decoder(

@@ -68,11 +68,11 @@ class Spaces(NamedTuple):
             return self.exact
         return table.space if table.is_enough(LOOP_TOL) else self.exact
 
-    def segment_lengths(self, a, b):
+    def segment_lengths(self, a, b, n_chords=N_SHORT_CHORDS):
         """Lengths of segments, each in the cheapest space, (n,) array."""
         lengths = np.empty(len(a))
         for rows, space in self.split(a, b):
-            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], N_SHORT_CHORDS)
+            lengths[rows.cpu().numpy()] = segment_lengths(space, a[rows], b[rows], n_chords)
         return lengths
 
     def split(self, *points):

@@ -146,9 +146,11 @@ class Shortcuts:
 
     def _lines(self, a, b):
         """Lengths of straight lines between all rows, (n, m) array."""
-        space = self._spaces.thinned or self._spaces.for_loops(a, b)
-        rows = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b)))
-        lengths = segment_lengths(space, a[rows[:, 0]], b[rows[:, 1]], N_CHORDS)
+        i, j = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b))).mT
+        if self._spaces.thinned is None:
+            lengths = self._spaces.segment_lengths(a[i], b[j], N_CHORDS)
+        else:
+            lengths = segment_lengths(self._spaces.thinned, a[i], b[j], N_CHORDS)
         return np.nan_to_num(lengths, nan=np.inf).reshape(len(a), len(b))
 
     def _lower(self, a, b):

@@ -2,6 +2,8 @@
 
 import torch
 
+from .slopes import jacobian
+
 # Points of the penalty lie on lines through two codes, up to this share of their distance
 # beyond them.
 BEYOND = 0.2
@@ -30,10 +32,8 @@ def distortion(z, decoder, generator):
     a, b = z[: (n + 1) // 2], z[n // 2 :]
     share = torch.rand(len(a), 1, generator=generator, dtype=z.dtype, device=z.device)
     points = a + ((1.0 + 2.0 * BEYOND) * share - BEYOND) * (b - a)
-    directions = torch.eye(d, dtype=z.dtype, device=z.device)
-    columns = [torch.func.jvp(decoder, (points,), (v.expand_as(points),))[1] for v in directions]
-    jacobian = torch.stack(columns, dim=1)
-    metric = jacobian @ jacobian.mT
+    slopes = jacobian(decoder, points)[1]
+    metric = slopes @ slopes.mT
     identity = torch.eye(d, dtype=z.dtype, device=z.device)
     scale = metric.diagonal(dim1=1, dim2=2).mean().clamp(min=torch.finfo(z.dtype).tiny)
     return (metric / scale - identity).square().sum((1, 2)).mean()

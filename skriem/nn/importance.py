@@ -2,8 +2,8 @@
 
 import torch
 
-# Numbers in a decoded block held at once.
-BUDGET = 2**24
+# Numbers in a block held at once, of which a draw has as many as outputs or hidden units.
+BUDGET, N_HIDDEN = 2**24, 128
 # A likelihood is estimated with draws from the encoder's posterior widened by these factors in
 # turn. The posterior belongs to the constant noise of training; where the noise varies it can
 # be far too narrow, and an estimate from narrow draws misses most of the mass.
@@ -38,7 +38,7 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
     -------
     Tensor of shape (n, n_samples)
     """
-    size = max(1, BUDGET // (n_samples * x.shape[1]))
+    size = max(1, BUDGET // (n_samples * max(N_HIDDEN, x.shape[1])))
     results = []
     noise = torch.randn(n_samples, mean.shape[1], generator=generator, dtype=x.dtype)
     widths = noise.new_tensor(widths)

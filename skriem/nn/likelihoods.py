@@ -228,8 +228,10 @@ class Categorical(Likelihood):
             )
 
     def inputs(self, X):
-        blocks = [np.eye(n)[X[:, j].astype(int)] for j, n in enumerate(self.n_categories)]
-        return np.concatenate(blocks, axis=1)
+        first = np.cumsum([0, *self.n_categories[:-1]])
+        found = np.zeros((len(X), sum(self.n_categories)))
+        np.put_along_axis(found, first + X.astype(int), 1.0, axis=1)
+        return found
 
     targets = inputs
 

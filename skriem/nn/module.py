@@ -1,17 +1,21 @@
 """A torch module of the user's own as a form of network."""
 
+import copy
+import threading
 from contextlib import contextmanager
+from functools import cached_property
 
 import torch
-from torch.func import functional_call
 
 from .network import Network
 
 MAX_SEED = 2**31 - 1
+# Held by the thread that has torch's global generators; others that want them wait.
+BORROWED = threading.RLock()
 
 
 class ModuleForm:
-    """What a factory makes, as a function of its input and its weights.
+    """What a factory makes, without weights.
 
     Parameters
     ----------
@@ -32,7 +36,7 @@ class ModuleForm:
         """Make the module and take its weights, those to be trained first, list of Tensor."""
         seed = int(torch.randint(MAX_SEED, (), generator=generator))
         module = self._make(seed)
-        return [part.detach().clone() for _, part in _state(module)]
+        return [part.detach().clone() for part in _state(module)]
 
     def in_mode(self, training):
         """The same form in training or in evaluation mode."""
@@ -44,15 +48,20 @@ class ModuleForm:
         """The weights that training may change; buffers the module changes itself."""
         return [part for part, own in zip(parts, self._built().parameters()) if own.requires_grad]
 
-    def __call__(self, x, parts):
-        module = self._built().train(self.training)
-        names = [name for name, _ in _state(module)]
-        found = functional_call(module, dict(zip(names, parts)), (x,))
-        if not isinstance(found, torch.Tensor) or found.shape != (len(x), self.n_outputs):
+    def with_weights(self, parts):
+        """A module of its own whose weights are these tensors."""
+        module = self._built()
+        # What deepcopy takes for copied already.
+        weights = {id(own): part for own, part in zip(_state(module), parts)}
+        return copy.deepcopy(module, weights).train(self.training)
+
+    def checked(self, found, n):
+        """What a module returned for n rows, if it is what it should be."""
+        if not isinstance(found, torch.Tensor) or found.shape != (n, self.n_outputs):
             what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
             raise ValueError(
-                f"A network made by {self.factory!r} must turn ({len(x)}, {self.n_inputs}) inputs "
-                f"into a tensor of shape ({len(x)}, {self.n_outputs}), but returned {what}."
+                f"A network made by {self.factory!r} must turn ({n}, {self.n_inputs}) inputs "
+                f"into a tensor of shape ({n}, {self.n_outputs}), but returned {what}."
             )
         return found
 
@@ -62,9 +71,8 @@ class ModuleForm:
         return self._module
 
     def _make(self, seed):
-        # Modules draw their weights from torch's global generator, whose state is put back.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        # Without gradients, weights that are computed from others can be copied.
+        with own_generator(seed), torch.no_grad():
             module = self.factory(self.n_inputs, self.n_outputs)
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"{self.factory!r} must make a torch.nn.Module, got {module!r}.")
@@ -77,27 +85,50 @@ class ModuleForm:
         return f"ModuleForm({self._built()!r})"
 
 
+class ModuleNetwork(Network):
+    """A network that is a module of the user's.
+
+    It holds the weights for good: lent to a module for each call, they would be mixed up where
+    several threads share it.
+    """
+
+    def __call__(self, x):
+        return self.form.checked(self._module(x), len(x))
+
+    @cached_property
+    def _module(self):
+        return self.form.with_weights(self.parts)
+
+
 def module_network(factory, n_inputs, n_outputs, generator):
     """A network with fresh weights from a factory of modules."""
     form = ModuleForm(factory, n_inputs, n_outputs)
-    return Network(form, form.init(generator))
+    return ModuleNetwork(form, form.init(generator))
 
 
 @contextmanager
-def own_generator(is_needed, seed):
-    """While modules draw from torch's global generators, give them a seed of ours.
+def own_generator(seed, device="cpu"):
+    """While modules draw from torch's global generators, these have a seed of ours.
 
-    What the generators were before is put back afterwards.
+    What they were before is put back afterwards. They belong to the whole process, so that one
+    thread at a time has them. Those of CUDA take part if the device is one of its.
     """
-    if not is_needed:
-        yield
-        return
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
+    generators = [torch.default_generator]
+    if torch.device(device).type == "cuda":
+        torch.cuda.init()
+        generators += torch.cuda.default_generators
+    with BORROWED:
+        states = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, states):
+                generator.set_state(state)
 
 
 def _state(module):
-    """Parameters and then buffers, by name, as the module would look them up."""
-    yield from module.named_parameters()
-    yield from module.named_buffers()
+    """Parameters and then buffers."""
+    yield from module.parameters()
+    yield from module.buffers()

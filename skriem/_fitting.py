@@ -1,0 +1,32 @@
+"""Fits that happen entirely or not at all."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from .nn.slopes import gradients
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def all_or_nothing(method: Method) -> Method:
+    """Let a method that fits leave the estimator as it was unless it gets to its end.
+
+    It works on a twin whose attributes become the estimator's in one step, so that neither an
+    error nor an interrupt leaves old and new mixed, and other threads see one or the other. For
+    this it must never change what an attribute holds, only set attributes anew.
+
+    Gradients are on while it works, and what was on before is restored, whatever happens.
+    """
+
+    @wraps(method)
+    def wrapped(self, *args, **kwargs):
+        # copy.copy asks __getstate__, which may leave things out.
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        with gradients():
+            result = method(twin, *args, **kwargs)
+        self.__dict__ = vars(twin)
+        return self if result is twin else result
+
+    return cast(Method, wrapped)
