@@ -23,11 +23,29 @@ GEOMETRY = {
     ],
     "geometry/relax.py": [
         ("return step, -(step *", "return step, (step *"),
-        ("~(length[best[part]] <= length[candidate])", "length[best[part]] <= length[candidate]"),
+        ("length == shortest[rows]", "length != shortest[rows]"),
+        ("APART * size", "APART + size"),
     ],
     "geometry/geodesics.py": [
         ("(length - lengths[active]).abs() / 3.0", "(length - lengths[active]) / 3.0"),
         ("torch.where(near[active[flat]],", "torch.where(~near[active[flat]],"),
+        ("rival / lengths - 1.0", "rival / lengths"),
+        ("(gap < -tol)", "(gap > -tol)"),
+    ],
+    "geometry/lattice.py": [
+        ("np.divmod(stride * step * k, n)", "np.divmod(step * k, n)"),
+        ("return stride / n * total", "return total / n"),
+        ("0.5 if k in (0, n) else 1.0", "1.0"),
+        ("*(total - back[after])", "*back[after]"),
+        ("np.where(corner, rest, n - rest)", "np.where(corner, n - rest, rest)"),
+        ("near = (through <= limit)", "near = (through >= limit)"),
+        ("key=lambda place: through[place])[1:]", "key=lambda place: through[place])[:1]"),
+    ],
+    "geometry/routes.py": [
+        ("better = length < lengths[part[at]]", "better = length > lengths[part[at]]"),
+        ("side[going] *= 2.0", "side[going] *= 1.0"),
+        ("torch.round((a + b) / side[:, None] - 1.0)", "torch.round((a + b) / side[:, None])"),
+        ("return fine if (along <", "return fine if (along >"),
     ],
     "geometry/solution.py": [("self.length**2", "self.length")],
     "geometry/field.py": [

@@ -376,6 +376,8 @@ class NearestNeighborMetric(Metric):
             status=count + int(Status.CONVERGED),
             n_iter=count,
             n_segments=count + n_corners - 1,
+            # Shortest paths leave nothing to compare with.
+            gap=torch.full_like(arc_length[:, -1], torch.inf),
         )
 
     def _path(self, start, end, direct):

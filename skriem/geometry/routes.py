@@ -28,7 +28,7 @@ N_TRIED, TRIED_TOL, TRIED_ITER, ENOUGH = 32, 1e-3, 30, 0.95
 # they are doubled where routes run along their edge, and how near that is, as a share of the side.
 BOX_SIDE, MAX_DOUBLINGS, EDGE = 3, 6, 0.02
 # How many nodes there are in a box: as many as their derivatives hold so many numbers.
-BOX_BUDGET, MIN_NODES, MAX_NODES, BOX_STRIDE = 2**21, 2_000, 16_000, 2
+BOX_BUDGET, MIN_NODES, MAX_NODES, BOX_STRIDE = 2**23, 2_000, 16_000, 2
 # Lines at most this share longer than their chord are shortest.
 STRAIGHT = 1e-6
 # Chords by which each segment of a route is measured.
