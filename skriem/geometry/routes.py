@@ -23,7 +23,7 @@ MARGIN = 0.2
 N_NODES, STRIDE = 480_000, {2: 4, 3: 3}
 # Pairs that both ways of searching are tried on, how accurately, and the share of them that a
 # coarse resolution has to be enough for.
-N_TRIED, TRIED_TOL, TRIED_ITER, ENOUGH = 32, 1e-3, 30, 0.95
+N_TRIED, TRIED_TOL, TRIED_ITER, ENOUGH = 24, 1e-3, 12, 0.95
 # Boxes for maps of which no points are known: sides in multiples of the ends' distance, how often
 # they are doubled where routes run along their edge, and how near that is, as a share of the side.
 BOX_SIDE, MAX_DOUBLINGS, EDGE = 3, 6, 0.02
@@ -36,9 +36,17 @@ N_MEASURED = 16
 
 
 class Routes(ABC):
-    """Where geodesics between pairs of points start."""
+    """Where geodesics between pairs of points start.
 
-    resolution: Resolution
+    Attributes
+    ----------
+    resolution : Resolution
+    effort : int
+        How many times as long a geodesic takes as with the usual resolution, roughly.
+    """
+
+    resolution: Resolution = USUAL
+    effort: int = 1
 
     @abstractmethod
     def starts(self, space, a, b):
@@ -55,8 +63,6 @@ class Routes(ABC):
 class GraphRoutes(Routes):
     """Straight lines, and paths through a neighbour graph if there is one."""
 
-    resolution = USUAL
-
     def __init__(self, graph):
         self._graph = graph
 
@@ -67,7 +73,7 @@ class GraphRoutes(Routes):
 class LatticeRoutes(Routes):
     """These, and routes along a fine lattice."""
 
-    resolution = FINE
+    resolution, effort = FINE, 4
 
     def __init__(self, graph, spaces, points):
         self._graph, self._spaces, self._points = graph, spaces, points
@@ -92,8 +98,6 @@ class BoxRoutes(Routes):
     asked with it, and neighbours share a lattice. A box whose edge the route runs along is
     doubled.
     """
-
-    resolution = USUAL
 
     def starts(self, space, a, b):
         n_segments = self.resolution.levels[0]

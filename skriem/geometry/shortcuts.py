@@ -15,7 +15,7 @@ from .graph import attach, graph_distances, random_pairs, segment_lengths
 from .grid import MAX_DIMS, box_around, build_grid, grid_distances, tie
 from .search import find_geodesics
 
-# Pairs that are solved for to learn the correction, and how accurately.
+# Pairs that are solved for to learn the correction, fewer where they take long, and how accurately.
 N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
 # Cells along the longest side of the grid, by dimension, and the room around the points, as a
 # share of that side.
@@ -113,7 +113,8 @@ class Shortcuts:
     @cached_property
     def _learned(self):
         """What to take off, from geodesics between a sample of the points, and what is left."""
-        i, j = random_pairs(len(self._points), N_SAMPLE, np.random.default_rng(0))
+        n_sample = N_SAMPLE // self._routes.effort
+        i, j = random_pairs(len(self._points), n_sample, np.random.default_rng(0))
         at = torch.tensor(self._points)
         exact = find_geodesics(self._spaces, self._routes, at[i], at[j], TOL, MAX_ITER)
         exact = exact.length.numpy()
