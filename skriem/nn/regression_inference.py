@@ -38,10 +38,11 @@ def ascend(network, x, hidden, max_sweeps=MAX_SWEEPS):
     list of Tensor of shape (n, n_units)
     """
     hidden = [units.clone() for units in hidden]
+    zeros = [units.new_zeros(units.shape[1]) for units in hidden]
     rows = torch.arange(len(x), device=x.device)
     for _ in range(max_sweeps):
         before = at_rows(hidden, rows)
-        after = sweep_all(network, x[rows], before, [0.0] * len(hidden))
+        after = sweep_all(network, x[rows], before, zeros)
         for units, new in zip(hidden, after):
             units[rows] = new
         changed = [(new != old).any(1) for new, old in zip(after, before)]
@@ -55,7 +56,6 @@ def sweep_all(network, x, hidden, thresholds):
     """One :func:`.regression_network.sweep` of every layer, from the data up."""
     hidden = list(hidden)
     for layer, threshold in enumerate(thresholds):
-        threshold = torch.as_tensor(threshold, dtype=x.dtype, device=x.device)
         hidden[layer] = sweep(network, layer, x, hidden, threshold)[0]
     return hidden
 

@@ -52,6 +52,15 @@ class RegressionNetwork:
         layers = zip(hidden, self.weights, self.biases)
         return [*(torch.addmm(bias, h, weight.T) for h, weight, bias in layers), self.prior]
 
+    def to(self, like):
+        """The same network, of the type and where a tensor is."""
+        return RegressionNetwork(
+            tuple(part.to(like) for part in self.weights),
+            tuple(part.to(like) for part in self.biases),
+            self.prior.to(like),
+            self.noise.to(like),
+        )
+
     def noise_of(self, layer):
         """Standard deviations of what is below a hidden layer, counted from 0."""
         return self.noise if layer == 0 else self.noise[:0]

@@ -23,13 +23,12 @@ from .regression_network import (
 )
 
 # Units are started with weights of this size, and on in this share of the rows.
-WEIGHT, SHARE_ON = 0.1, 0.2
+WEIGHT, SHARE_ON = 0.1, 0.05
 # Each batch visits so large a share of the units, drawn anew, and so many at least. A step of the
 # weights costs far less than a sweep of all units.
 VISITED, FEWEST_VISITED = 0.2, 8
 # Prior logits are bounded by this: a unit that is never used is not lost for ever.
 LARGEST_PRIOR = 6.0
-WARMTH, COOLED = 1.0, 0.4
 # Weights are bounded by this, so that no exponential of one is too large.
 LARGEST_WEIGHT = 20.0
 # Normal columns, of about unit variance, are never said more surely than this.
@@ -139,12 +138,11 @@ def train(
             progress = epoch / max_iter
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
-            temperature = max(0.0, WARMTH * (1.0 - progress / COOLED))
             loss, squares = 0.0, torch.zeros_like(network.noise)
             order = torch.randperm(len(x), generator=generator).to(x.device)
             for rows in order.tensor_split(n_batches):
                 before = at_rows(hidden, rows)
-                after = improved(network, x[rows], before, temperature, generator)
+                after = improved(network, x[rows], before, generator)
                 for units, new in zip(hidden, after):
                     units[rows] = new
                 loss -= float(weights[rows] @ log_joint(network, x[rows], after))
@@ -180,18 +178,14 @@ def with_parts(network, parts):
     return replace(network, weights=tuple(parts[:n_layers]), biases=tuple(parts[n_layers:]))
 
 
-def improved(network, x, hidden, temperature, generator):
+def improved(network, x, hidden, generator):
     """Units after one coordinate ascent of some of them, drawn anew in every layer."""
     hidden = list(hidden)
     for layer, units in enumerate(hidden):
         n_units = units.shape[1]
         n_visited = min(n_units, max(FEWEST_VISITED, math.ceil(VISITED * n_units)))
         visited = torch.randperm(n_units, generator=generator)[:n_visited].tolist()
-        threshold = x.new_zeros(n_units)
-        if temperature > 0.0:
-            drawn = torch.rand(units.shape, generator=generator)
-            threshold = temperature * torch.logit(drawn, eps=1e-6).to(x)
-        hidden[layer] = sweep(network, layer, x, hidden, threshold, visited)[0]
+        hidden[layer] = sweep(network, layer, x, hidden, x.new_zeros(n_units), visited)[0]
     return hidden
 
 
@@ -247,3 +241,4 @@ def restart_unused(network, x, weights, hidden, optimizer, generator):
         for moment in ("exp_avg", "exp_avg_sq"):
             if weight in optimizer.state:
                 optimizer.state[weight][moment][:, unused] = 0.0
+
