@@ -40,7 +40,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DeepRegre
         output: Literal["map", "proba"] = "map",
         alpha: float = 1e-3,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate_init: float = 1e-2,
+        learning_rate_init: float = 0.03,
         max_iter: int = 60,
         tol: float = 1e-3,
         n_iter_no_change: int = 10,
@@ -344,7 +344,7 @@ class DeepRegressionTransformer(_Transformer):
         Half of this times the sum of squared weights, in nats per sample, is what weights cost.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
-    learning_rate_init : float, default=1e-2
+    learning_rate_init : float, default=0.03
         Step size of Adam; it falls to zero over the last third of `max_iter`.
     max_iter : int, default=60
         Largest number of passes over the data, for each layer and then for all together.

@@ -23,6 +23,7 @@ from .nn.regression_inference import most_probable
 from .nn.regression_network import RegressionNetwork
 from .nn.regression_training import first_block, stacked, train
 
+SHARES_ON = 0.05, 0.3
 KINDS = "bernoulli", "gaussian"
 
 
@@ -36,7 +37,7 @@ class _DeepRegression(BaseEstimator):
         likelihood: Literal["bernoulli", "gaussian"] = "gaussian",
         alpha: float = 1e-3,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate_init: float = 1e-2,
+        learning_rate_init: float = 0.03,
         max_iter: int = 60,
         tol: float = 1e-3,
         n_iter_no_change: int = 10,
@@ -110,7 +111,7 @@ class _DeepRegression(BaseEstimator):
             network, history = self._train(network, x, w, hidden, self.max_iter, generator)
         else:
             network, history, _ = self._by_layers(x, w, len(unit[0]), self.max_iter, generator)
-        return in_unit(network, -unit[0] / unit[1], 1.0 / unit[1]), history
+        return in_data_unit(network, *unit), history
 
     def _learn_more(self, values, labels, rng):
         """One pass over a part of the data; the first part settles units and widths."""
@@ -131,7 +132,7 @@ class _DeepRegression(BaseEstimator):
                 prior=torch.logit(old.prior.sigmoid().lerp(network.prior.sigmoid(), share)),
                 noise=old.noise.square().lerp(network.noise.square(), share).sqrt(),
             )
-        self._keep(in_unit(network, -unit[0] / unit[1], 1.0 / unit[1]))
+        self._keep(in_data_unit(network, *unit))
         self._parts_unit, self._n_seen = unit, n_before + len(values)
         self.loss_curve_ = [*(() if first else self.loss_curve_), *history.loss]
         self.n_iter_ = len(self.loss_curve_)
@@ -140,7 +141,7 @@ class _DeepRegression(BaseEstimator):
         """Every hidden layer on the units of the one before, then all of them."""
         data, hidden, network = x, [], None
         for size in self.hidden_layer_sizes:
-            block, units = first_block(data, w, n_normal, size, generator)
+            block, units = first_block(data, w, n_normal, size, SHARES_ON[network is not None], generator)
             block, history = self._train(block, data, w, [units], max_iter, generator)
             network = block if network is None else stacked(network, block)
             hidden.append(units)
@@ -150,16 +151,13 @@ class _DeepRegression(BaseEstimator):
         return network, history, hidden
 
     def _train(self, network, x, w, hidden, max_iter, generator):
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            batch_size = min(200, max(16, len(x) // 10))
         with Progress(type(self).__name__, "epoch", max_iter, self.verbose) as progress:
             network, history = train(
                 network,
                 x,
                 w,
                 hidden,
-                batch_size=batch_size,
+                batch_size=self._batch_size(len(x)),
                 learning_rate=self.learning_rate_init,
                 weight_decay=self.alpha,
                 max_iter=max_iter,
@@ -181,6 +179,9 @@ class _DeepRegression(BaseEstimator):
                 f"(now {self.learning_rate_init})."
             )
         return network, history
+
+    def _batch_size(self, n):
+        return min(200, max(16, n // 10)) if self.batch_size == "auto" else self.batch_size
 
     def _unit(self, values, weights):
         """Centre of normal columns (n_normal,), and their common unit."""
@@ -242,6 +243,12 @@ def later_generator(random_state, n_iter):
     if isinstance(random_state, numbers.Integral) and n_iter:
         return np.random.RandomState([random_state, n_iter])
     return check_random_state(random_state)
+
+
+def in_data_unit(network, center, scale):
+    """The inverse of :func:`in_unit`."""
+    network = network.to(torch.zeros((), dtype=torch.float64))
+    return in_unit(network, -center / scale, 1.0 / scale)
 
 
 def in_unit(network, center, scale):

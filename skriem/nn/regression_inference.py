@@ -13,7 +13,7 @@ from .regression_network import at_rows, log_joint, sweep
 # that hold each other in place flip together at the higher ones, and an estimate from narrow
 # draws would miss what they then say.
 TEMPERATURES = (1.0, 2.0, 4.0)
-# Starts beside all zeros, all ones and what data say of each unit alone are drawn, cooling down.
+# Starts beside all zeros and what data say of each unit alone are drawn, cooling down.
 COOLING = (2.0, 1.0, 0.5)
 # Sweeps of an ascent, which ends by itself long before.
 MAX_SWEEPS = 100
@@ -82,7 +82,7 @@ def most_probable(network, x, generator, n_drawn=1):
         On the processor. All rows share its numbers, so that a row's units do not depend on
         which other rows they are asked with.
     n_drawn : int
-        Starts that are drawn, beside three that are not.
+        Starts that are drawn, beside two that are not.
 
     Returns
     -------
@@ -111,7 +111,6 @@ def _best_of_starts(network, x, noise):
             units[better] = new[better]
 
     try_from(zeros)
-    try_from([1.0 - units for units in zeros])
     for k in range(0, len(noise), len(COOLING)):
         start = list(best)
         for temperature, drawn in zip(COOLING, noise[k:]):

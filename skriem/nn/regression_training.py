@@ -23,12 +23,13 @@ from .regression_network import (
 )
 
 # Units are started with weights of this size, and on in this share of the rows.
-WEIGHT, SHARE_ON = 0.1, 0.05
+WEIGHT = 0.1
 # Each batch visits so large a share of the units, drawn anew, and so many at least. A step of the
 # weights costs far less than a sweep of all units.
 VISITED, FEWEST_VISITED = 0.2, 8
 # Prior logits are bounded by this: a unit that is never used is not lost for ever.
 LARGEST_PRIOR = 6.0
+HELD = 1.0 / 3.0
 # Weights are bounded by this, so that no exponential of one is too large.
 LARGEST_WEIGHT = 20.0
 # Normal columns, of about unit variance, are never said more surely than this.
@@ -47,7 +48,7 @@ class History(NamedTuple):
     interrupted: bool
 
 
-def first_block(x, weights, n_normal, n_units, generator):
+def first_block(x, weights, n_normal, n_units, share_on, generator):
     """A network of one hidden layer that has learned nothing yet, and units of every row.
 
     Parameters
@@ -69,10 +70,10 @@ def first_block(x, weights, n_normal, n_units, generator):
     network = RegressionNetwork(
         weights=(WEIGHT * torch.randn(shape, generator=generator).to(x),),
         biases=(torch.cat([mean[:n_normal], logits]),),
-        prior=torch.logit(x.new_full((n_units,), SHARE_ON)),
+        prior=torch.logit(x.new_full((n_units,), share_on)),
         noise=(variance[:n_normal] + NOISE_FLOOR**2).sqrt(),
     )
-    units = (torch.rand((len(x), n_units), generator=generator) < SHARE_ON).to(x)
+    units = (torch.rand((len(x), n_units), generator=generator) < share_on).to(x)
     return network, units
 
 
@@ -148,11 +149,9 @@ def train(
                 loss -= float(weights[rows] @ log_joint(network, x[rows], after))
                 squares += weights[rows] @ residuals(network, x[rows], after[0]).square()
                 ascend_parts(network, x[rows], after, weights[rows], weight_decay, optimizer)
-            network = replace(
-                network,
-                prior=prior_of(hidden[-1], weights),
-                noise=(squares + NOISE_FLOOR**2).sqrt(),
-            )
+            network = replace(network, noise=(squares + NOISE_FLOOR**2).sqrt())
+            if epoch >= HELD * max_iter:
+                network = replace(network, prior=prior_of(hidden[-1], weights))
             losses.append(loss)
             if on_epoch is not None:
                 on_epoch(loss)
