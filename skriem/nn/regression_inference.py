@@ -12,9 +12,11 @@ from .regression_network import at_rows, log_joint, sweep
 # Draws of the units are from the conditional probabilities at these temperatures in turn: units
 # that hold each other in place flip together at the higher ones, and an estimate from narrow
 # draws would miss what they then say.
-TEMPERATURES = (1.0, 2.0, 4.0)
+TEMPERATURES = (1.0, 2.0, 4.0, 16.0)
 # Starts beside all zeros and what data say of each unit alone are drawn, cooling down.
-COOLING = (2.0, 1.0, 0.5)
+COOLING = (8.0, 4.0, 2.0, 1.0)
+# So many of them, fewer the more units there are in all.
+MOST_DRAWN, FOR_UNITS = 4, 64
 # Sweeps of an ascent, which ends by itself long before.
 MAX_SWEEPS = 100
 # Numbers in the layers of a block of rows held at once.
@@ -71,7 +73,7 @@ def upward(network, x):
     return hidden
 
 
-def most_probable(network, x, generator, n_drawn=1):
+def most_probable(network, x, generator, n_drawn=None):
     """Units of the largest joint probability that ascents from several starts find.
 
     Parameters
@@ -81,14 +83,17 @@ def most_probable(network, x, generator, n_drawn=1):
     generator : torch.Generator
         On the processor. All rows share its numbers, so that a row's units do not depend on
         which other rows they are asked with.
-    n_drawn : int
-        Starts that are drawn, beside two that are not.
+    n_drawn : int or None
+        Starts that are drawn, beside two that are not. None: up to four, the fewer the more
+        units there are, for which they cost more and help less.
 
     Returns
     -------
     list of Tensor of shape (n, n_units)
     """
     widths = [weight.shape[1] for weight in network.weights]
+    if n_drawn is None:
+        n_drawn = min(MOST_DRAWN, math.ceil(FOR_UNITS / sum(widths)))
     noise = [
         [logistic(width, generator, x) for width in widths] for _ in range(n_drawn * len(COOLING))
     ]

@@ -6,14 +6,14 @@ import math
 from dataclasses import replace
 
 import torch
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, softplus
 
 from .regression_inference import ascend, most_probable
 from .regression_network import at_rows, gradients, log_joint
 from .regression_training import History, improved, with_parts
 
-# Steps towards fewer errors are so much shorter than those towards the joint distribution.
-SHORTER = 0.1
+# Steps are so many times the step size of Adam, which does not depend on how large slopes are.
+STEP = 10.0
 
 
 def without_labels(network, n_labels):
@@ -57,13 +57,12 @@ def label_scores(network, x, n_labels, generator):
     return torch.stack(scores, dim=1)
 
 
-def best_label(network, hidden, n_labels):
-    """The label that fits units best, (n,)."""
-    logits = torch.addmm(
-        network.biases[0][-n_labels:], hidden[0], network.weights[0][-n_labels:].T
-    )
-    # Of one-hot columns, that of the largest logit.
-    return logits.argmax(1)
+def best_other(network, hidden, labels, n_labels):
+    """The label other than `labels` that fits units best, (n,)."""
+    weight, bias = network.weights[0][-n_labels:], network.biases[0][-n_labels:]
+    # Of one-hot columns, that of the largest logit is the most probable.
+    logits = torch.addmm(bias, hidden[0], weight.T)
+    return logits.scatter(1, labels[:, None], -torch.inf).argmax(1)
 
 
 def discriminate(
@@ -78,11 +77,11 @@ def discriminate(
     generator,
     on_epoch=None,
 ):
-    """Raise the probability of data with their labels above that with the labels guessed.
+    """Raise the probability of data with their labels above that with the best other label.
 
-    Where the guess is wrong the step is that of a perceptron, along the difference of the
-    derivatives of log p(x, y, h) at the label with the units that fit it, and at the guess with
-    its units. What comes out is the average of the weights along the way.
+    A row's step is that of a perceptron, along the difference of the derivatives of
+    log p(x, y, h) at the label with the units that fit it, and at the other with its units,
+    times the probability of the other among these two.
 
     Parameters
     ----------
@@ -97,40 +96,40 @@ def discriminate(
     -------
     network : RegressionNetwork
     history : History
-        Losses are the weighted shares of wrong guesses.
+        Losses are negative log probabilities of the label among these two, per row.
     """
     n_labels = len(network.biases[0]) - x.shape[1]
     parts = [part.clone() for part in (*network.weights, *network.biases)]
     network = with_parts(network, parts)
-    optimizer = torch.optim.SGD(parts, lr=SHORTER * learning_rate)
+    optimizer = torch.optim.SGD(parts, lr=STEP * learning_rate)
     guessed = most_probable(without_labels(network, n_labels), x, generator, n_drawn=0)
     known = ascend(network, with_label(x, labels, n_labels), guessed)
-    sums, losses = [torch.zeros_like(part) for part in parts], []
+    losses = []
     n_batches = math.ceil(len(x) / batch_size)
     for epoch in range(max_iter):
+        for group in optimizer.param_groups:
+            group["lr"] = STEP * learning_rate * min(1.0, 3.0 * (1.0 - epoch / max_iter))
         loss = 0.0
         order = torch.randperm(len(x), generator=generator).to(x.device)
         for rows in order.tensor_split(n_batches):
             some, label = x[rows], labels[rows]
-            guess = best_label(network, at_rows(guessed, rows), n_labels)
+            guess = best_other(network, at_rows(guessed, rows), label, n_labels)
             data = with_label(some, guess, n_labels), with_label(some, label, n_labels)
-            pair = []
+            pair, fits = [], []
             for stored, each in zip((guessed, known), data):
                 new = improved(network, each, at_rows(stored, rows), generator)
                 for units, part in zip(stored, new):
                     units[rows] = part
                 pair.append(new)
-            wrong = weights[rows] * (guess != label)
-            loss += float(wrong.sum())
-            share = wrong / weights[rows].sum()
+                fits.append(log_joint(network, each, new))
+            behind = fits[0] - fits[1]
+            loss += float(weights[rows] @ softplus(behind))
+            share = weights[rows] * behind.sigmoid() / weights[rows].sum()
             slopes = [gradients(network, each, new, share) for each, new in zip(data, pair)]
             for part, at_guess, at_label in zip(parts, *slopes):
                 part.grad = at_guess - at_label
             optimizer.step()
-        for total, part in zip(sums, parts):
-            total += part
         losses.append(loss)
         if on_epoch is not None:
             on_epoch(loss)
-    averages = [total / max_iter for total in sums]
-    return with_parts(network, averages), History(losses, True, False)
+    return network, History(losses, True, False)
