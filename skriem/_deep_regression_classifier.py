@@ -195,7 +195,8 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self._scores(X).argmax(1)]
+        best = self._scores(X).argmax(1)
+        return self.classes_[best]
 
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Probabilities of the labels, each with the units that fit it best.
