@@ -2,12 +2,12 @@
 
 python benchmarks/regression_network.py [--mnist mnist.npz] [--part likelihood ...]
 
-Binarised at one half: 10,000 training images, 1,000 test images (--n-test). `likelihood` prints held-out
-log probabilities, `restoration` what is wrong after 30 % of the pixels are flipped or a square is
-black, `classification` accuracies, `digits` those on scikit-learn's digits. The partition
+Binarised at one half: 10,000 training images, 1,000 test images (--n-test). `likelihood` prints
+held-out log probabilities, `restoration` what is wrong after 30 % of the pixels are flipped or a
+square is black, `classification` accuracies, `digits` those on scikit-learn's digits. The partition
 function of the restricted Boltzmann machine is estimated by annealed importance sampling from
-independent pixels (Salakhutdinov and Murray, *On the quantitative analysis of deep belief networks*,
-ICML 2008).
+independent pixels (Salakhutdinov and Murray, *On the quantitative analysis of deep belief
+networks*, ICML 2008).
 """
 
 import argparse
@@ -117,8 +117,13 @@ def restoration(network, rbm, X, X_test, rng):
         row = []
         for damaged in (flipped, black):
             restored = way(damaged)
-            row += [100.0 * ((restored > 0.5) != X_test).mean(), np.square(restored - X_test).mean()]
-        print("{:32}  {:6.2f} %  {:.4f}            {:6.2f} %  {:.4f}".format(name, *row), flush=True)
+            row += [
+                100.0 * ((restored > 0.5) != X_test).mean(),
+                np.square(restored - X_test).mean(),
+            ]
+        print(
+            "{:32}  {:6.2f} %  {:.4f}            {:6.2f} %  {:.4f}".format(name, *row), flush=True
+        )
 
 
 def classification(sets, sizes, passes):

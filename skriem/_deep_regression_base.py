@@ -141,7 +141,9 @@ class _DeepRegression(BaseEstimator):
         """Every hidden layer on the units of the one before, then all of them."""
         data, hidden, network = x, [], None
         for size in self.hidden_layer_sizes:
-            block, units = first_block(data, w, n_normal, size, SHARES_ON[network is not None], generator)
+            block, units = first_block(
+                data, w, n_normal, size, SHARES_ON[network is not None], generator
+            )
             block, history = self._train(block, data, w, [units], max_iter, generator)
             network = block if network is None else stacked(network, block)
             hidden.append(units)

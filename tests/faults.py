@@ -241,6 +241,25 @@ NETWORKS = {
         ),
     ],
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
+    "nn/regression_network.py": [
+        ("total - 0.5 * squares.sum(-1)", "total - squares.sum(-1)"),
+        ("+ of_normal - 0.5 * scaled.square().sum(0)", "+ of_normal - scaled.square().sum(0)"),
+        ("on[changed] *= factors", "on[changed] /= factors"),
+        ("sign[j, changed, None] * gram[j]", "2.0 * sign[j, changed, None] * gram[j]"),
+        ("missed = weights[:, None] * missed", "missed = 2.0 * weights[:, None] * missed"),
+    ],
+    "nn/regression_inference.py": [
+        ("better = reached > value", "better = reached < value"),
+        ("(2.0 * drawn[layer] - 1.0) * logits", "(1.0 - 2.0 * drawn[layer]) * logits"),
+        ("relative.std(1) / math.sqrt(n_samples)", "relative.std(1)"),
+    ],
+    "nn/regression_training.py": [
+        ("part.grad = -slope", "part.grad = slope"),
+        ("(1.0 - 2.0 * smoothing) * (weights @ units)", "0.5 * (weights @ units)"),
+    ],
+    "nn/regression_labels.py": [
+        ("part.grad = at_guess - at_label", "part.grad = at_label - at_guess"),
+    ],
     "nn/flatness.py": [("(metric / scale - identity)", "(metric / scale)")],
 }
 
@@ -370,6 +389,13 @@ ESTIMATORS = {
     ],
     "_vae_geometry.py": [
         ("location_weight, likelihood.scale_weight", "scale_weight, likelihood.scale_weight")
+    ],
+    "_deep_regression_base.py": [
+        ("weight[:p] /= scale", "weight[:p] *= scale"),
+        ("noise=network.noise / scale", "noise=network.noise"),
+    ],
+    "_deep_regression_geometry.py": [
+        ("(weights[-1].T / noise).T, biases[-1] / noise", "weights[-1], biases[-1]"),
     ],
     "_silhouette.py": [
         ("/ np.bincount(labels, weights)", "/ np.bincount(labels)"),

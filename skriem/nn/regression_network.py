@@ -1,10 +1,10 @@
 """Networks of binary units in which every unit is a regression on those of the layer above.
 
-From the top down: h^L ~ Bernoulli(sigma(d)), h^(l-1) ~ Bernoulli(sigma(W_l h^l + b_l)), and the data x
-are one more such layer, or normal distributed around W_1 h^1 + b_1 (Nie, Zheng and Ji, *Deep
+From the top down: h^L ~ Bernoulli(sigma(d)), h^(l-1) ~ Bernoulli(sigma(W_l h^l + b_l)), and the
+data x are one more such layer, or normal distributed around W_1 h^1 + b_1 (Nie, Zheng and Ji, *Deep
 regression Bayesian network and its applications*, IEEE Transactions on Pattern Analysis and
-Machine Intelligence, 2018). There is no partition function; given x the units of a layer depend on
-each other, because they explain the same data.
+Machine Intelligence, 2018). There is no partition function; given x
+the units of a layer depend on each other, because they explain the same data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, pad, softplus
 
-# How far sums of logarithms may go before their exponentials do not fit, by type.
+# So many factors share a logarithm, if the sum of their logarithms is no larger than fits the type.
 WIDTH = 16
 ROOM = {torch.float32: 80.0, torch.float64: 700.0}
 
@@ -248,6 +248,8 @@ def log_weights(network, x, hidden, thresholds, temperatures):
         log_q = torch.logsumexp(log_q, 0) - math.log(len(temperatures))
         found.append(log_joint(network, x, drawn) - log_q)
     return torch.stack(found, 1)
+
+
 def at_rows(hidden, rows):
     """Some rows of the units of every layer."""
     return [units[rows] for units in hidden]

@@ -227,7 +227,10 @@ def restart_unused(network, x, weights, hidden, optimizer, generator):
         worst = fit.argsort()[: len(unused)]
         some = at_rows([values[layer], said[layer]], worst)
         missed = torch.cat(
-            [some[0][:, :p] - some[1][:, :p], RESTARTED * (some[0][:, p:] - some[1][:, p:].sigmoid())],
+            [
+                some[0][:, :p] - some[1][:, :p],
+                RESTARTED * (some[0][:, p:] - some[1][:, p:].sigmoid()),
+            ],
             dim=1,
         )
         unused = unused[: len(worst)]
@@ -240,4 +243,3 @@ def restart_unused(network, x, weights, hidden, optimizer, generator):
         for moment in ("exp_avg", "exp_avg_sq"):
             if weight in optimizer.state:
                 optimizer.state[weight][moment][:, unused] = 0.0
-
