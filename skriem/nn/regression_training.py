@@ -29,6 +29,7 @@ WEIGHT = 0.1
 VISITED, FEWEST_VISITED = 0.2, 8
 # Prior logits are bounded by this: a unit that is never used is not lost for ever.
 LARGEST_PRIOR = 6.0
+# The prior of the units is held for this share of the passes: rare ones would die out at once.
 HELD = 1.0 / 3.0
 # Weights are bounded by this, so that no exponential of one is too large.
 LARGEST_WEIGHT = 20.0
@@ -150,12 +151,12 @@ def train(
                 squares += weights[rows] @ residuals(network, x[rows], after[0]).square()
                 ascend_parts(network, x[rows], after, weights[rows], weight_decay, optimizer)
             network = replace(network, noise=(squares + NOISE_FLOOR**2).sqrt())
-            if epoch >= HELD * max_iter:
+            if epoch + 1 > HELD * max_iter:
                 network = replace(network, prior=prior_of(hidden[-1], weights))
             losses.append(loss)
             if on_epoch is not None:
                 on_epoch(loss)
-            if 3 * epoch < max_iter:
+            if 3 * (epoch + 1) <= max_iter:
                 restart_unused(network, x, weights, hidden, optimizer, generator)
             if loss < best - tol:
                 best, waited = loss, 0
