@@ -114,11 +114,13 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DeepRegre
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from one pass over `X`, for data that come in parts.
 
+        The first part is learned as by ``fit``; give it enough rows to know the units by.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next part of the data; at least two rows in the first call, which settles the
-            unit of the data.
+            The next part of the data; at least two different rows in the first call, which
+            settles the unit of the data.
         y : Ignored
 
         Returns

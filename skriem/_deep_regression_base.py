@@ -114,18 +114,23 @@ class _DeepRegression(BaseEstimator):
         return in_data_unit(network, *unit), history
 
     def _learn_more(self, values, labels, rng):
-        """One pass over a part of the data; the first part settles units and widths."""
+        """One pass over a part of the data; the first part is learned as a whole.
+
+        With weights that say nothing yet no unit is ever the most probable one to be on.
+        """
         weights = np.ones(len(values))
         first = not hasattr(self, "coefs_")
         unit = self._unit(values, weights) if first else self._parts_unit
         x, w = self._tensors(values, labels, weights, unit)
         generator, n_before = torch_generator(rng), 0
         if first:
-            network, history, _ = self._by_layers(x, w, len(unit[0]), 1, generator)
+            network, history, _ = self._by_layers(x, w, len(unit[0]), self.max_iter, generator)
         else:
             old, n_before = self._present(unit, x), self._n_seen
             hidden = most_probable(old, x, generator, n_drawn=0)
-            network, history = self._train(old, x, w, hidden, 1, generator)
+            # Steps shrink, or the network would follow the last part alone.
+            shorter = (1.0 + self.n_iter_) ** -0.5
+            network, history = self._train(old, x, w, hidden, 1, generator, shorter)
             share = len(values) / (n_before + len(values))
             network = replace(
                 network,
@@ -152,7 +157,7 @@ class _DeepRegression(BaseEstimator):
             network, history = self._train(network, x, w, hidden, max_iter, generator)
         return network, history, hidden
 
-    def _train(self, network, x, w, hidden, max_iter, generator):
+    def _train(self, network, x, w, hidden, max_iter, generator, share=1.0):
         with Progress(type(self).__name__, "epoch", max_iter, self.verbose) as progress:
             network, history = train(
                 network,
@@ -160,7 +165,7 @@ class _DeepRegression(BaseEstimator):
                 w,
                 hidden,
                 batch_size=self._batch_size(len(x)),
-                learning_rate=self.learning_rate_init,
+                learning_rate=share * self.learning_rate_init,
                 weight_decay=self.alpha,
                 max_iter=max_iter,
                 tol=self.tol,
