@@ -67,7 +67,7 @@ OTHERS = [
 ]
 
 
-CLASSIFIER = DeepRegressionClassifier((8,))
+CLASSIFIER = DeepRegressionClassifier((8,), max_iter=20)
 
 
 @parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER])

@@ -196,10 +196,9 @@ def test_importance_sampling_is_the_sum_over_all_units(name):
     hidden = most_probable(network, x, generator())
     estimate, error = log_mean(log_weights(network, x, hidden, 400, generator(2)))
     assert error.median() < 0.1
-    # The worst of 60 rows is expected at about 2.4.
+    # The worst of 60 rows is expected at about 2.4 if errors are normal; rows share their draws.
     assert ((estimate - exact).abs() < 4.0 * error).all()
     assert ((estimate - exact).abs() < 3.0 * error).double().mean() > 0.95
-    assert abs((estimate - exact).mean()) < 3.0 * error.square().mean().sqrt() / math.sqrt(60)
 
 
 @every_network
