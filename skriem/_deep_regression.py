@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,26 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._blocks import by_blocks
-from ._deep_regression_base import _DeepRegression, later_generator
+from ._deep_regression_base import later_generator
+from ._deep_regression_generative import _Generative, double
 from ._deep_regression_geometry import metric_of
 from ._latent import LatentArray, attach_metric
 from ._rows import check_weights, distinct_rows
 from ._vae_base import MAX_GRAPH_POINTS
-from ._vae_parts import torch_generator
 from .geometry import PullbackMetric
 from .geometry.types import FloatArray, RandomState
-from .nn.regression_inference import log_mean, log_weights, most_probable
-from .nn.regression_network import draw_data, draw_units, means, means_below, sweep
+from .nn.regression_network import means_below, sweep
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DeepRegression):
+class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generative):
     """Everything but the metric on the codes; see :class:`skriem.DeepRegressionTransformer`."""
 
     def __init__(
@@ -166,7 +164,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DeepRegre
         found = hidden[-1]
         if self.output == "proba":
             top = len(hidden) - 1
-            found = sweep(self._network(), top, _double(values), hidden, None)[1].sigmoid()
+            found = sweep(self._network(), top, double(values), hidden, None)[1].sigmoid()
         return found.numpy().astype(values.dtype, copy=False)
 
     def inverse_transform(self, Z: ArrayLike) -> FloatArray:
@@ -196,109 +194,10 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DeepRegre
             raise ValueError(f"Codes must have shape (n_samples, {n_top}), got {Z.shape}.")
         return means_below(self._network(), torch.as_tensor(Z)).numpy()
 
-    def reconstruct(self, X: ArrayLike) -> FloatArray:
-        """Means of the data given their most probable units in all layers.
-
-        What regressions do not explain, such as flipped pixels, is left out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the data, float64.
-        """
-        check_is_fitted(self, "metric_")
-        return means(self._network(), self._hidden(self._validated(X))[0]).numpy()
-
-    def score_samples(
-        self, X: ArrayLike, n_samples: int = 100, return_std: bool = False
-    ) -> FloatArray | tuple[FloatArray, FloatArray]:
-        """Log-likelihood of every row, estimated by importance sampling.
-
-        Units are drawn around the most probable ones, one after the other from their
-        conditional probabilities. In expectation the estimate is a lower bound.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_samples : int, default=100
-            Draws per row.
-        return_std : bool, default=False
-            Whether to return the standard errors of the estimates as well.
-
-        Returns
-        -------
-        log_likelihood : ndarray of shape (n_samples,)
-            In nats: densities with respect to Lebesgue measure in the units of the data,
-            probabilities where data are zeros and ones.
-        std : ndarray of shape (n_samples,)
-            Only if `return_std`.
-        """
-        check_is_fitted(self, "metric_")
-        values = self._validated(X)
-        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        generator = torch_generator(check_random_state(self.random_state))
-        hidden = self._hidden(values)
-        found = log_weights(self._network(), _double(values), hidden, n_samples, generator)
-        estimate, error = (part.numpy() for part in log_mean(found))
-        return (estimate, error) if return_std else estimate
-
-    def score(self, X: ArrayLike, y: object = None) -> float:
-        """Mean log-likelihood of the rows; see :meth:`score_samples`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-
-        Returns
-        -------
-        float
-            In nats; the larger the better.
-        """
-        return float(np.mean(self.score_samples(X)))
-
-    def sample(
-        self, n_samples: int = 1, *, noise: bool = True, random_state: RandomState = None
-    ) -> FloatArray:
-        """Draw units from the top down, and data.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many.
-        noise : bool, default=True
-            Whether to draw data from the units of the first layer or return their mean.
-        random_state : int, RandomState instance or None, default=None
-            An int makes the rows reproducible; None draws others in every call.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the data.
-        """
-        check_is_fitted(self, "metric_")
-        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        generator, network = torch_generator(check_random_state(random_state)), self._network()
-        units = draw_units(network, n_samples, generator)
-        return (draw_data(network, units, generator) if noise else means(network, units)).numpy()
-
     def _check_parameters(self):
         super()._check_parameters()
         if self.output not in ("map", "proba"):
             raise ValueError(f"output must be 'map' or 'proba', got {self.output!r}.")
-
-    def _validated(self, X):
-        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        self._check_values(values)
-        return values
-
-    def _hidden(self, values):
-        # The same starts in every call: a code is a function of its row.
-        return most_probable(self._network(), _double(values), torch.Generator().manual_seed(0))
 
     def _fit_metric(self, values, rng):
         if len(values) > MAX_GRAPH_POINTS:
@@ -311,11 +210,6 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _DeepRegre
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _double(values):
-    """Rows as a tensor, in one order in memory whatever they came in."""
-    return torch.as_tensor(np.array(values, dtype=np.float64, order="C"))
 
 
 class DeepRegressionTransformer(_Transformer):

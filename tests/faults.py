@@ -243,8 +243,9 @@ NETWORKS = {
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
     "nn/regression_network.py": [
         ("total - 0.5 * squares.sum(-1)", "total - squares.sum(-1)"),
-        ("+ of_normal - 0.5 * scaled.square().sum(0)", "+ of_normal - scaled.square().sum(0)"),
-        ("on[changed] *= factors", "on[changed] /= factors"),
+        ("of_normal - 0.5 * scaled.square().sum(0)", "of_normal - scaled.square().sum(0)"),
+        ("rises[j] = first - second[0]", "rises[j] = first + second[0]"),
+        ("on[:, changed] *= factors", "on[:, changed] /= factors"),
         ("sign[j, changed, None] * gram[j]", "2.0 * sign[j, changed, None] * gram[j]"),
         ("missed = weights[:, None] * missed", "missed = 2.0 * weights[:, None] * missed"),
     ],
@@ -252,6 +253,10 @@ NETWORKS = {
         ("better = reached > value", "better = reached < value"),
         ("(2.0 * drawn[layer] - 1.0) * logits", "(1.0 - 2.0 * drawn[layer]) * logits"),
         ("relative.std(1) / math.sqrt(n_samples)", "relative.std(1)"),
+    ],
+    "nn/regression_restoration.py": [
+        ("flip_rate + (1.0 - 2.0 * flip_rate) * seen", "flip_rate + (1.0 - flip_rate) * seen"),
+        ("noise=network.noise[~gone]", "noise=network.noise[: int((~gone).sum())]"),
     ],
     "nn/regression_training.py": [
         ("part.grad = -slope", "part.grad = slope"),

@@ -64,8 +64,39 @@ def test_learning_tells_images_from_noise(fitted, images):
 def test_flipped_pixels_are_put_right(fitted, images):
     X = images[0][600:700]
     wrong = np.random.default_rng(0).random(X.shape) < 0.1
-    restored = fitted.reconstruct(np.abs(X - wrong)) > 0.5
-    assert (restored[wrong] == (X[wrong] > 0.5)).mean() > 0.6
+    restored = fitted.restore(np.abs(X - wrong), flip_rate=0.1) > 0.5
+    assert (restored != X).mean() < 0.7 * wrong.mean()
+
+
+def test_missing_pixels_are_filled_in(fitted, images):
+    X = images[0][600:700].copy()
+    missing = np.random.default_rng(0).random(X.shape) < 0.3
+    X[missing] = np.nan
+    restored = fitted.restore(X)
+    truth, mean = images[0][600:700][missing], images[0][:600].mean(0)
+    np.testing.assert_array_equal(restored[~missing], X[~missing])
+    by_mean = np.broadcast_to(mean, X.shape)[missing]
+    assert np.square(restored[missing] - truth).mean() < 0.75 * np.square(by_mean - truth).mean()
+    np.testing.assert_array_equal(fitted.restore(X[:3]), restored[:3])
+
+
+def test_missing_numbers_are_filled_in_by_the_units_that_the_others_name():
+    X = load_iris().data
+    model = DeepRegressionTransformer((8,), max_iter=60, random_state=0).fit(X)
+    damaged = X.copy()
+    damaged[::2, 2], damaged[1::3, 0] = np.nan, np.nan
+    restored, missing = model.restore(damaged), np.isnan(damaged)
+    np.testing.assert_array_equal(restored[~missing], X[~missing])
+    errors = np.square(restored - X)[::2, 2].mean()
+    assert errors < 0.5 * X[:, 2].var()
+
+
+@pytest.mark.parametrize("flip_rate", [-0.1, 0.5])
+def test_a_share_of_flips_that_says_nothing_is_refused(fitted, images, flip_rate):
+    with pytest.raises(ValueError, match="flip_rate"):
+        fitted.restore(images[0][:5], flip_rate=flip_rate)
+    with pytest.raises(ValueError, match="gaussian"):
+        DeepRegressionTransformer((2,), max_iter=1).fit(np.eye(3)).restore(np.eye(3), flip_rate=0.1)
 
 
 def test_samples_look_like_the_data(fitted, images):

@@ -13,6 +13,7 @@ from torch.distributions import Bernoulli, Normal
 from skriem.nn.regression_inference import ascend, log_mean, log_weights, most_probable, sweep_all
 from skriem.nn.regression_network import (
     RegressionNetwork,
+    bernoulli,
     draw_data,
     draw_units,
     gradients,
@@ -21,6 +22,7 @@ from skriem.nn.regression_network import (
     means_below,
     sweep,
 )
+from skriem.nn.regression_restoration import evidence, restored
 from skriem.nn.regression_training import first_block, train
 
 # Widths from the data up, columns that are normal distributed, size of the weights.
@@ -32,6 +34,7 @@ NETWORKS = {
     "three layers": ((30, 6, 4, 2), 0, 1.0),
     "normal": ((20, 8), 20, 0.5),
     "normal and binary": ((20, 7, 3), 12, 1.0),
+    "soft": ((40, 7, 3), 0, 2.0),
 }
 
 
@@ -51,12 +54,17 @@ def network_of(name):
         tuple(normal(size) for size in sizes[:-1]),
         normal(sizes[-1]),
         torch.exp(0.5 * normal(n_normal)),
+        soft=name == "soft",
     )
 
 
 def drawn(network, n=60, seed=0):
     rng = generator(seed)
-    return draw_data(network, draw_units(network, n, rng), rng)
+    x = draw_data(network, draw_units(network, n, rng), rng)
+    # Every tenth column was not seen, of the others one in five is wrong.
+    seen = (x - bernoulli(torch.full_like(x, 0.2), rng)).abs()
+    seen[:, ::10] = torch.nan
+    return evidence(seen, 0.2) if network.soft else x
 
 
 def random_units(network, n, seed=1):
@@ -80,9 +88,10 @@ def joint_of_all(network, x):
 
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
+seen_networks = pytest.mark.parametrize("name", [name for name in NETWORKS if name != "soft"])
 
 
-@every_network
+@seen_networks
 def test_joint_probability_is_the_product_of_conditional_ones(name):
     network = network_of(name)
     x, hidden, p = drawn(network), random_units(network, 60), len(network.noise)
@@ -201,7 +210,7 @@ def test_importance_sampling_is_the_sum_over_all_units(name):
     assert ((estimate - exact).abs() < 3.0 * error).double().mean() > 0.95
 
 
-@every_network
+@seen_networks
 def test_gradients_are_those_of_torch(name):
     network = network_of(name)
     x, hidden = drawn(network), random_units(network, 60)
@@ -212,6 +221,56 @@ def test_gradients_are_those_of_torch(name):
     expected = torch.autograd.grad(weights @ log_joint(followed, x, hidden), parts)
     for ours, theirs in zip(gradients(network, x, hidden, weights), expected):
         torch.testing.assert_close(ours, theirs)
+
+
+# What was seen instead of the data ----------------------------------------------------------
+
+
+def test_evidence_is_that_of_a_channel_that_flips_ones_and_zeros():
+    network, rate = network_of("soft"), 0.2
+    units = random_units(network, 60)
+    seen = bernoulli(torch.full((60, 40), 0.5), generator()).double()
+    p = means(network, units[0])
+    flipped = Bernoulli((1.0 - rate) * p + rate * (1.0 - p)).log_prob(seen)
+    flipped[:, 3] = 0.0
+    expected_joint = flipped.sum(1) + log_prior(network, units)
+    seen[:, 3] = torch.nan
+    # Up to what the channel alone says: whether the pixel seen is right or wrong of a zero.
+    of_zeros = Bernoulli(torch.full_like(seen, rate)).log_prob(torch.nan_to_num(seen))
+    of_zeros[:, 3] = 0.0
+    found = log_joint(network, evidence(seen, rate), units) + of_zeros.sum(1)
+    torch.testing.assert_close(found, expected_joint)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("strong", 0.3), ("strong", 0.0), ("normal", 0.0)])
+def test_restored_data_are_expected_given_what_was_seen(name, rate):
+    network = network_of(name)
+    seen = drawn(network, 20)
+    seen[:10, : len(seen.T) // 2], seen[10:, 3::4] = torch.nan, torch.nan
+    units = all_units(network)[0]
+    said = means(network, units)
+    noise = network.noise
+    exact = []
+    for row in seen:
+        there = ~row.isnan()
+        if len(noise):
+            each = Normal(said, noise).log_prob(torch.nan_to_num(row))
+            of_row = said
+        else:
+            ones = (1.0 - rate) * said + rate * (1.0 - said)
+            each = Bernoulli(ones).log_prob(torch.nan_to_num(row))
+            right = (
+                torch.where(row > 0.5, 1.0 - rate, rate)
+                * said
+                / torch.where(row > 0.5, ones, 1.0 - ones)
+            )
+            of_row = torch.where(there, right, said)
+        joint = each[:, there].sum(1) + log_prior(network, [units])
+        exact.append(joint.softmax(0) @ torch.where(there & (rate == 0.0), row, of_row))
+    found = restored(network, seen, rate, 600, generator())
+    exact = torch.stack(exact)
+    assert (found - exact).abs().max() < 0.15 * exact.std()
+    assert (found - exact).abs().mean() < 0.02 * exact.std()
 
 
 def test_draws_have_the_moments_of_the_network():

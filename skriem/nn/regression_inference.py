@@ -67,7 +67,8 @@ def upward(network, x):
     hidden, below = [], x
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases)):
         p = len(network.noise_of(layer))
-        missed = torch.cat([below[:, :p] - bias[:p], below[:, p:] - bias[p:].sigmoid()], dim=1)
+        ones = (bias[p:] + below[:, p:]).sigmoid() if network.is_soft(layer) else below[:, p:]
+        missed = torch.cat([below[:, :p] - bias[:p], ones - bias[p:].sigmoid()], dim=1)
         below = (missed @ weight > 0.0).to(x.dtype)
         hidden.append(below)
     return hidden

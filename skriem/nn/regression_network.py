@@ -10,11 +10,11 @@ the units of a layer depend on each other, because they explain the same data.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, pad, softplus
+from torch.nn.functional import pad, softplus
 
 # So many factors share a logarithm, if the sum of their logarithms is no larger than fits the type.
 WIDTH = 16
@@ -35,12 +35,16 @@ class RegressionNetwork:
     noise : Tensor of shape (n_normal,)
         Standard deviations of the columns of the data that are normal distributed, which come
         first. All others are zeros and ones, or shares between.
+    soft : bool
+        Whether these others were not seen themselves. Rows then hold soft evidence: by how much
+        what was seen instead raises the log odds of a one, zero where nothing was.
     """
 
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor, ...]
     prior: Tensor
     noise: Tensor
+    soft: bool = False
 
     def below(self, hidden):
         """What every layer says of the one below, and the prior of the top one, list of Tensor.
@@ -54,23 +58,33 @@ class RegressionNetwork:
 
     def to(self, like):
         """The same network, of the type and where a tensor is."""
-        return RegressionNetwork(
-            tuple(part.to(like) for part in self.weights),
-            tuple(part.to(like) for part in self.biases),
-            self.prior.to(like),
-            self.noise.to(like),
+        return replace(
+            self,
+            weights=tuple(part.to(like) for part in self.weights),
+            biases=tuple(part.to(like) for part in self.biases),
+            prior=self.prior.to(like),
+            noise=self.noise.to(like),
         )
 
     def noise_of(self, layer):
         """Standard deviations of what is below a hidden layer, counted from 0."""
         return self.noise if layer == 0 else self.noise[:0]
 
+    def is_soft(self, layer):
+        """Whether what is below a hidden layer, counted from 0, is soft evidence."""
+        return self.soft and layer == 0
 
-def log_prob(values, said, noise):
-    """Log probability of rows (n, m) given what is said of them, means and then logits, (n,)."""
+
+def log_prob(values, said, noise, soft=False):
+    """Log probability of rows (n, m) given what is said of them, means and then logits, (n,).
+
+    That of soft evidence s of a one with logit a is, up to a constant, log(1 + exp(a + s)) -
+    log(1 + exp(a)).
+    """
     p = len(noise)
     logits = said[..., p:]
-    total = (values[:, p:] * logits - softplus(logits)).sum(-1)
+    ones = softplus(logits + values[:, p:]) if soft else values[:, p:] * logits
+    total = (ones - softplus(logits)).sum(-1)
     squares = ((values[:, :p] - said[..., :p]) / noise).square()
     return total - 0.5 * squares.sum(-1) - (noise.log() + 0.5 * math.log(2.0 * math.pi)).sum()
 
@@ -86,7 +100,7 @@ def log_joint(network, x, hidden):
     """
     values = [x, *hidden]
     return sum(
-        log_prob(value, said, network.noise_of(layer))
+        log_prob(value, said, network.noise_of(layer), network.is_soft(layer))
         for layer, (value, said) in enumerate(zip(values, network.below(hidden)))
     )
 
@@ -118,7 +132,7 @@ def sweep(network, layer, x, hidden, threshold, visited=None):
     probability of the layer below: with a the logits there without the unit,
     sum_i [x_i W_ij - softplus(a_i + W_ij) + softplus(a_i)]. The difference of softplus is the
     logarithm of sigma(-a_i) + sigma(a_i) exp(W_ij), so that one logarithm of a product does for
-    several i.
+    several i. Soft evidence s_i puts a difference of softplus at a_i + s_i in place of x_i W_ij.
 
     Parameters
     ----------
@@ -140,28 +154,32 @@ def sweep(network, layer, x, hidden, threshold, visited=None):
         Of each unit when it was visited, meaningless for those that were not.
     """
     below, said = (x, *hidden)[layer], network.below(hidden)
-    logits = said[layer + 1] + linear_part(network, layer, below)
     weight, noise = network.weights[layer], network.noise_of(layer)
+    logits = said[layer + 1] + linear_part(network, layer, below)
     gram = coupling(weight[: len(noise)], noise)
     logits = logits - hidden[layer] @ gram
     # Each unit is visited once: what it was before is known at the start.
     before = hidden[layer].T.long().contiguous()
     sign = 1.0 - 2.0 * hidden[layer].T
-    on, off, odds, width = odds_below(weight[len(noise) :], said[layer][:, len(noise) :])
+    ones = said[layer][:, len(noise) :]
+    # The terms of the conditional logits: sums over softplus that are taken away, and added.
+    terms = [ones, ones + below[:, len(noise) :]] if network.is_soft(layer) else [ones]
+    on, off, odds, width = odds_below(weight[len(noise) :], torch.stack(terms))
     rises, units = torch.zeros_like(sign), hidden[layer].T.clone()
     for j in range(len(sign)) if visited is None else visited:
         factors = odds[j].index_select(0, before[j])
         total = torch.addcmul(off, on, factors)
-        rises[j] = total.view(len(x), width, -1).prod(1).log().sum(1)
+        first, *second = total.view(len(terms), len(x), width, -1).prod(2).log().sum(2)
+        rises[j] = first - second[0] if second else first
         if threshold is None:
             continue
         wanted = rises[j] < sign[j] * (logits[:, j] - threshold[..., j])
         changed = torch.nonzero(wanted).squeeze(1)
         if len(changed):
             units[j, changed] = 1.0 - units[j, changed]
-            total = total.index_select(0, changed)
-            on[changed] *= factors.index_select(0, changed) / total
-            off[changed] /= total
+            total = total.index_select(1, changed)
+            on[:, changed] *= factors.index_select(0, changed) / total
+            off[:, changed] /= total
             if len(noise):
                 later = logits[changed] - sign[j, changed, None] * gram[j]
                 logits[changed, j + 1 :] = later[:, j + 1 :]
@@ -174,7 +192,8 @@ def linear_part(network, layer, below):
     p = len(noise)
     scaled = weight[:p] / noise[:, None]
     of_normal = ((below[:, :p] - network.biases[layer][:p]) / noise) @ scaled
-    return below[:, p:] @ weight[p:] + of_normal - 0.5 * scaled.square().sum(0)
+    linear = of_normal - 0.5 * scaled.square().sum(0)
+    return linear if network.is_soft(layer) else linear + below[:, p:] @ weight[p:]
 
 
 def coupling(weight, noise):
@@ -191,7 +210,7 @@ def odds_below(weight, logits):
 
     Returns
     -------
-    on, off : Tensor of shape (n, m)
+    on, off : Tensor of shape (..., n, m)
     odds : Tensor of shape (n_units, 2, m)
         By which the odds are multiplied when a unit becomes one, and when it becomes zero.
     width : int
@@ -203,51 +222,6 @@ def odds_below(weight, logits):
     on, off = pad(logits.sigmoid(), (0, extra)), pad((-logits).sigmoid(), (0, extra), value=1.0)
     odds = torch.stack([weight.T.exp(), (-weight.T).exp()], dim=1)
     return on, off, pad(odds, (0, extra)), width
-
-
-def ascend(network, x, hidden, max_sweeps=100):
-    """Coordinate ascent of the joint probability until no single flip makes it larger.
-
-    Returns
-    -------
-    list of Tensor of shape (n, n_units)
-    """
-    hidden = [units.clone() for units in hidden]
-    rows = torch.arange(len(x), device=x.device)
-    for _ in range(max_sweeps):
-        part, changed = [units[rows] for units in hidden], False
-        for layer in range(len(part)):
-            zeros = x.new_zeros(part[layer].shape[1])
-            units, _ = sweep(network, layer, x[rows], part, zeros)
-            changed = changed | (units != part[layer]).any(1)
-            part[layer] = units
-        for units, new in zip(hidden, part):
-            units[rows] = new
-        rows = rows[changed]
-        if not len(rows):
-            break
-    return hidden
-
-
-def log_weights(network, x, hidden, thresholds, temperatures):
-    """Log of joint probability over proposal density, for draws around codes.
-
-    thresholds: list over layers of (K, n_units) logistic noise. (n, K)
-    """
-    found = []
-    t = x.new_tensor(temperatures)
-    K = len(thresholds[0])
-    for k in range(K):
-        tau = temperatures[k % len(temperatures)]
-        drawn, log_q = list(hidden), 0.0
-        for layer in range(len(hidden)):
-            units, logits = sweep(network, layer, x, drawn, tau * thresholds[layer][k])
-            drawn[layer] = units
-            signed = (2.0 * units - 1.0) * logits
-            log_q = log_q + logsigmoid(signed / t[:, None, None]).sum(-1)
-        log_q = torch.logsumexp(log_q, 0) - math.log(len(temperatures))
-        found.append(log_joint(network, x, drawn) - log_q)
-    return torch.stack(found, 1)
 
 
 def at_rows(hidden, rows):
