@@ -53,7 +53,7 @@ def estimators() -> None:
     network = DeepRegressionTransformer((8, 2), likelihood="bernoulli").fit(X)
     assert_type(network.partial_fit(X), DeepRegressionTransformer)
     assert_type(network.transform(X).metric, Metric)
-    assert_type(network.reconstruct(X), Floats)
+    assert_type(network.restore(X), Floats)
     classifier = DeepRegressionClassifier(objective="discriminative").fit(X, [0, 1] * 5)
     assert_type(classifier.predict_proba(X), Floats)
 
