@@ -40,10 +40,11 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         zeros and ones, or shares between.
     objective : {"generative", "discriminative"}, default="generative"
         "generative": the joint probability of data and labels. "discriminative": then, for as
-        many passes again, that the label is more probable than the best other guess, by steps
-        of a perceptron.
+        many passes again, the probability of the label given the data: by the joint ones with
+        the label and the best two others, each with units that fit it.
     alpha : float, default=1e-3
-        Half of this times the sum of squared weights, in nats per sample, is what weights cost.
+        Half of this times the sum of squared weights, in nats per sample, is what weights cost
+        in generative learning.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
     learning_rate_init : float, default=0.03
@@ -233,7 +234,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
                 learning_rate=self.learning_rate_init,
                 max_iter=self.max_iter,
                 generator=torch_generator(rng),
-                on_epoch=lambda loss: progress.step(f"{loss:.2%} wrong"),
+                on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
         return in_data_unit(network, *unit)
 

@@ -6,14 +6,14 @@ import math
 from dataclasses import replace
 
 import torch
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import one_hot
 
-from .regression_inference import ascend, most_probable
-from .regression_network import at_rows, gradients, log_joint
-from .regression_training import History, improved, with_parts
+from .regression_inference import MAX_SWEEPS, ascend, most_probable
+from .regression_network import at_rows, log_joint
+from .regression_training import History, ascend_parts, with_parts
 
-# Steps are so many times the step size of Adam, which does not depend on how large slopes are.
-STEP = 10.0
+# Discriminative steps compare so many labels, a row's own and the others that fit best.
+N_COMPARED = 3
 
 
 def without_labels(network, n_labels):
@@ -34,8 +34,6 @@ def with_label(x, label, n_labels):
 def label_scores(network, x, n_labels, generator):
     """Largest joint log probability of the data with every label, over the units.
 
-    Ascents start at the most probable units without a label.
-
     Parameters
     ----------
     network : RegressionNetwork
@@ -50,19 +48,40 @@ def label_scores(network, x, n_labels, generator):
     Tensor of shape (n, n_labels)
     """
     start = most_probable(without_labels(network, n_labels), x, generator)
-    scores = []
-    for k in range(n_labels):
-        rows = with_label(x, torch.full((len(x),), k, device=x.device), n_labels)
-        scores.append(log_joint(network, rows, ascend(network, rows, start)))
-    return torch.stack(scores, dim=1)
+    labels = torch.arange(n_labels, device=x.device).expand(len(x), n_labels)
+    return log_joints(network, x, labels, start, n_labels, MAX_SWEEPS)[0]
 
 
-def best_other(network, hidden, labels, n_labels):
-    """The label other than `labels` that fits units best, (n,)."""
+def log_joints(network, x, labels, start, n_labels, max_sweeps):
+    """Joint log probabilities of the data with some labels, and with units that fit them.
+
+    Ascents with all labels have the same start, units that fit the data alone: what tells labels
+    apart is small beside what the units of two starts differ by.
+
+    Parameters
+    ----------
+    labels : Tensor of shape (n, n_some) int
+    start : list of Tensor of shape (n, n_units)
+
+    Returns
+    -------
+    value : Tensor of shape (n, n_some)
+    data : Tensor of shape (n n_some, n_features + n_labels)
+    hidden : list of Tensor of shape (n n_some, n_units)
+    """
+    n_some = labels.shape[1]
+    data = with_label(x.repeat_interleave(n_some, dim=0), labels.flatten(), n_labels)
+    start = [units.repeat_interleave(n_some, dim=0) for units in start]
+    hidden = ascend(network, data, start, max_sweeps)
+    return log_joint(network, data, hidden).view(labels.shape), data, hidden
+
+
+def likeliest_with(network, units, labels, n_labels):
+    """Every row's label and then the others that fit units of the first layer best, (n, m)."""
     weight, bias = network.weights[0][-n_labels:], network.biases[0][-n_labels:]
-    # Of one-hot columns, that of the largest logit is the most probable.
-    logits = torch.addmm(bias, hidden[0], weight.T)
-    return logits.scatter(1, labels[:, None], -torch.inf).argmax(1)
+    # Of one-hot columns, those of the largest logits are the most probable.
+    logits = torch.addmm(bias, units, weight.T).scatter(1, labels[:, None], torch.inf)
+    return logits.topk(min(N_COMPARED, n_labels), dim=1).indices
 
 
 def discriminate(
@@ -77,11 +96,11 @@ def discriminate(
     generator,
     on_epoch=None,
 ):
-    """Raise the probability of data with their labels above that with the best other label.
+    """Raise the probability of data with their labels above that with the best other labels.
 
-    A row's step is that of a perceptron, along the difference of the derivatives of
-    log p(x, y, h) at the label with the units that fit it, and at the other with its units,
-    times the probability of the other among these two.
+    The loss is the cross entropy of the joint probabilities of data, label and units, each label
+    with units that fit it; of its derivative, that of log p(x, y, h) at every label counts as
+    much as the label is too probable.
 
     Parameters
     ----------
@@ -96,39 +115,33 @@ def discriminate(
     -------
     network : RegressionNetwork
     history : History
-        Losses are negative log probabilities of the label among these two, per row.
+        Losses are negative log probabilities of the label among those compared, per row.
     """
     n_labels = len(network.biases[0]) - x.shape[1]
     parts = [part.clone() for part in (*network.weights, *network.biases)]
     network = with_parts(network, parts)
-    optimizer = torch.optim.SGD(parts, lr=STEP * learning_rate)
-    guessed = most_probable(without_labels(network, n_labels), x, generator, n_drawn=0)
-    known = ascend(network, with_label(x, labels, n_labels), guessed)
+    optimizer = torch.optim.Adam(parts, lr=learning_rate)
+    hidden = most_probable(without_labels(network, n_labels), x, generator, n_drawn=0)
     losses = []
     n_batches = math.ceil(len(x) / batch_size)
     for epoch in range(max_iter):
         for group in optimizer.param_groups:
-            group["lr"] = STEP * learning_rate * min(1.0, 3.0 * (1.0 - epoch / max_iter))
+            group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - epoch / max_iter))
         loss = 0.0
         order = torch.randperm(len(x), generator=generator).to(x.device)
         for rows in order.tensor_split(n_batches):
-            some, label = x[rows], labels[rows]
-            guess = best_other(network, at_rows(guessed, rows), label, n_labels)
-            data = with_label(some, guess, n_labels), with_label(some, label, n_labels)
-            pair, fits = [], []
-            for stored, each in zip((guessed, known), data):
-                new = improved(network, each, at_rows(stored, rows), generator)
-                for units, part in zip(stored, new):
-                    units[rows] = part
-                pair.append(new)
-                fits.append(log_joint(network, each, new))
-            behind = fits[0] - fits[1]
-            loss += float(weights[rows] @ softplus(behind))
-            share = weights[rows] * behind.sigmoid() / weights[rows].sum()
-            slopes = [gradients(network, each, new, share) for each, new in zip(data, pair)]
-            for part, at_guess, at_label in zip(parts, *slopes):
-                part.grad = at_guess - at_label
-            optimizer.step()
+            some, share = x[rows], weights[rows]
+            start = at_rows(hidden, rows)
+            start = ascend(without_labels(network, n_labels), some, start, 1)
+            for units, new in zip(hidden, start):
+                units[rows] = new
+            compared = likeliest_with(network, start[0], labels[rows], n_labels)
+            value, data, units = log_joints(network, some, compared, start, n_labels, 1)
+            loss -= float(share @ value.log_softmax(1)[:, 0])
+            wanted = -value.softmax(1)
+            wanted[:, 0] += 1.0
+            pull = ((share / share.sum())[:, None] * wanted).flatten()
+            ascend_parts(network, data, units, pull, 0.0, optimizer)
         losses.append(loss)
         if on_epoch is not None:
             on_epoch(loss)

@@ -149,7 +149,8 @@ def train(
                     units[rows] = new
                 loss -= float(weights[rows] @ log_joint(network, x[rows], after))
                 squares += weights[rows] @ residuals(network, x[rows], after[0]).square()
-                ascend_parts(network, x[rows], after, weights[rows], weight_decay, optimizer)
+                share = weights[rows] / weights[rows].sum()
+                ascend_parts(network, x[rows], after, share, weight_decay, optimizer)
             network = replace(network, noise=(squares + NOISE_FLOOR**2).sqrt())
             if epoch + 1 > HELD * max_iter:
                 network = replace(network, prior=prior_of(hidden[-1], weights))
@@ -191,7 +192,7 @@ def improved(network, x, hidden, generator):
 
 def ascend_parts(network, x, hidden, weights, weight_decay, optimizer):
     """One step of weights and biases, in place."""
-    slopes = gradients(network, x, hidden, weights / weights.sum())
+    slopes = gradients(network, x, hidden, weights)
     parts = [*network.weights, *network.biases]
     for part, slope in zip(parts, slopes):
         part.grad = -slope
