@@ -82,7 +82,7 @@ def test_missing_pixels_are_filled_in(fitted, images):
 
 def test_missing_numbers_are_filled_in_by_the_units_that_the_others_name():
     X = load_iris().data
-    model = DeepRegressionTransformer((8,), max_iter=60, random_state=0).fit(X)
+    model = DeepRegressionTransformer((8,), max_iter=30, random_state=0).fit(X)
     damaged = X.copy()
     damaged[::2, 2], damaged[1::3, 0] = np.nan, np.nan
     restored, missing = model.restore(damaged), np.isnan(damaged)
@@ -230,7 +230,7 @@ def test_labels_are_learned(objective):
     X, y = load_digits(n_class=4, return_X_y=True)
     X, names = X / 16.0, np.array(["null", "one", "two", "three"])[y]
     model = DeepRegressionClassifier((24,), likelihood="bernoulli", objective=objective)
-    model.set_params(batch_size=50, max_iter=60, random_state=0).fit(X[:400], names[:400])
+    model.set_params(batch_size=50, max_iter=20, random_state=0).fit(X[:400], names[:400])
     assert model.score(X[400:], names[400:]) > 0.9
     shares = model.predict_proba(X[400:420])
     np.testing.assert_allclose(shares.sum(1), 1.0)
