@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -10,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from .regression_inference import MAX_SWEEPS, ascend, most_probable
 from .regression_network import at_rows, log_joint
-from .regression_training import History, ascend_parts, with_parts
+from .regression_training import History, ascend_parts, set_step, shuffled, with_parts
 
 # Discriminative steps compare so many labels, a row's own and the others that fit best.
 N_COMPARED = 3
@@ -123,13 +122,10 @@ def discriminate(
     optimizer = torch.optim.Adam(parts, lr=learning_rate)
     hidden = most_probable(without_labels(network, n_labels), x, generator, n_drawn=0)
     losses = []
-    n_batches = math.ceil(len(x) / batch_size)
     for epoch in range(max_iter):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - epoch / max_iter))
+        set_step(optimizer, learning_rate, epoch / max_iter)
         loss = 0.0
-        order = torch.randperm(len(x), generator=generator).to(x.device)
-        for rows in order.tensor_split(n_batches):
+        for rows in shuffled(x, batch_size, generator):
             some, share = x[rows], weights[rows]
             start = at_rows(hidden, rows)
             start = ascend(without_labels(network, n_labels), some, start, 1)

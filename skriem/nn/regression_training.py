@@ -132,25 +132,13 @@ def train(
     network = with_parts(network, parts)
     optimizer = torch.optim.Adam(parts, lr=learning_rate)
     losses, best, waited, converged, interrupted = [], math.inf, 0, False, False
-    n_batches = math.ceil(len(x) / batch_size)
     try:
         for epoch in range(max_iter):
-            # The last third is spent with a falling step so that the end does not depend on
-            # which batch came last.
-            progress = epoch / max_iter
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
-            loss, squares = 0.0, torch.zeros_like(network.noise)
-            order = torch.randperm(len(x), generator=generator).to(x.device)
-            for rows in order.tensor_split(n_batches):
-                before = at_rows(hidden, rows)
-                after = improved(network, x[rows], before, generator)
-                for units, new in zip(hidden, after):
-                    units[rows] = new
-                loss -= float(weights[rows] @ log_joint(network, x[rows], after))
-                squares += weights[rows] @ residuals(network, x[rows], after[0]).square()
-                share = weights[rows] / weights[rows].sum()
-                ascend_parts(network, x[rows], after, share, weight_decay, optimizer)
+            set_step(optimizer, learning_rate, epoch / max_iter)
+            batches = shuffled(x, batch_size, generator)
+            loss, squares = one_pass(
+                network, x, weights, hidden, batches, weight_decay, optimizer, generator
+            )
             network = replace(network, noise=(squares + NOISE_FLOOR**2).sqrt())
             if epoch + 1 > HELD * max_iter:
                 network = replace(network, prior=prior_of(hidden[-1], weights))
@@ -171,6 +159,43 @@ def train(
             raise
         interrupted = True
     return network, History(losses, converged, interrupted)
+
+
+def one_pass(network, x, weights, hidden, batches, weight_decay, optimizer, generator):
+    """Improve the units of every row, and weights and biases, in place.
+
+    Returns
+    -------
+    loss : float
+    squares : Tensor of shape (n_normal,)
+        Mean squares of what the network misses of normal columns.
+    """
+    loss, squares = 0.0, torch.zeros_like(network.noise)
+    for rows in batches:
+        before = at_rows(hidden, rows)
+        after = improved(network, x[rows], before, generator)
+        for units, new in zip(hidden, after):
+            units[rows] = new
+        loss -= float(weights[rows] @ log_joint(network, x[rows], after))
+        squares += weights[rows] @ residuals(network, x[rows], after[0]).square()
+        share = weights[rows] / weights[rows].sum()
+        ascend_parts(network, x[rows], after, share, weight_decay, optimizer)
+    return loss, squares
+
+
+def set_step(optimizer, learning_rate, progress):
+    """The step size after a share of the passes.
+
+    It falls over the last third so that the end does not depend on which batch came last.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
+
+
+def shuffled(x, batch_size, generator):
+    """Indices of the rows of every batch of a pass."""
+    order = torch.randperm(len(x), generator=generator).to(x.device)
+    return order.tensor_split(math.ceil(len(x) / batch_size))
 
 
 def with_parts(network, parts):
