@@ -122,6 +122,9 @@ def restoration(network, rbm, X, X_test, rng):
     }
     print(f"restored {2 * len(X_test)} images in {time.perf_counter() - started:.0f} s")
     found |= {name: (way(flipped), way(filled)) for name, way in ways.items()}
+    # Without the noise's mean and scale, of which PCA can be told as well.
+    told = ways["PCA, 20 components"]((flipped - 0.3) / 0.4)
+    found["PCA, 20 components, told"] = told, found["PCA, 20 components"][1]
     print(f"{'':32}  flipped: wrong, squared   in the square: wrong, squared")
     everywhere = np.ones_like(missing)
     for name, restored in found.items():
