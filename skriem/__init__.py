@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import geometry, inspection
+    from ._deep_regression import DeepRegressionTransformer
+    from ._deep_regression_classifier import DeepRegressionClassifier
     from ._distance import GeodesicDistance
     from ._kmeans import RiemannianKMeans
     from ._neighbor import NeighborEncoder
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DeepRegressionClassifier": "_deep_regression_classifier",
+    "DeepRegressionTransformer": "_deep_regression",
     "GeodesicDistance": "_distance",
     "NeighborEncoder": "_neighbor",
     "RiemannianKMeans": "_kmeans",
@@ -34,6 +38,8 @@ _HOMES = {
 _PACKAGES = "geometry", "inspection"
 
 __all__ = [
+    "DeepRegressionClassifier",
+    "DeepRegressionTransformer",
     "GeodesicDistance",
     "NeighborEncoder",
     "RiemannianKMeans",

@@ -259,6 +259,30 @@ NETWORKS = {
         ),
     ],
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
+    "nn/regression_network.py": [
+        ("total - 0.5 * squares.sum(-1)", "total - squares.sum(-1)"),
+        ("of_normal - 0.5 * scaled.square().sum(0)", "of_normal - scaled.square().sum(0)"),
+        ("rises[j] = first - second[0]", "rises[j] = first + second[0]"),
+        ("on[:, changed] *= factors", "on[:, changed] /= factors"),
+        ("sign[j, changed, None] * gram[j]", "2.0 * sign[j, changed, None] * gram[j]"),
+        ("missed = weights[:, None] * missed", "missed = 2.0 * weights[:, None] * missed"),
+    ],
+    "nn/regression_inference.py": [
+        ("better = reached > value", "better = reached < value"),
+        ("(2.0 * drawn[layer] - 1.0) * logits", "(1.0 - 2.0 * drawn[layer]) * logits"),
+        ("relative.std(1) / math.sqrt(n_samples)", "relative.std(1)"),
+    ],
+    "nn/regression_restoration.py": [
+        ("flip_rate + (1.0 - 2.0 * flip_rate) * seen", "flip_rate + (1.0 - flip_rate) * seen"),
+        ("noise=network.noise[~gone]", "noise=network.noise[: int((~gone).sum())]"),
+    ],
+    "nn/regression_training.py": [
+        ("part.grad = -slope", "part.grad = slope"),
+        ("(1.0 - 2.0 * smoothing) * (weights @ units)", "0.5 * (weights @ units)"),
+    ],
+    "nn/regression_labels.py": [
+        ("wanted[:, 0] += 1.0", "wanted[:, 0] -= 1.0"),
+    ],
     "nn/flatness.py": [("(metric / scale - identity)", "(metric / scale)")],
 }
 
@@ -388,6 +412,13 @@ ESTIMATORS = {
     ],
     "_vae_geometry.py": [
         ("location_weight, likelihood.scale_weight", "scale_weight, likelihood.scale_weight")
+    ],
+    "_deep_regression_base.py": [
+        ("weight[:p] /= scale", "weight[:p] *= scale"),
+        ("noise=network.noise / scale", "noise=network.noise"),
+    ],
+    "_deep_regression_geometry.py": [
+        ("(weights[-1].T / noise).T, biases[-1] / noise", "weights[-1], biases[-1]"),
     ],
     "_silhouette.py": [
         ("/ np.bincount(labels, weights)", "/ np.bincount(labels)"),

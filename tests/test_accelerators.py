@@ -10,7 +10,14 @@ from other_device import other_device
 from sklearn.base import clone
 from surfaces import bumps, paraboloid
 
-from skriem import NeighborEncoder, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import (
+    DeepRegressionClassifier,
+    DeepRegressionTransformer,
+    NeighborEncoder,
+    RiemannianKMeans,
+    RiemannianNormal,
+    VAETransformer,
+)
 from skriem.geometry import (
     EnsembleEmbedding,
     NearestNeighborMetric,
@@ -100,6 +107,24 @@ def test_training_part_by_part(data):
     expected = results("cpu")
     with other_device() as device:
         np.testing.assert_array_equal(results(str(device)), expected)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
+def test_regression_networks_are_trained_there(data, kind):
+    X, y = data[kind], (data["gaussian"][:, 0] > 0.0).astype(int)
+
+    def results(device):
+        options = {"likelihood": kind, "max_iter": 2, "device": device, "random_state": 0}
+        network = DeepRegressionTransformer((4, 2), **options).fit(X).partial_fit(X[:20])
+        codes = np.asarray(network.set_params(warm_start=True).fit(X).transform(X))
+        classifier = DeepRegressionClassifier((4,), objective="discriminative", **options)
+        return [*network.coefs_, codes, *classifier.fit(X, y).coefs_]
+
+    expected = results("cpu")
+    with other_device() as device:
+        found = results(str(device))
+    for a, b in zip(found, expected):
+        np.testing.assert_array_equal(a, b)
 
 
 # Geometry ----------------------------------------------------------------------------------

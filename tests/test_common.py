@@ -12,6 +12,8 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skriem import (
+    DeepRegressionClassifier,
+    DeepRegressionTransformer,
     GeodesicDistance,
     NeighborEncoder,
     RiemannianKMeans,
@@ -37,6 +39,7 @@ TRANSFORMERS = [
     RiemannianKMeans(),
     GeodesicDistance(metric=NeighborEncoder()),
     NeighborEncoder(),
+    DeepRegressionTransformer((6, 2), max_iter=3),
 ]
 # Without walls, round which ways are long to find.
 DENSITY = RiemannianNormal(metric=little(precision="constant", n_components=1), max_iter=2)
@@ -47,6 +50,9 @@ OTHERS = [
     VAETransformer(
         likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
     ),
+    DeepRegressionTransformer(),
+    DeepRegressionTransformer((4,), output="proba", warm_start=True, max_iter=3),
+    DeepRegressionClassifier((8, 4), objective="discriminative"),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
     NeighborEncoder(standardize=False, power=1.0),
     RiemannianKMeans(metric=little(bandwidth=2.0), init="random", n_init=1),
@@ -61,7 +67,10 @@ OTHERS = [
 ]
 
 
-@parametrize_with_checks([*TRANSFORMERS, DENSITY])
+CLASSIFIER = DeepRegressionClassifier((8,), max_iter=20)
+
+
+@parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER])
 def test_scikit_learn_checks(estimator, check, little_work):
     check(estimator)
 

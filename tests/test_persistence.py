@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Binarizer
 from suites import thorough
 
 from skriem import (
+    DeepRegressionClassifier,
+    DeepRegressionTransformer,
     GeodesicDistance,
     NeighborEncoder,
     RiemannianKMeans,
@@ -36,6 +39,12 @@ ESTIMATORS = {
     "VAETransformer": vae(),
     "VAETransformer, variance network": vae(precision="mlp"),
     "NeighborEncoder": NeighborEncoder(random_state=0),
+    "DeepRegressionTransformer": DeepRegressionTransformer((6, 2), max_iter=2, random_state=0),
+    "DeepRegressionTransformer, binary": make_pipeline(
+        Binarizer(threshold=7.0),
+        DeepRegressionTransformer((6, 2), likelihood="bernoulli", max_iter=2, random_state=0),
+    ),
+    "DeepRegressionClassifier": DeepRegressionClassifier((6,), max_iter=2, random_state=0),
     "RiemannianKMeans": RiemannianKMeans(3, metric=vae(precision="constant"), random_state=0),
     "RiemannianKMeans, drop-in": RiemannianKMeans(
         3, metric=NeighborEncoder(power=1), random_state=0
@@ -88,7 +97,7 @@ def fitted(digits):
 
     def fit(name):
         if name not in made:
-            made[name] = ESTIMATORS[name].fit(digits[0][:60])
+            made[name] = ESTIMATORS[name].fit(digits[0][:60], digits[1][:60])
         return made[name]
 
     return fit

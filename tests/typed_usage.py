@@ -9,6 +9,8 @@ from typing_extensions import assert_type
 
 import skriem
 from skriem import (
+    DeepRegressionClassifier,
+    DeepRegressionTransformer,
     GeodesicDistance,
     NeighborEncoder,
     RiemannianKMeans,
@@ -47,6 +49,13 @@ def estimators() -> None:
     assert_type(vae.metric_.distance(codes, codes[:1]), NDArray[Any])
     assert_type(vae.inverse_transform(codes), Floats)
     assert_type(NeighborEncoder().fit(X), NeighborEncoder)
+
+    network = DeepRegressionTransformer((8, 2), likelihood="bernoulli").fit(X)
+    assert_type(network.partial_fit(X), DeepRegressionTransformer)
+    assert_type(network.transform(X).metric, Metric)
+    assert_type(network.restore(X), Floats)
+    classifier = DeepRegressionClassifier(objective="discriminative").fit(X, [0, 1] * 5)
+    assert_type(classifier.predict_proba(X), Floats)
 
     kmeans = RiemannianKMeans(3, metric=vae, init=[[0.0, 0.0]] * 3).fit(X)
     assert_type(kmeans, RiemannianKMeans)
