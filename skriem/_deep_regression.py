@@ -10,14 +10,15 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._deep_regression_base import later_generator
 from ._deep_regression_generative import _Generative, double
 from ._deep_regression_geometry import metric_of
+from ._fitting import all_or_nothing
 from ._latent import LatentArray, attach_metric
-from ._rows import check_weights, distinct_rows
+from ._rows import check_weights, distinct_rows, validated
 from ._vae_base import MAX_GRAPH_POINTS
 from .geometry import PullbackMetric
 from .geometry.types import FloatArray, RandomState
@@ -63,6 +64,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generativ
         )
         self.output = output
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn layer by layer, then all layers together.
 
@@ -95,7 +97,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generativ
             If training was interrupted.
         """
         self._check_parameters()
-        values = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        values = validated(self, X, ensure_min_samples=2)
         self._check_values(values)
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         if len(values) < 2:
@@ -109,6 +111,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generativ
         self._fit_metric(values, rng)
         return self
 
+    @all_or_nothing
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from one pass over `X`, for data that come in parts.
 
@@ -128,13 +131,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generativ
         """
         self._check_parameters()
         first = not hasattr(self, "coefs_")
-        values = validate_data(
-            self,
-            X,
-            dtype=[np.float64, np.float32],
-            reset=first,
-            ensure_min_samples=2 if first else 1,
-        )
+        values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
         self._check_values(values)
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         self._learn_more(values, values[:, :0], rng)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import numbers
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -12,9 +10,9 @@ from typing import Literal
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 
+from ._fitting import check_training
 from ._progress import Progress
 from ._vae_parts import data_scale, torch_generator
 from .geometry.types import FloatArray, RandomState
@@ -173,18 +171,7 @@ class _DeepRegression(BaseEstimator):
                 generator=generator,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
-        if history.interrupted:
-            warnings.warn(
-                f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
-                "model is complete and as good as it was then.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        if not math.isfinite(history.loss[-1]):
-            raise ValueError(
-                "Training diverged: the loss is no longer finite. Lower learning_rate_init "
-                f"(now {self.learning_rate_init})."
-            )
+        check_training(history, max_iter, self.learning_rate_init, stacklevel=6)
         return network, history
 
     def _batch_size(self, n):

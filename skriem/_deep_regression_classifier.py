@@ -14,8 +14,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._deep_regression_base import _DeepRegression, in_data_unit, in_unit
+from ._fitting import all_or_nothing
 from ._progress import Progress
-from ._rows import check_weights, distinct_rows
+from ._rows import check_weights, distinct_rows, validated
 from ._vae_parts import torch_generator
 from .geometry.types import FloatArray, RandomState
 from .nn.regression_labels import discriminate, label_scores
@@ -136,6 +137,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         )
         self.objective = objective
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Learn the joint distribution of data and labels.
 
@@ -214,7 +216,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
 
     def _scores(self, X):
         check_is_fitted(self)
-        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        values = validated(self, X, reset=False)
         self._check_values(values)
         x = torch.as_tensor(np.array(values, dtype=np.float64, order="C"))
         # The same starts in every call: a prediction is a function of its row.

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._deep_regression_base import _DeepRegression
+from ._rows import validated
 from ._vae_parts import torch_generator
 from .geometry.types import FloatArray, RandomState
 from .nn.regression_inference import log_mean, log_weights, most_probable
@@ -135,9 +136,7 @@ class _Generative(_DeepRegression):
         return (draw_data(network, units, generator) if noise else means(network, units)).numpy()
 
     def _validated(self, X, finite=True):
-        values = validate_data(
-            self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite=finite
-        )
+        values = validated(self, X, reset=False, ensure_all_finite=finite)
         self._check_values(values if finite is True else values[~np.isnan(values)])
         return values
 

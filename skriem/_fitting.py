@@ -1,9 +1,14 @@
-"""Fits that happen entirely or not at all."""
+"""Fits that happen entirely or not at all, and how a training may end."""
 
+import math
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+from sklearn.exceptions import ConvergenceWarning
+
+from ._parallel import is_task
 from .nn.slopes import gradients
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -30,3 +35,22 @@ def all_or_nothing(method: Method) -> Method:
         return self if result is twin else result
 
     return cast(Method, wrapped)
+
+
+def check_training(history, max_iter, learning_rate, stacklevel):
+    """Warn of a training that was interrupted, or pass the interrupt on; raise if it diverged."""
+    if history.interrupted:
+        if is_task():
+            # Whoever waits for many fits wants none that is half done.
+            raise KeyboardInterrupt
+        warnings.warn(
+            f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
+            "model is complete and as good as it was then.",
+            ConvergenceWarning,
+            stacklevel=stacklevel,
+        )
+    if not math.isfinite(history.loss[-1]):
+        raise ValueError(
+            "Training diverged: the loss is no longer finite. Lower learning_rate_init "
+            f"(now {learning_rate})."
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,13 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
-from ._fitting import all_or_nothing
-from ._parallel import is_task
+from ._fitting import all_or_nothing, check_training
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
 from ._vae_geometry import embedding_of, metric_of
@@ -496,21 +493,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 held_out=held_out,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
-        if history.interrupted:
-            if is_task():
-                # Whoever waits for many fits wants none that is half done.
-                raise KeyboardInterrupt
-            warnings.warn(
-                f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
-                "model is complete and as good as it was then.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        if not math.isfinite(history.loss[-1]):
-            raise ValueError(
-                "Training diverged: the loss is no longer finite. Lower learning_rate_init "
-                f"(now {self.learning_rate_init})."
-            )
+        check_training(history, max_iter, self.learning_rate_init, stacklevel=5)
         self._encoder = model.encoder.stored()
         self._decoders = [decoder.stored() for decoder in model.decoders]
         self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]
