@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from ._blocks import by_blocks
 from ._deep_regression_base import _DeepRegression
 from ._rows import validated
 from ._vae_parts import torch_generator
@@ -86,6 +87,15 @@ class _Generative(_DeepRegression):
         std : ndarray of shape (n_samples,)
             Only if `return_std`.
         """
+        if return_std:
+            return self._log_likelihoods(X, n_samples)
+        return self._log_likelihoods_alone(X, n_samples)
+
+    @by_blocks
+    def _log_likelihoods_alone(self, X, n_samples):
+        return self._log_likelihoods(X, n_samples)[0]
+
+    def _log_likelihoods(self, X, n_samples):
         check_is_fitted(self)
         values = self._validated(X)
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
@@ -93,7 +103,7 @@ class _Generative(_DeepRegression):
         hidden = self._hidden(values)
         found = log_weights(self._network(), double(values), hidden, n_samples, generator)
         estimate, error = (part.numpy() for part in log_mean(found))
-        return (estimate, error) if return_std else estimate
+        return estimate, error
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.

@@ -8,6 +8,7 @@ from suites import work_little
 from threadpoolctl import threadpool_limits
 
 from skriem import VAETransformer
+from skriem.geometry import routes
 
 # Scripts, which need more than the tests do.
 collect_ignore = ["mutations.py", "soak.py", "typed_usage.py"]
@@ -49,6 +50,13 @@ def global_state():
     yield
     assert (np.random.get_state()[1] == before[0]).all()
     assert (torch.get_rng_state() == before[1]).all()
+
+
+@pytest.fixture(autouse=True)
+def small_lattices(request, monkeypatch):
+    """Lattices of fewer nodes, which tests of what they find as they are ask out of."""
+    if "whole_lattices" not in request.keywords:
+        monkeypatch.setattr(routes, "N_NODES", 60_000)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def little(**parameters):
 ESTIMATORS = {
     "autoencoder": little(flatness=0.1),
     "modules": little(max_iter=2, encoder=coder, decoder=coder),
-    "units": DeepRegressionTransformer((4,), max_iter=3, random_state=0),
+    "units": DeepRegressionTransformer((4, 2), max_iter=3, random_state=0),
     "neighbors": NeighborEncoder(random_state=0),
     "clusters": RiemannianKMeans(2, random_state=0),
     "clusters of points": RiemannianKMeans(3, metric=PullbackMetric(wavy, 2), random_state=0),

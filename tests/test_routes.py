@@ -171,6 +171,7 @@ def test_a_smooth_metric_is_searched_through_its_graph():
 
 
 @pytest.mark.slow
+@pytest.mark.whole_lattices
 def test_geodesics_of_a_rolled_sheet_are_as_short_as_any_found():
     X = make_swiss_roll(1000, noise=0.2, random_state=0)[0]
     vae = VAETransformer(2, random_state=0, max_iter=100).fit(X)

@@ -51,7 +51,7 @@ class Lattice:
         coarse = np.ceil((high - low) / self.spacing / self.stride).astype(int)
         self.counts = tuple(coarse * self.stride + 1)
         at = torch.tensor(self.points(np.arange(np.prod(self.counts))))
-        tensors = space.rough_tensor(at).cpu().numpy()
+        tensors = space.tensor(at).cpu().numpy()
         self._speeds = {}
         for step in steps_around(d, REACH[d]):
             along = self.spacing * np.array(step)
