@@ -22,6 +22,7 @@ from ._rows import check_weights, distinct_rows, validated
 from ._vae_base import MAX_GRAPH_POINTS
 from .geometry import PullbackMetric
 from .geometry.types import FloatArray, RandomState
+from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_network import means_below, sweep
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generativ
         """
         self._check_parameters()
         values = validated(self, X, ensure_min_samples=2)
-        self._check_values(values)
+        LIKELIHOODS[self.likelihood]().check(values)
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
@@ -132,7 +133,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Generativ
         self._check_parameters()
         first = not hasattr(self, "coefs_")
         values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
-        self._check_values(values)
+        LIKELIHOODS[self.likelihood if first else self._kind]().check(values)
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         self._learn_more(values, values[:, :0], rng)
         self._fit_metric(values, rng)

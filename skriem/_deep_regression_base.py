@@ -16,7 +16,6 @@ from ._fitting import check_training
 from ._progress import Progress
 from ._vae_parts import data_scale, torch_generator
 from .geometry.types import FloatArray, RandomState
-from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_inference import most_probable
 from .nn.regression_network import RegressionNetwork
 from .nn.regression_training import first_block, stacked, train
@@ -78,8 +77,10 @@ class _DeepRegression(BaseEstimator):
         for name in ("max_iter", "n_iter_no_change"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
 
-    def _check_values(self, values):
-        LIKELIHOODS[self.likelihood]().check(values)
+    @property
+    def _kind(self):
+        """The likelihood of the fitted network, which parameters set later do not change."""
+        return KINDS[len(self._noise) > 0]
 
     # Learning ----------------------------------------------------------------------------
 

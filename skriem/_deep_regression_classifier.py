@@ -19,6 +19,7 @@ from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
 from ._vae_parts import torch_generator
 from .geometry.types import FloatArray, RandomState
+from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_labels import discriminate, label_scores
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         self._check_parameters()
         values, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(y)
-        self._check_values(values)
+        LIKELIHOODS[self.likelihood]().check(values)
         weights = check_weights(sample_weight, values)
         classes, label = np.unique(y, return_inverse=True)
         both = np.column_stack([values.astype(np.float64), label])
@@ -217,7 +218,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
     def _scores(self, X):
         check_is_fitted(self)
         values = validated(self, X, reset=False)
-        self._check_values(values)
+        LIKELIHOODS[self._kind]().check(values)
         x = torch.as_tensor(np.array(values, dtype=np.float64, order="C"))
         # The same starts in every call: a prediction is a function of its row.
         generator = torch.Generator().manual_seed(0)

@@ -15,6 +15,7 @@ from ._deep_regression_base import _DeepRegression
 from ._rows import validated
 from ._vae_parts import torch_generator
 from .geometry.types import FloatArray, RandomState
+from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_inference import log_mean, log_weights, most_probable
 from .nn.regression_network import draw_data, draw_units, means
 from .nn.regression_restoration import restored
@@ -54,7 +55,7 @@ class _Generative(_DeepRegression):
         check_is_fitted(self)
         values = self._validated(X, finite="allow-nan")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        if not 0.0 <= flip_rate < 0.5 or (flip_rate and self.likelihood == "gaussian"):
+        if not 0.0 <= flip_rate < 0.5 or (flip_rate and self._kind == "gaussian"):
             raise ValueError(
                 "flip_rate must be in [0, 0.5), and 0 with likelihood='gaussian', whose data are "
                 f"not flipped; got {flip_rate!r}."
@@ -147,7 +148,8 @@ class _Generative(_DeepRegression):
 
     def _validated(self, X, finite=True):
         values = validated(self, X, reset=False, ensure_all_finite=finite)
-        self._check_values(values if finite is True else values[~np.isnan(values)])
+        known = values if finite is True else values[~np.isnan(values)]
+        LIKELIHOODS[self._kind]().check(known)
         return values
 
     def _hidden(self, values):
