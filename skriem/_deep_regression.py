@@ -288,7 +288,7 @@ class DeepRegressionTransformer(_Transformer):
     layer below has units, for each unit and row.
 
     Between zeros and ones codes are relaxed: a unit passes on its probability. The embedding
-    that :attr:`metric_` pulls back is 2 arcsin sqrt(p) of the data's probabilities, or their
+    that ``metric_`` pulls back is 2 arcsin sqrt(p) of the data's probabilities, or their
     means divided by the noise.
 
     References

@@ -215,6 +215,23 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         """
         return self._scores(X).softmax(1).numpy()
 
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Share of the rows whose label is predicted right.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            None weighs all rows alike.
+
+        Returns
+        -------
+        float
+        """
+        return float(super().score(X, y, sample_weight))
+
     def _scores(self, X):
         check_is_fitted(self)
         values = validated(self, X, reset=False)
