@@ -13,10 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
-from ._deep_regression_base import later_generator
-from ._deep_regression_generative import _Generative, double
+from ._deep_regression_base import double
+from ._deep_regression_generative import _Generative
 from ._deep_regression_geometry import metric_of
-from ._fitting import all_or_nothing
+from ._fitting import all_or_nothing, later_generator
 from ._latent import LatentArray, attach_metric
 from ._rows import check_weights, distinct_rows, validated
 from ._vae_base import MAX_GRAPH_POINTS

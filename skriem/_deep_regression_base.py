@@ -10,12 +10,14 @@ from typing import Literal
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_scalar
 
-from ._fitting import check_training
+from ._fitting import check_training, training_device
 from ._progress import Progress
+from ._rows import check_number, validated
 from ._vae_parts import data_scale, torch_generator
 from .geometry.types import FloatArray, RandomState
+from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_inference import most_probable
 from .nn.regression_network import RegressionNetwork
 from .nn.regression_training import first_block, stacked, train
@@ -65,15 +67,11 @@ class _DeepRegression(BaseEstimator):
             raise ValueError(f"likelihood must be one of {KINDS}, got {self.likelihood!r}.")
         if self.batch_size != "auto":
             check_scalar(self.batch_size, "batch_size", numbers.Integral, min_val=1)
-        check_scalar(
-            self.learning_rate_init,
-            "learning_rate_init",
-            numbers.Real,
-            min_val=0,
-            include_boundaries="neither",
+        check_number(
+            self.learning_rate_init, "learning_rate_init", min_val=0, include_boundaries="neither"
         )
         for name in ("alpha", "tol"):
-            check_scalar(getattr(self, name), name, numbers.Real, min_val=0)
+            check_number(getattr(self, name), name, min_val=0)
         for name in ("max_iter", "n_iter_no_change"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
 
@@ -81,6 +79,12 @@ class _DeepRegression(BaseEstimator):
     def _kind(self):
         """The likelihood of the fitted network, which parameters set later do not change."""
         return KINDS[len(self._noise) > 0]
+
+    def _validated(self, X, finite=True):
+        values = validated(self, X, reset=False, ensure_all_finite=finite)
+        known = values if finite is True else values[~np.isnan(values)]
+        LIKELIHOODS[self._kind]().check(known)
+        return values
 
     # Learning ----------------------------------------------------------------------------
 
@@ -109,7 +113,7 @@ class _DeepRegression(BaseEstimator):
             hidden = most_probable(network, x, generator, n_drawn=0)
             network, history = self._train(network, x, w, hidden, self.max_iter, generator)
         else:
-            network, history, _ = self._by_layers(x, w, len(unit[0]), self.max_iter, generator)
+            network, history = self._by_layers(x, w, len(unit[0]), self.max_iter, generator)
         return in_data_unit(network, *unit), history
 
     def _learn_more(self, values, labels, rng):
@@ -123,7 +127,7 @@ class _DeepRegression(BaseEstimator):
         x, w = self._tensors(values, labels, weights, unit)
         generator, n_before = torch_generator(rng), 0
         if first:
-            network, history, _ = self._by_layers(x, w, len(unit[0]), self.max_iter, generator)
+            network, history = self._by_layers(x, w, len(unit[0]), self.max_iter, generator)
         else:
             old, n_before = self._present(unit, x), self._n_seen
             hidden = most_probable(old, x, generator, n_drawn=0)
@@ -154,7 +158,7 @@ class _DeepRegression(BaseEstimator):
             data, n_normal = units, 0
         if len(hidden) > 1 and not history.interrupted:
             network, history = self._train(network, x, w, hidden, max_iter, generator)
-        return network, history, hidden
+        return network, history
 
     def _train(self, network, x, w, hidden, max_iter, generator, share=1.0):
         with Progress(type(self).__name__, "epoch", max_iter, self.verbose) as progress:
@@ -186,9 +190,7 @@ class _DeepRegression(BaseEstimator):
 
     def _tensors(self, values, labels, weights, unit):
         """Data with labels beside, and weights with a sum of one, where the work is done."""
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = training_device(self.device)
         center, scale = unit
         if len(center):
             values = (values.astype(np.float64) - center) / scale
@@ -230,14 +232,14 @@ class _DeepRegression(BaseEstimator):
         return RegressionNetwork(tuple(weights), tuple(biases), prior, *noise)
 
 
-def later_generator(random_state, n_iter):
-    """The generator of a call after `n_iter` passes.
+def double(values):
+    """Rows as a tensor, in one order in memory whatever they came in."""
+    return torch.as_tensor(np.array(values, dtype=np.float64, order="C"))
 
-    An int gives other numbers in every call, and the same in every run.
-    """
-    if isinstance(random_state, numbers.Integral) and n_iter:
-        return np.random.RandomState([random_state, n_iter])
-    return check_random_state(random_state)
+
+def same_starts():
+    """The same numbers in every call: what is inferred is a function of its row."""
+    return torch.Generator().manual_seed(0)
 
 
 def in_data_unit(network, center, scale):

@@ -11,9 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ._deep_regression_base import _DeepRegression, in_data_unit, in_unit
+from ._deep_regression_base import (
+    _DeepRegression,
+    double,
+    in_data_unit,
+    in_unit,
+    same_starts,
+)
 from ._fitting import all_or_nothing
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
@@ -170,7 +176,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
             If training was interrupted.
         """
         self._check_parameters()
-        values, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        values, y = validated(self, X, y)
         check_classification_targets(y)
         LIKELIHOODS[self.likelihood]().check(values)
         weights = check_weights(sample_weight, values)
@@ -234,18 +240,14 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
 
     def _scores(self, X):
         check_is_fitted(self)
-        values = validated(self, X, reset=False)
-        LIKELIHOODS[self._kind]().check(values)
-        x = torch.as_tensor(np.array(values, dtype=np.float64, order="C"))
-        # The same starts in every call: a prediction is a function of its row.
-        generator = torch.Generator().manual_seed(0)
-        return label_scores(self._network(), x, len(self.classes_), generator)
+        x = double(self._validated(X))
+        return label_scores(self._network(), x, len(self.classes_), same_starts())
 
     def _discriminate(self, network, values, label, weights, rng):
         unit = self._unit(values, weights)
         x, w = self._tensors(values, values[:, :0], weights, unit)
         with Progress(type(self).__name__, "epoch", self.max_iter, self.verbose) as progress:
-            network, _ = discriminate(
+            network = discriminate(
                 in_unit(network, *unit).to(x),
                 x,
                 torch.as_tensor(label, device=x.device),

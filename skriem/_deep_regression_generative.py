@@ -5,17 +5,14 @@ from __future__ import annotations
 import numbers
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
-from ._deep_regression_base import _DeepRegression
-from ._rows import validated
+from ._deep_regression_base import _DeepRegression, double, same_starts
 from ._vae_parts import torch_generator
 from .geometry.types import FloatArray, RandomState
-from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_inference import log_mean, log_weights, most_probable
 from .nn.regression_network import draw_data, draw_units, means
 from .nn.regression_restoration import restored
@@ -60,9 +57,8 @@ class _Generative(_DeepRegression):
                 "flip_rate must be in [0, 0.5), and 0 with likelihood='gaussian', whose data are "
                 f"not flipped; got {flip_rate!r}."
             )
-        # The same draws in every call: what is restored is a function of its row.
-        generator = torch.Generator().manual_seed(0)
-        return restored(self._network(), double(values), flip_rate, n_samples, generator).numpy()
+        found = restored(self._network(), double(values), flip_rate, n_samples, same_starts())
+        return found.numpy()
 
     def score_samples(
         self, X: ArrayLike, n_samples: int = 100, return_std: bool = False
@@ -146,17 +142,5 @@ class _Generative(_DeepRegression):
         units = draw_units(network, n_samples, generator)
         return (draw_data(network, units, generator) if noise else means(network, units)).numpy()
 
-    def _validated(self, X, finite=True):
-        values = validated(self, X, reset=False, ensure_all_finite=finite)
-        known = values if finite is True else values[~np.isnan(values)]
-        LIKELIHOODS[self._kind]().check(known)
-        return values
-
     def _hidden(self, values):
-        # The same starts in every call: a code is a function of its row.
-        return most_probable(self._network(), double(values), torch.Generator().manual_seed(0))
-
-
-def double(values):
-    """Rows as a tensor, in one order in memory whatever they came in."""
-    return torch.as_tensor(np.array(values, dtype=np.float64, order="C"))
+        return most_probable(self._network(), double(values), same_starts())

@@ -1,12 +1,16 @@
-"""Fits that happen entirely or not at all, and how a training may end."""
+"""Fits that happen entirely or not at all: where, by which numbers, and how they may end."""
 
 import math
+import numbers
 import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+import numpy as np
+import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 
 from ._parallel import is_task
 from .nn.slopes import gradients
@@ -35,6 +39,26 @@ def all_or_nothing(method: Method) -> Method:
         return self if result is twin else result
 
     return cast(Method, wrapped)
+
+
+def training_device(name):
+    """The device of a name; "auto" is one of CUDA if there is one."""
+    if name != "auto":
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"device={name!r} cannot be used here: {error}") from error
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def later_generator(random_state, n_iter):
+    """The generator of a call after `n_iter` passes.
+
+    An int gives other numbers in every call, and the same in every run.
+    """
+    if isinstance(random_state, numbers.Integral) and n_iter:
+        return np.random.RandomState([random_state, n_iter])
+    return check_random_state(random_state)
 
 
 def check_training(history, max_iter, learning_rate, stacklevel):

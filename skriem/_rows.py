@@ -10,13 +10,18 @@ from sklearn.utils.validation import validate_data
 LARGEST = 1e100
 
 
-def validated(estimator, X, **options):
-    """Data as a float64 or float32 array, as scikit-learn checks them, and of usable size."""
-    values = validate_data(estimator, X, dtype=[np.float64, np.float32], **options)
+def validated(estimator, X, *y, **options):
+    """Data as a float64 or float32 array, as scikit-learn checks them, and of usable size.
+
+    With labels `y`, both.
+    """
+    found = validate_data(estimator, X, *y, dtype=[np.float64, np.float32], **options)
+    values = found[0] if y else found
     # Missing values are passed over.
-    if float(np.fmax.reduce(np.abs(values), axis=None)) > LARGEST:
+    highest, lowest = (extreme.reduce(values, axis=None) for extreme in (np.fmax, np.fmin))
+    if max(float(highest), -float(lowest)) > LARGEST:
         raise ValueError(f"X has numbers beyond {LARGEST:.0e}: pass it in a larger unit.")
-    return values
+    return found
 
 
 def check_number(value, name, min_val, max_val=LARGEST, include_boundaries="both"):

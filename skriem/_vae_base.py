@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
-from ._fitting import all_or_nothing, check_training
+from ._fitting import all_or_nothing, check_training, later_generator, training_device
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
 from ._vae_geometry import embedding_of, metric_of
@@ -208,10 +208,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_parameters(self)
         first = not hasattr(self, "_encoder")
         values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
-        rng = check_random_state(self.random_state)
-        if isinstance(self.random_state, numbers.Integral) and not first:
-            # Other numbers in every call, and the same in every run.
-            rng = np.random.RandomState([self.random_state, self.n_iter_])
+        rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         weights = np.ones(len(values))
         if first:
             self._init(values, weights, rng)
@@ -378,14 +375,6 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
         return self._likelihood.decoded(X)
 
-    def _device(self):
-        if self.device != "auto":
-            try:
-                return torch.empty(0, device=self.device).device
-            except (RuntimeError, AssertionError) as error:
-                raise ValueError(f"device={self.device!r} cannot be used here: {error}") from error
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
     def _continues(self, X):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
@@ -436,7 +425,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self._likelihood.targets(X)
 
     def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
-        device = self._device()
+        device = training_device(self.device)
         data = [
             torch.as_tensor(part, dtype=torch.float32, device=device)
             for part in (self._inputs(X), self._targets(X), weights / weights.mean())

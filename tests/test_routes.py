@@ -1,5 +1,7 @@
 """Geodesics are looked for on either side of what is in their way."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -168,6 +170,22 @@ def test_there_is_no_route_across_what_is_not_finite():
 def test_a_smooth_metric_is_searched_through_its_graph():
     points = np.random.default_rng(0).normal(size=(200, 2))
     assert isinstance(PullbackMetric(paraboloid, 2, points)._routes, GraphRoutes)
+
+
+def test_lattices_stay_where_they_were_made():
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    metric = PullbackMetric(Bowl(), 2, points)
+    routes = LatticeRoutes(metric.graph, metric._spaces, points)
+    a, b = (torch.tensor(part) for part in (points[:3], points[3:6]))
+    expected = lattice_distances(routes.lattice, a, b)
+    travelled = pickle.loads(pickle.dumps(routes))
+    assert "lattice" not in vars(travelled)
+    np.testing.assert_array_equal(lattice_distances(travelled.lattice, a, b), expected)
+
+
+class Bowl(torch.nn.Module):
+    def forward(self, z):
+        return torch.cat([z, z.square().sum(1, keepdim=True)], dim=1)
 
 
 @pytest.mark.slow

@@ -78,6 +78,10 @@ class LatticeRoutes(Routes):
     def __init__(self, graph, spaces, points):
         self._graph, self._spaces, self._points = graph, spaces, points
 
+    def __getstate__(self):
+        # Made again where it is needed, which is cheaper than to send it.
+        return {key: value for key, value in self.__dict__.items() if key != "lattice"}
+
     def starts(self, space, a, b):
         n_segments = self.resolution.levels[0]
         others = starting_curves(space, self._graph, a, b, n_segments)

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from .regression_inference import MAX_SWEEPS, ascend, most_probable
 from .regression_network import at_rows, log_joint
-from .regression_training import History, ascend_parts, set_step, shuffled, with_parts
+from .regression_training import ascend_parts, set_step, shuffled, with_parts
 
 # Discriminative steps compare so many labels, a row's own and the others that fit best.
 N_COMPARED = 3
@@ -109,19 +109,19 @@ def discriminate(
     labels : Tensor of shape (n,) int
     weights : Tensor of shape (n,)
         Of rows; their sum is one.
+    on_epoch : callable or None
+        Called as ``on_epoch(loss)`` after each pass, with the negative log probability of the
+        label among those compared, per row.
 
     Returns
     -------
-    network : RegressionNetwork
-    history : History
-        Losses are negative log probabilities of the label among those compared, per row.
+    RegressionNetwork
     """
     n_labels = len(network.biases[0]) - x.shape[1]
     parts = [part.clone() for part in (*network.weights, *network.biases)]
     network = with_parts(network, parts)
     optimizer = torch.optim.Adam(parts, lr=learning_rate)
     hidden = most_probable(without_labels(network, n_labels), x, generator, n_drawn=0)
-    losses = []
     for epoch in range(max_iter):
         set_step(optimizer, learning_rate, epoch / max_iter)
         loss = 0.0
@@ -138,7 +138,6 @@ def discriminate(
             wanted[:, 0] += 1.0
             pull = ((share / share.sum())[:, None] * wanted).flatten()
             ascend_parts(network, data, units, pull, 0.0, optimizer)
-        losses.append(loss)
         if on_epoch is not None:
             on_epoch(loss)
-    return network, History(losses, True, False)
+    return network

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 
@@ -21,6 +20,7 @@ from .regression_network import (
     log_prob,
     sweep,
 )
+from .train import History
 
 # Units are started with weights of this size, and on in this share of the rows.
 WEIGHT = 0.1
@@ -39,14 +39,6 @@ NOISE_FLOOR = 0.05
 UNUSED = 1e-3
 # With weights so many times what the worst explained rows miss.
 RESTARTED = 4.0
-
-
-class History(NamedTuple):
-    """What happened in training, pass by pass, and why it ended."""
-
-    loss: list
-    converged: bool
-    interrupted: bool
 
 
 def first_block(x, weights, n_normal, n_units, share_on, generator):
@@ -158,7 +150,7 @@ def train(
         if not losses:
             raise
         interrupted = True
-    return network, History(losses, converged, interrupted)
+    return network, History(losses, [], converged, interrupted)
 
 
 def one_pass(network, x, weights, hidden, batches, weight_decay, optimizer, generator):
