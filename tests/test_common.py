@@ -51,7 +51,7 @@ OTHERS = [
         likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
     ),
     DeepRegressionTransformer(),
-    DeepRegressionTransformer((4,), output="proba", warm_start=True, max_iter=3),
+    DeepRegressionTransformer((4,), output="proba", max_iter=3),
     DeepRegressionClassifier((8, 4), objective="discriminative"),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
     NeighborEncoder(standardize=False, power=1.0),

@@ -297,6 +297,14 @@ def test_mixed_precision_trains_about_as_well(digits):
     assert half.loss_curve_ != full.loss_curve_
 
 
+def test_mixed_precision_within_other_contexts_of_rounding():
+    """Weights rounded once were used in all later steps where an outer context was open."""
+    losses = small(mixed_precision=True, max_iter=3).fit(X).loss_curve_
+    with torch.autocast("cpu", enabled=False):
+        assert small(mixed_precision=True, max_iter=3).fit(X).loss_curve_ == losses
+    assert losses != small(max_iter=3).fit(X).loss_curve_
+
+
 # Networks of other kinds -------------------------------------------------------------------
 
 

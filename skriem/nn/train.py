@@ -1,6 +1,7 @@
 """Training of a variational autoencoder's encoder and of one or several decoders."""
 
 import math
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -57,6 +58,17 @@ def encode(x, encoder):
     return mean, log_variance.clamp(-14.0, 4.0)
 
 
+def rounding(device_type, mixed_precision):
+    """The context that networks are asked in.
+
+    Rounded weights are not kept: torch forgets them when the outermost context ends, which one
+    around the training, or one that an interrupt has left open, puts off to after the next steps.
+    """
+    if not (mixed_precision or torch.is_autocast_enabled(device_type)):
+        return nullcontext()
+    return torch.autocast(device_type, torch.bfloat16, enabled=mixed_precision, cache_enabled=False)
+
+
 def objective(
     model,
     which,
@@ -88,7 +100,7 @@ def objective(
     """
     decoder = model.decoders[which]
     # The networks alone: sums over outputs and samples need all digits.
-    rough = torch.autocast(x.device.type, torch.bfloat16, enabled=mixed_precision)
+    rough = rounding(x.device.type, mixed_precision)
     with rough:
         mean, log_variance = encode(x, model.encoder)
     shape = mean.shape if n_draws == 1 else (n_draws, *mean.shape)
