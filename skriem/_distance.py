@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._fitting import all_or_nothing
@@ -200,7 +201,16 @@ class GeodesicDistance(
         return self._distances(points, points if Y is None else self._points(Y))
 
     def __call__(self, a: ArrayLike, b: ArrayLike) -> float:
-        """Geodesic distance between two samples, given as vectors."""
+        """Geodesic distance between two samples, given as vectors.
+
+        Estimators that are cloned, as in a search or in cross-validation, clone what `metric=`
+        gives them, and a clone is not fitted: pass them ``metric=distance.__call__``.
+        """
+        check_is_fitted(
+            self,
+            msg="This %(name)s is not fitted. If it was passed as metric= to an estimator that was "
+            "cloned, as in cross-validation, so was it: pass metric=distance.__call__.",
+        )
         return float(self._distances(*(self._points(np.reshape(x, (1, -1))) for x in (a, b)))[0, 0])
 
     def path(self, a: ArrayLike, b: ArrayLike, n: int = 20) -> LatentArray:

@@ -6,8 +6,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import validate_data
 
-# Sums of squares of larger numbers overflow, and so do ones over those of smaller ones.
-LARGEST = 1e100
+from .geometry.containers import LARGEST
 
 
 def validated(estimator, X, *y, **options):

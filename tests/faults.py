@@ -33,8 +33,9 @@ GEOMETRY = {
         ("(gap < -tol)", "(gap > -tol)"),
     ],
     "geometry/lattice.py": [
-        ("np.divmod(stride * step * k, n)", "np.divmod(step * k, n)"),
-        ("return stride / n * total", "return total / n"),
+        ("np.divmod(reach * k, n)", "np.divmod(np.array(step) * k, n)"),
+        ("np.float32(stride / n)", "np.float32(1.0 / n)"),
+        ("np.where(behind >= 0,", "np.where(behind >= -1,"),
         ("0.5 if k in (0, n) else 1.0", "1.0"),
         ("*(total - back[after])", "*back[after]"),
         ("np.where(corner, rest, n - rest)", "np.where(corner, n - rest, rest)"),

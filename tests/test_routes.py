@@ -114,6 +114,7 @@ def test_edges_are_as_long_as_the_segments_they_stand_for():
             nodes, weights = lattice.coarse
         else:
             weights = lattice.edges(nodes)
+        assert (weights != weights.T).nnz == 0
         weights = weights.tocoo()
         some = np.random.default_rng(0).integers(weights.nnz, size=300)
         ends = (

@@ -3,6 +3,10 @@
 import numpy as np
 import torch
 
+# Squares of larger numbers and of their sums, and ones over those of smaller ones, overflow.
+LARGEST = 1e100
+LARGEST_OF_FLOAT32 = 1e16
+
 
 def enter(Z, n_dims):
     """Points as a checked tensor, and the function that turns answers into Z's kind.
@@ -39,6 +43,9 @@ def enter(Z, n_dims):
         )
     if not points.isfinite().all():
         raise ValueError("Points must be finite; some coordinates are NaN or infinite.")
+    largest = LARGEST if points.dtype == torch.float64 else LARGEST_OF_FLOAT32
+    if points.numel() and points.abs().max() > largest:
+        raise ValueError(f"Points must not go beyond {largest:.0e}: choose a larger unit.")
     return points, answer
 
 
@@ -61,5 +68,7 @@ def checked_points(points, n_dims):
         raise ValueError(f"points must have shape (n_points, {n_dims}), got {points.shape}.")
     if not np.isfinite(points).all():
         raise ValueError("points must be finite.")
+    if np.abs(points).max() > LARGEST:
+        raise ValueError(f"points must not go beyond {LARGEST:.0e}: choose a larger unit.")
     points.flags.writeable = False
     return points

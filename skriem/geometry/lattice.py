@@ -7,14 +7,16 @@ every fourth node or so say which nodes can be on a route at all; only these are
 """
 
 import itertools
+import math
 from functools import cached_property
 
 import numpy as np
 import torch
 from scipy.ndimage import generate_binary_structure, label
+from scipy.sparse import csr_matrix
 
 from . import curves
-from .graph import Attached, symmetric_weights
+from .graph import Attached
 from .grid import REACH, from_sources, steps_around
 
 # Routes are looked for among nodes on paths at most this many times as long as the shortest, and
@@ -80,42 +82,92 @@ class Lattice:
         """Some of the nodes (n,) and the graph among them, a sparse matrix (n, n)."""
         every = np.zeros(self.counts, dtype=bool)
         every[tuple(slice(None, None, self.stride) for _ in self.counts)] = True
-        nodes = np.flatnonzero(every)
-        return nodes, self.edges(nodes, self.stride)
+        lengths = self._segments(self.stride)
+        return np.flatnonzero(every), graph_among(lengths, np.arange(lengths[0][1].size))
 
-    def edges(self, nodes, stride=1):
+    def edges(self, nodes):
         """The graph among some nodes (n,), in order, each joined to those around it, (n, n)."""
-        place = np.full(np.prod(self.counts), -1)
-        place[nodes] = np.arange(len(nodes))
-        at = np.stack(np.unravel_index(nodes, self.counts), axis=1)
-        pairs, lengths = [], []
-        for step in steps_around(at.shape[1], REACH[at.shape[1]]):
-            ahead = at + stride * np.array(step)
-            inside = ((ahead >= 0) & (ahead < self.counts)).all(1)
-            first = np.flatnonzero(inside)
-            second = place[np.ravel_multi_index(ahead[first].T, self.counts)]
-            first, second = first[second >= 0], second[second >= 0]
-            pairs.append(np.stack([first, second], axis=1))
-            lengths.append(self._lengths(at[first], step, stride))
-        pairs, lengths = np.concatenate(pairs), np.concatenate(lengths)
-        known = np.isfinite(lengths)
-        return symmetric_weights(pairs[known], lengths[known], len(nodes))
+        return graph_among(self._fine, nodes)
 
-    def _lengths(self, at, step, stride):
-        """Lengths of the segments from nodes to those some steps away, by the trapezoidal rule.
+    @cached_property
+    def _fine(self):
+        return self._segments(1)
 
-        Between nodes the speed is interpolated linearly.
-        """
-        speeds, step = self._speeds[step], np.array(step)
-        n, total = stride * np.abs(step).max(), np.zeros(len(at))
-        for k in range(n + 1):
-            whole, rest = np.divmod(stride * step * k, n)
-            for corner in itertools.product((0, 1), repeat=len(step)):
-                weight = np.prod(np.where(corner, rest, n - rest) / n)
-                if weight > 0.0:
-                    nodes = np.ravel_multi_index((at + whole + corner).T, self.counts)
-                    total += (0.5 if k in (0, n) else 1.0) * weight * speeds[nodes]
-        return stride / n * total
+    def _segments(self, stride):
+        """Steps, and lengths of the segments from every node of every so manieth row."""
+        return [
+            (step, segments(speeds.reshape(self.counts), step, stride))
+            for step, speeds in self._speeds.items()
+        ]
+
+
+def segments(speeds, step, stride):
+    """Lengths of the segments from nodes of a grid to those some steps away.
+
+    By the trapezoidal rule; between nodes the speed is interpolated linearly.
+
+    Parameters
+    ----------
+    speeds : ndarray of shape (n_1, ..., n_d)
+        How long the step would be with the metric of each node.
+    step : tuple of int
+    stride : int
+        Only every so manieth node is looked at, of every row, and steps are as many times as long.
+
+    Returns
+    -------
+    ndarray of shape (m_1, ..., m_d) float32
+        Infinite where the step would lead out of the grid.
+    """
+    reach = stride * np.array(step)
+    first, last = np.maximum(0, -reach), speeds.shape - np.maximum(0, reach)
+    n, total = np.abs(reach).max(), 0.0
+    for k in range(n + 1):
+        whole, rest = np.divmod(reach * k, n)
+        for corner in itertools.product((0, 1), repeat=len(step)):
+            weight = np.prod(np.where(corner, rest, n - rest) / n)
+            if weight > 0.0:
+                moved = zip(first + whole + corner, last + whole + corner)
+                there = speeds[tuple(slice(*ends, stride) for ends in moved)]
+                total = total + np.float32((0.5 if k in (0, n) else 1.0) * weight) * there
+    lengths = np.full([(m - 1) // stride + 1 for m in speeds.shape], np.inf, dtype=np.float32)
+    lengths[tuple(slice(i // stride, j // stride + 1) for i, j in zip(first, last - 1))] = total
+    return lengths * np.float32(stride / n)
+
+
+def graph_among(lengths, nodes):
+    """The graph among some nodes of a grid.
+
+    Parameters
+    ----------
+    lengths : list of (tuple of int, ndarray of shape (n_1, ..., n_d))
+        Steps, one of every two opposite ones, and what :func:`segments` says of them.
+    nodes : ndarray of shape (n,) int
+        In order.
+
+    Returns
+    -------
+    csr_matrix of shape (n, n)
+    """
+    shape = lengths[0][1].shape
+    # How far apart neighbours along each axis are stored.
+    rows = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    place = np.full(math.prod(shape), -1, dtype=np.int32)
+    place[nodes] = np.arange(len(nodes))
+    near = np.empty((2 * len(lengths), len(nodes)), dtype=np.int32)
+    along = np.empty(near.shape, dtype=np.float32)
+    for k, (step, of_all) in enumerate(lengths):
+        of_all = of_all.ravel()
+        ahead, behind = nodes + np.dot(step, rows), nodes - np.dot(step, rows)
+        near[2 * k] = place.take(ahead, mode="clip")
+        along[2 * k] = of_all[nodes]
+        near[2 * k + 1] = place.take(behind, mode="clip")
+        along[2 * k + 1] = np.where(behind >= 0, of_all.take(behind, mode="clip"), np.inf)
+    joined = ((near >= 0) & np.isfinite(along)).T
+    # A stored zero is no edge for Dijkstra's algorithm.
+    weights = np.maximum(along.T[joined], np.finfo(np.float32).tiny).astype(float)
+    first = np.concatenate([[0], np.cumsum(joined.sum(1))])
+    return csr_matrix((weights, near.T[joined], first), shape=(len(nodes), len(nodes)))
 
 
 def lattice_distances(lattice, a, b):

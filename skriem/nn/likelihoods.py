@@ -19,6 +19,8 @@ from torch.nn.functional import logsigmoid, softplus
 NOISE_FLOOR = 0.05
 # Degrees of freedom of Student's distribution: heavy tails, and yet a variance.
 DEGREES = 4.0
+# Floating point numbers leave out whole ones beyond.
+LARGEST_COUNT = 2.0**53
 # Means of counts and probabilities are not started from nearer to the edge than this.
 EDGE = 1e-2
 # Slopes from inputs to natural parameters are bounded by this.
@@ -280,6 +282,11 @@ class Poisson(Likelihood):
                 f"{'negative numbers' if X.min() < 0 else 'fractions'}. Pass counts before any "
                 "normalisation or use likelihood='gaussian'."
             )
+        if X.max() > LARGEST_COUNT:
+            raise ValueError(
+                f"X has counts beyond {LARGEST_COUNT:.1e}, where floating point numbers leave out "
+                "whole ones. Count in a larger unit or use likelihood='gaussian'."
+            )
 
     def inputs(self, X):
         return np.log1p(X)
@@ -298,7 +305,7 @@ class Poisson(Likelihood):
         return natural.exp()
 
     def draw(self, natural, parts, rng):
-        return rng.poisson(natural.exp().numpy()).astype(float)
+        return draw_counts(natural.exp().numpy(), rng)
 
 
 class NegativeBinomial(Poisson):
@@ -323,7 +330,15 @@ class NegativeBinomial(Poisson):
 
     def draw(self, natural, parts, rng):
         size = np.broadcast_to(parts[0].exp().numpy(), natural.shape)
-        return rng.poisson(rng.gamma(size) * (natural.exp().numpy() / size)).astype(float)
+        return draw_counts(rng.gamma(size) * (natural.exp().numpy() / size), rng)
+
+
+def draw_counts(mean, rng):
+    """Poisson counts, those of means that NumPy does not take rounded from a normal deviate."""
+    counts = rng.poisson(np.minimum(mean, LARGEST_COUNT)).astype(float)
+    large = mean > LARGEST_COUNT
+    counts[large] = np.rint(mean[large] + np.sqrt(mean[large]) * rng.normal(size=large.sum()))
+    return counts
 
 
 LIKELIHOODS = {
