@@ -9,12 +9,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
 from ._fitting import check_training, training_device
 from ._progress import Progress
 from ._rows import check_number, validated
+from ._state import Estimator
 from ._vae_parts import data_scale, torch_generator
 from .geometry.types import FloatArray, RandomState
 from .nn.likelihoods import LIKELIHOODS
@@ -26,7 +26,7 @@ SHARES_ON = 0.05, 0.3
 KINDS = "bernoulli", "gaussian"
 
 
-class _DeepRegression(BaseEstimator):
+class _DeepRegression(Estimator):
     """Parameters and learning; see :class:`skriem.DeepRegressionTransformer`."""
 
     def __init__(

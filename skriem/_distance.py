@@ -23,6 +23,7 @@ from ._memory import check_memory
 from ._metric import MetricConsumerMixin
 from ._parallel import results
 from ._progress import Progress
+from ._state import Estimator
 from .geometry import Metric, RiemannianMetric
 from .geometry.grid import MAX_DIMS
 from .geometry.metric import warn_unconverged
@@ -45,7 +46,7 @@ BLOCK = 256
 
 
 class GeodesicDistance(
-    MetricConsumerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    MetricConsumerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator
 ):
     """Geodesic distances to the samples of ``fit``.
 

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ._parallel import is_task
+from ._state import outlines
 from .nn.slopes import gradients
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -35,6 +36,7 @@ def all_or_nothing(method: Method) -> Method:
         vars(twin).update(vars(self))
         with gradients():
             result = method(twin, *args, **kwargs)
+            twin._outlines = outlines(twin)
         self.__dict__ = vars(twin)
         return self if result is twin else result
 

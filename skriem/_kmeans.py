@@ -35,6 +35,7 @@ from ._rows import (
     distinct_rows_and_places,
     first_of_each,
 )
+from ._state import Estimator
 from .geometry import Metric, RiemannianMetric, clustering
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
@@ -54,7 +55,7 @@ class RiemannianKMeans(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,
-    BaseEstimator,
+    Estimator,
 ):
     """K-means clustering by geodesic distance.
 

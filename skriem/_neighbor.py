@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +15,7 @@ from ._blocks import by_blocks
 from ._fitting import all_or_nothing
 from ._latent import LatentArray, attach_metric
 from ._rows import check_number, check_weights, distinct_rows, validated
+from ._state import Estimator
 from ._vae import VAETransformer
 from ._vae_parts import data_scale, feature_moments, nearest_rows
 from ._views import local_spread
@@ -38,7 +39,7 @@ N_STEPS, BATCH, MAX_EPOCHS, MIN_EPOCHS = 4000, 256, 200, 10
 WIDTHS = 64, 256
 
 
-class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Everything but the metric on the points; see :class:`skriem.NeighborEncoder`."""
 
     def __init__(

@@ -21,6 +21,7 @@ from ._metric import MetricConsumerMixin
 from ._neighbor import feature_scale
 from ._progress import Progress
 from ._rows import check_number, check_weights, distinct_rows
+from ._state import Estimator
 from ._vae import VAETransformer
 from .geometry import Metric, RiemannianMetric, density, land, local_metric
 from .geometry.normal import Mixture
@@ -36,7 +37,7 @@ MAX_LOCAL = 2
 MAX_MISSED = 0.02
 
 
-class RiemannianNormal(MetricConsumerMixin, DensityMixin, BaseEstimator):
+class RiemannianNormal(MetricConsumerMixin, DensityMixin, Estimator):
     """Normal distribution along geodesics, or a mixture of several.
 
     Like :class:`sklearn.mixture.GaussianMixture`, with the Mahalanobis distance measured along

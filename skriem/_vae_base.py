@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,6 +19,7 @@ from ._blocks import by_blocks
 from ._fitting import all_or_nothing, check_training, later_generator, training_device
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
+from ._state import Estimator
 from ._vae_geometry import embedding_of, metric_of
 from ._vae_parts import (
     check_parameters,
@@ -45,7 +46,7 @@ MAX_RESERVOIR = 2000
 N_STEPS = 6
 
 
-class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Everything but the metric on the codes; see :class:`skriem.VAETransformer`.
 
     scikit-learn wraps the ``transform`` of every class to honour ``set_output``. The metric has

@@ -56,7 +56,7 @@ def global_state():
 def small_lattices(request, monkeypatch):
     """Lattices of fewer nodes, which tests of what they find as they are ask out of."""
     if "whole_lattices" not in request.keywords:
-        monkeypatch.setattr(routes, "N_NODES", 60_000)
+        monkeypatch.setattr(routes, "N_NODES", 20_000)
 
 
 @pytest.fixture

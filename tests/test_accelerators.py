@@ -8,6 +8,7 @@ import torch
 from geometries import GEOMETRIES
 from other_device import other_device
 from sklearn.base import clone
+from suites import thorough
 from surfaces import bumps, paraboloid
 
 from skriem import (
@@ -109,7 +110,7 @@ def test_training_part_by_part(data):
         np.testing.assert_array_equal(results(str(device)), expected)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("kind", thorough(["gaussian", "bernoulli"], slow=["gaussian"]))
 def test_regression_networks_are_trained_there(data, kind):
     X, y = data[kind], (data["gaussian"][:, 0] > 0.0).astype(int)
 

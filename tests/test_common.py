@@ -39,8 +39,8 @@ TRANSFORMERS = [
     RiemannianKMeans(),
     GeodesicDistance(metric=NeighborEncoder()),
     NeighborEncoder(),
-    DeepRegressionTransformer((6, 2), max_iter=3),
 ]
+UNITS = DeepRegressionTransformer((6, 2), max_iter=3)
 # Without walls, round which ways are long to find.
 DENSITY = RiemannianNormal(metric=little(precision="constant", n_components=1), max_iter=2)
 OTHERS = [
@@ -51,6 +51,7 @@ OTHERS = [
         likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
     ),
     DeepRegressionTransformer(),
+    UNITS,
     DeepRegressionTransformer((4,), output="proba", max_iter=3),
     DeepRegressionClassifier((8, 4), objective="discriminative"),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
@@ -93,6 +94,8 @@ def test_scikit_learn_checks_of_other_parameters(estimator, check, little_work):
     ],
     ids=lambda check: check.__name__,
 )
-@pytest.mark.parametrize("estimator", TRANSFORMERS, ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "estimator", [*TRANSFORMERS, pytest.param(UNITS, marks=pytest.mark.slow)], ids=str
+)
 def test_output_checks(estimator, check, little_work):
     check(type(estimator).__name__, estimator)

@@ -14,6 +14,7 @@ from geometries import (
 )
 from scipy import stats
 from scipy.integrate import quad_vec
+from suites import thorough
 from surfaces import bumps, hyperbolic_distance, identity, near_pairs, paraboloid
 
 from skriem.geometry import (
@@ -256,7 +257,13 @@ def test_derivatives_at_a_lower_rank(rank):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("scales", [(2.0, 1.0, 0.1), (2.0, 2.0, 0.1), (2.0, 0.1, 0.1)])
+@pytest.mark.parametrize(
+    "scales",
+    thorough(
+        [(2.0, 1.0, 0.1), (2.0, 2.0, 0.1), (2.0, 0.1, 0.1)],
+        slow=[(2.0, 1.0, 0.1), (2.0, 2.0, 0.1)],
+    ),
+)
 def test_dropped_directions_of_a_linear_decoder_have_no_length(scales):
     rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]

@@ -51,7 +51,7 @@ set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "hypothesis")
 settings.register_profile(
     "ordinary",
     settings(),
-    max_examples=20,
+    max_examples=12,
     derandomize=True,
     database=None,
     deadline=60_000,

@@ -29,7 +29,7 @@ CURVED = {
 }
 
 
-@pytest.fixture(params=CURVED)
+@pytest.fixture(params=thorough(CURVED, slow=["bumps"]))
 def curved(request):
     """A metric, and points where it is used."""
     metric, X = CURVED[request.param]
@@ -145,7 +145,10 @@ def test_calibration_undoes_what_the_grid_has_wrong(monkeypatch):
 
 
 @pytest.mark.parametrize("with_curves", thorough([False, True], slow=[True]))
-@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.parametrize(
+    "covariance_type",
+    thorough(["full", "tied", "diag", "spherical"], slow=["tied", "diag", "spherical"]),
+)
 def test_the_bound_never_falls(covariance_type, with_curves, monkeypatch, little_work):
     if with_curves:
         monkeypatch.setattr(land, "TRUSTED", (-1.0, -1.0))
@@ -162,6 +165,7 @@ def test_the_bound_never_falls(covariance_type, with_curves, monkeypatch, little
     assert fit.bic(MOONS) + 2.0 * n * fit.score(MOONS) == pytest.approx((8 + k) * np.log(n))
 
 
+@pytest.mark.slow
 def test_the_grid_and_curves_find_the_same(monkeypatch):
     found = []
     for trusted in (1.0, -1.0):
@@ -187,6 +191,7 @@ def test_components_too_narrow_for_the_grid_are_left_to_curves():
     assert ours.score(X) == pytest.approx(theirs.score(X), abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_weight_is_as_many_rows(little_work):
     weights = np.arange(len(MOONS)) % 3
     options = {"n_components": 2, "random_state": 0}
@@ -224,6 +229,7 @@ def test_data_of_few_features_are_their_own_coordinates(little_work):
     assert other.score(MOONS * [1e4, 1e-2]) > straight.score(MOONS * [1e4, 1e-2]) + 0.05
 
 
+@pytest.mark.slow
 def test_far_components_are_not_solved_for(monkeypatch, little_work):
     """What is left out is less than it says."""
     fit = RiemannianNormal(4, random_state=0).fit(MOONS)

@@ -63,7 +63,7 @@ def test_exp_and_log_in_the_hyperbolic_plane(seed):
     np.testing.assert_allclose(metric.log(z, end), v, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [PullbackMetric, MetricField])
+@pytest.mark.parametrize("kind", thorough([PullbackMetric, MetricField], slow=[MetricField]))
 def test_transport_around_a_triangle_turns_by_its_area(kind):
     metric = kind(sphere if kind is PullbackMetric else tensor_of(sphere), 2)
     for seed in SEEDS:

@@ -4,6 +4,7 @@ import io
 import pickle
 import subprocess
 import sys
+import zipfile
 
 import cloudpickle
 import joblib
@@ -127,6 +128,54 @@ def test_what_comes_back_answers_the_same(name, way, fitted, digits):
 def test_skops_has_only_our_types_to_trust(name, fitted):
     data = skops.io.dumps(fitted(name))
     assert all(kind.startswith("skriem.") for kind in skops.io.get_untrusted_types(data=data))
+
+
+def arrays_of(data):
+    """Names and values of the arrays in a file of skops that are not empty."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        names = [name for name in file.namelist() if name.endswith(".npy")]
+        arrays = {name: np.load(io.BytesIO(file.read(name))) for name in names}
+    return {name: array for name, array in arrays.items() if array.size}
+
+
+def with_array(data, name, array):
+    """A file of skops with another array in the place of one."""
+    changed, array_file = io.BytesIO(), io.BytesIO()
+    np.save(array_file, array)
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(changed, "w") as new:
+        for part in old.namelist():
+            new.writestr(part, array_file.getvalue() if part == name else old.read(part))
+    return changed.getvalue()
+
+
+DAMAGE = {
+    "a number that is none": lambda array: np.where(array == array.flat[0], np.nan, array),
+    "infinity": lambda array: np.full(array.shape, np.inf),
+    "a row less": lambda array: array[:-1],
+    "a dimension more": lambda array: array[None],
+}
+
+
+QUICK = ["NeighborEncoder", "DeepRegressionTransformer"]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", thorough(ESTIMATORS, slow=ESTIMATORS.keys() - QUICK))
+def test_a_file_whose_arrays_were_changed_is_refused(name, damage, fitted):
+    data = skops.io.dumps(fitted(name))
+    trusted = skops.io.get_untrusted_types(data=data)
+    for place, array in arrays_of(data).items():
+        changed = DAMAGE[damage](np.atleast_1d(array))
+        if changed.dtype == array.dtype:
+            with pytest.raises(ValueError, match="damaged or was changed|must be"):
+                skops.io.loads(with_array(data, place, changed), trusted=trusted)
+
+
+def test_an_estimator_that_was_changed_before_it_was_written_is_refused(fitted):
+    twin = by_pickle(fitted("RiemannianKMeans, drop-in"))
+    twin.cluster_centers_ = twin.cluster_centers_[:, 1:]
+    with pytest.raises(ValueError, match=r"cluster_centers_ .* has shape \(3, 63\)"):
+        by_pickle(twin)
 
 
 @every_estimator

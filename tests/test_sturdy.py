@@ -45,7 +45,11 @@ pytestmark = [
 
 # The others are made of the same parts.
 every_estimator = pytest.mark.parametrize(
-    "name", thorough(ESTIMATORS, slow=["density", "clusters of codes", "clusters of points"])
+    "name",
+    thorough(
+        ESTIMATORS,
+        slow=["density", "clusters of codes", "clusters of points", "distances over waves"],
+    ),
 )
 
 
@@ -425,7 +429,9 @@ def holey(z):
 
 
 @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("method", ["exact", "graph", "grid", "landmarks"])
+@pytest.mark.parametrize(
+    "method", thorough(["exact", "graph", "grid", "landmarks"], slow=["exact", "landmarks"])
+)
 def test_distances_that_are_not_finite_are_counted(method):
     X = np.concatenate([table(n=12), [[0.3, 0.3]]])
     distance = GeodesicDistance(PullbackMetric(holey, 2), method=method, random_state=0)

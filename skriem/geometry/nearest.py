@@ -113,7 +113,10 @@ class NearestNeighborMetric(Metric):
         points = np.array(points, dtype=np.float64)
         if points.ndim != 2:
             raise ValueError(f"points must be a table of rows, got shape {points.shape}.")
-        self.scale = np.broadcast_to(np.array(scale, dtype=np.float64), points.shape[1:]).copy()
+        scale = np.array(scale, dtype=np.float64)
+        if scale.shape not in ((), points.shape[1:]):
+            raise ValueError(f"scale must be one number or {points.shape[1]}, got {scale.shape}.")
+        self.scale = np.broadcast_to(scale, points.shape[1:]).copy()
         self.scale.flags.writeable = False
         if not (np.isfinite(self.scale) & (self.scale > 0)).all():
             raise ValueError("scale must be positive.")
