@@ -24,6 +24,7 @@ from ._rows import check_number, check_weights, distinct_rows
 from ._state import Estimator
 from ._vae import VAETransformer
 from .geometry import Metric, RiemannianMetric, density, land, local_metric
+from .geometry.expectation import Options, Problem
 from .geometry.normal import Mixture
 from .geometry.proposal import Gaussians
 from .geometry.types import FloatArray, RandomState
@@ -402,11 +403,11 @@ class RiemannianNormal(MetricConsumerMixin, DensityMixin, Estimator):
         points = self._embed_values(values)
         rows, weights = distinct_rows(points, check_weights(sample_weight, values))
         self._settle_units(X, rows, weights, rng)
-        problem = land.Problem(
+        problem = Problem(
             self._space,
             torch.as_tensor(rows / self._units),
             torch.as_tensor(weights / weights.mean()),
-            land.Options(
+            Options(
                 self.covariance_type, self.reg_covar, self.tol, self.max_iter, self.init_params
             ),
         )

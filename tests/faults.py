@@ -136,7 +136,7 @@ GEOMETRY = {
         ("straight.abs().amax(-1) < NEAR", "straight.abs().amax(-1) > NEAR"),
         ("logs = -torch.linalg.solve_ex", "logs = torch.linalg.solve_ex"),
     ],
-    "geometry/land.py": [
+    "geometry/expectation.py": [
         ("if problem.value(found.log_density) >= problem.value(state.log_density)", "if True"),
         (
             "return float((self.weights * log_density).mean())",

@@ -1,223 +1,35 @@
-"""Decoders that were trained elsewhere: what they return, and what their uncertainty is to be."""
+"""Decoders that were trained elsewhere as embeddings, and what their uncertainty is to be."""
 
-import hashlib
-import math
-import numbers
-import uuid
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
-from torch import distributions
 
-from ..nn.likelihoods import NOISE_FLOOR, Bernoulli, Categorical, NegativeBinomial, Poisson
+from ..nn.likelihoods import NOISE_FLOOR
 from ..nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
+from .adopted_checks import (
+    check_features,
+    check_noise,
+    check_options,
+    check_values,
+    checked_codes,
+    checked_data,
+    try_out,
+)
 from .decoder import DecoderEmbedding
 from .fisher_rao import fisher_rao_embedding, wall_contrast
-from .frozen import (
-    ADVICE,
-    FrozenModule,
-    UserMap,
-    check_rows,
-    frozen,
-    in_their_dtype,
-    kinks_of,
-)
+from .frozen import frozen, kinks_of
+from .outputs import AdoptedDecoder, base_of, decoded, mean_of, reading_of, rows, targets_of
 
 # Codes that a metric keeps for its graph.
 MAX_POINTS = 1000
 # Without data the noise is this share of the standard deviation of what is decoded.
 NOISE_SHARE = 0.1
-# Codes decoded at once, and codes at which a decoder is tried out.
-N_ROWS, N_TRIED = 1024, 16
-CATEGORICAL = (distributions.Categorical, distributions.OneHotCategorical)
-
-
-# What decoders return ----------------------------------------------------------------------
-
-
-def found_in(returned, who):
-    """The tensor or distribution in what was returned; TypeError if that is not clear."""
-    if isinstance(returned, (torch.Tensor, distributions.Distribution)):
-        return returned
-    hint = f"{who} returned {type(returned).__name__}"
-    if isinstance(returned, Mapping):
-        if "reconstruction" in returned:
-            return found_in(returned["reconstruction"], who)
-        single = [
-            value
-            for value in returned.values()
-            if isinstance(value, (torch.Tensor, distributions.Distribution))
-        ]
-        if len(single) == 1:
-            return single[0]
-        hint += f" with keys {[*returned]}: pass output=lambda out: out[key]"
-    elif isinstance(returned, (tuple, list)):
-        kinds = ", ".join(type(value).__name__ for value in returned)
-        hint += f" of {len(returned)} ({kinds}): pass output=lambda out: out[2], say"
-    else:
-        hint += ": pass an output= that reads it"
-    raise TypeError(f"Which tensor or torch distribution is the output? Here {hint}.")
-
-
-def base_of(found):
-    """What a distribution is of single numbers or categories."""
-    while isinstance(found, distributions.Independent):
-        found = found.base_dist
-    return found
-
-
-def rows(value):
-    """A tensor of any shape (n, ...) as (n, m)."""
-    return value.flatten(1) if value.ndim > 1 else value[:, None]
-
-
-# Each of the following reads a tensor or a distribution.
-
-
-def mean_of(found):
-    """Means, in the shape of the decoder's output."""
-    base = base_of(found)
-    if isinstance(base, CATEGORICAL):
-        return base.probs
-    return base.mean if isinstance(base, distributions.Distribution) else base
-
-
-def mean_and_std(found):
-    """Means and then standard deviations, (n, 2 m)."""
-    base = base_of(found)
-    return torch.cat([rows(base.mean), rows(base.stddev)], dim=1)
-
-
-def category_logits(found):
-    """Logits of categories."""
-    return base_of(found).logits
-
-
-def logits(found):
-    """Logits of ones."""
-    base = base_of(found)
-    if isinstance(base, distributions.Bernoulli):
-        return base.logits
-    p = mean_of(found)
-    eps = torch.finfo(p.dtype).eps
-    p = p.clamp(eps, 1.0 - eps)
-    # torch.logit has no second derivative forward.
-    return p.log() - torch.log1p(-p)
-
-
-def log_means(found):
-    """Logarithms of means."""
-    base = base_of(found)
-    if isinstance(base, distributions.NegativeBinomial):
-        return base.total_count.log() + base.logits
-    mean = mean_of(found)
-    return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
-
-
-class AdoptedDecoder(UserMap):
-    """A decoder from elsewhere as a map from codes (n, d) to tensors (n, m).
-
-    Immutable, with the two things that an embedding asks of a network: :meth:`on` and
-    ``fingerprint``.
-
-    Parameters
-    ----------
-    decoder : FrozenModule or callable
-        Maps codes to anything that `output` and `read` understand.
-    output : callable or None
-        Picks the tensor or distribution. None: see :func:`found_in`.
-    read : callable
-        Makes a tensor of it.
-    features : FrozenModule, callable or None
-        What the tensor is measured by.
-    """
-
-    follows_dtype = True
-
-    def __init__(self, decoder, output=None, read=mean_of, features=None):
-        self._decoder, self._output = decoder, output
-        self._read, self._features = read, features
-        said = [
-            getattr(part, "fingerprint", None)
-            for part in (decoder, output, features)
-            if part is not None
-        ]
-        # What cannot be read is equal to itself and its pickles only.
-        self.fingerprint = (
-            uuid.uuid4().hex
-            if None in said
-            else hashlib.sha256(repr([read.__name__, features is None, *said]).encode()).hexdigest()
-        )
-
-    def _values(self, z):
-        return self.measured(self._read(self.found(z)).to(z.dtype))
-
-    def found(self, z):
-        """The tensor or distribution that the decoder returns."""
-        returned = self._decoder(in_their_dtype(self._decoder, z))
-        if self._output is None:
-            return found_in(returned, "the decoder")
-        output = self._output
-        if isinstance(output, FrozenModule):
-            output = output.on(z.dtype, z.device)
-        return found_in(output(returned), "output")
-
-    def measured(self, value):
-        """A tensor of the shape that the decoder returns as rows (n, m) of features."""
-        if self._features is None:
-            return rows(value)
-        features = self._features(in_their_dtype(self._features, value))
-        if not isinstance(features, torch.Tensor):
-            raise TypeError(f"features must return a tensor, got {type(features).__name__}.")
-        check_shape(features, len(value), "features module")
-        return rows(features.to(value.dtype))
-
-    def on(self, dtype=torch.float64, device=None):
-        """The same for inputs of a dtype on a device, with copies of modules at hand."""
-        for part in (self._decoder, self._output, self._features):
-            if isinstance(part, FrozenModule):
-                part.on(dtype, device)
-        return self
-
-    def reading(self, read, features=None):
-        """The same decoder read in another way."""
-        return AdoptedDecoder(self._decoder, self._output, read, features)
-
-    def __repr__(self):
-        return f"AdoptedDecoder({self._read.__name__})"
-
-
-# From a decoder to an embedding ------------------------------------------------------------
-
-
-class Reading(NamedTuple):
-    """How a decoder's output is read, and the distribution that has this for its parameter."""
-
-    name: str
-    read: Callable
-    likelihood: type | None = None
-
-
-OWN_NOISE = Reading("own noise", mean_and_std)
-READINGS = {
-    None: Reading("deterministic", mean_of),
-    "gaussian": Reading("gaussian", mean_of),
-    "bernoulli": Reading("bernoulli", logits, Bernoulli),
-    "poisson": Reading("poisson", log_means, Poisson),
-}
-# How distributions are read if nothing else is said.
-OWN_READINGS = {
-    distributions.Normal: OWN_NOISE,
-    distributions.Bernoulli: READINGS["bernoulli"],
-    distributions.Poisson: READINGS["poisson"],
-    distributions.NegativeBinomial: Reading("negative binomial", log_means, NegativeBinomial),
-    distributions.Categorical: Reading("categorical", category_logits, Categorical),
-    distributions.OneHotCategorical: Reading("categorical", category_logits, Categorical),
-}
+# Codes at which a decoder is tried out.
+N_TRIED = 16
 
 
 class Adopted(NamedTuple):
@@ -281,24 +93,6 @@ def adopt(
     return Adopted(embed, points.numpy(), kinks_of(smooth.on(), z, f"The {what}"))
 
 
-def reading_of(found, likelihood, features):
-    """How to read a decoder that returns `found`, a tensor or distribution; :class:`Reading`."""
-    base = base_of(found)
-    if likelihood != "auto":
-        return READINGS[likelihood]
-    if features is not None or isinstance(base, torch.Tensor):
-        return READINGS["gaussian"]
-    for kind, reading in OWN_READINGS.items():
-        if isinstance(base, kind):
-            return reading
-    known = ", ".join(kind.__name__ for kind in OWN_READINGS)
-    raise TypeError(
-        f"The decoder returns a {type(base).__name__}. Distributions with a geometry of their own "
-        f"are {known} and Independent of these. For others say likelihood='gaussian', "
-        "'bernoulli', 'poisson' or None, and the mean is used."
-    )
-
-
 def further_parameters(base, reading):
     """The likelihood, and what of it does not depend on the code: Likelihood, list of ndarray.
 
@@ -322,18 +116,6 @@ def further_parameters(base, reading):
             "alone."
         )
     return likelihood, [size[0].double().log().numpy()]
-
-
-@torch.no_grad()
-def decoded(network, z):
-    """What a network makes of all codes, (n, m)."""
-    return torch.cat([network(part) for part in z.split(N_ROWS)])
-
-
-@torch.no_grad()
-def targets_of(data, network):
-    """Data (n, ...) as rows (n, m), in features if there are any."""
-    return torch.cat([network.measured(part) for part in data.split(N_ROWS)])
 
 
 def squared_errors(values, targets, noise):
@@ -389,125 +171,6 @@ def place_bumps(z, n_centers, bandwidth, rng):
     used, labels = np.unique(labels, return_inverse=True)
     centers, labels = torch.as_tensor(centers[used]), torch.as_tensor(labels)
     return centers, bandwidth_rates(z, z.new_ones(len(z)), labels, centers, bandwidth)
-
-
-# Checks ------------------------------------------------------------------------------------
-
-
-def check_options(decoder, likelihood, output, features, n_centers, bandwidth, contrast):
-    """Raise for options that cannot work, whatever the decoder returns."""
-    for name, function in (("decoder", decoder), ("output", output), ("features", features)):
-        if not callable(function) and (name == "decoder" or function is not None):
-            raise TypeError(f"{name} must be a module or function, got {function!r}.")
-    if likelihood != "auto" and likelihood not in READINGS:
-        allowed = ", ".join(map(repr, ["auto", *READINGS]))
-        raise ValueError(f"likelihood must be one of {allowed}, got {likelihood!r}.")
-    if n_centers != "auto" and not (isinstance(n_centers, numbers.Integral) and n_centers >= 1):
-        raise ValueError(f"n_centers must be 'auto' or at least 1, got {n_centers!r}.")
-    if not (isinstance(bandwidth, numbers.Real) and 0 < bandwidth < math.inf):
-        raise ValueError(f"bandwidth must be positive, got {bandwidth!r}.")
-    if not (isinstance(contrast, numbers.Real) and 1 <= contrast < math.inf):
-        raise ValueError(f"contrast must be at least 1, got {contrast!r}.")
-
-
-def check_noise(noise, data, reading):
-    """Raise ValueError for noise that is none, or has no use."""
-    if noise is None:
-        return
-    if not (isinstance(noise, numbers.Real) and 0 < noise < math.inf):
-        raise ValueError(f"noise must be positive, got {noise!r}.")
-    if data is not None or reading.name != "gaussian":
-        raise ValueError(
-            "noise is for likelihood='gaussian' without data; "
-            + ("data say what it is." if data is not None else f"here it is {reading.name}.")
-        )
-
-
-def check_features(features, reading):
-    """Raise ValueError for features of something that is not measured by means."""
-    if features is not None and reading.likelihood is not None:
-        raise ValueError(
-            "features are of means: they go with likelihood='gaussian' or None, not with "
-            f"{reading.name!r}."
-        )
-
-
-def checked_codes(codes):
-    """A float64 copy of codes (n, d) on the processor."""
-    z = as_float64(codes)
-    if z.ndim != 2 or not z.numel():
-        raise ValueError(f"codes must have shape (n, d), one row each, got {tuple(z.shape)}.")
-    if not z.isfinite().all():
-        raise ValueError("codes must be finite; some are NaN or infinite.")
-    return z
-
-
-def checked_data(data, n, shape):
-    """Data as float64 in the shape of the decoder's output, (n, *shape)."""
-    x = as_float64(data)
-    if len(x) != n or x[0].numel() != math.prod(shape):
-        raise ValueError(
-            f"data must be what the codes are of, shape {(n, *shape)} or flattened like the "
-            f"decoder's output, got {tuple(x.shape)}."
-        )
-    if not x.isfinite().all():
-        raise ValueError("data must be finite; some are NaN or infinite.")
-    return x.reshape(n, *shape)
-
-
-def as_float64(values):
-    if isinstance(values, torch.Tensor):
-        return values.detach().to("cpu", torch.float64, copy=True)
-    return torch.as_tensor(np.array(values, dtype=np.float64, order="C", subok=False))
-
-
-def try_out(decoder, z):
-    """What an :class:`AdoptedDecoder` finds at a few codes, after checks of its rows."""
-    with torch.no_grad():
-        try:
-            found = decoder.found(z)
-        except RuntimeError as error:
-            raise ValueError(
-                f"The decoder failed on codes of shape {tuple(z.shape)} in float64: {error}. They "
-                f"must have as many columns as it takes. {ADVICE}"
-            ) from error
-        value = mean_of(found)
-        check_shape(value, len(z), "decoder")
-        if len(z) > 2:
-            again = mean_of(decoder.found(z[:2]))
-            check_shape(again, 2, "decoder")
-            check_rows(value, again, "The decoder")
-    return found
-
-
-def check_shape(value, n, name):
-    """Raise ValueError for a tensor that is not one row of numbers per code."""
-    if value.ndim == 0 or len(value) != n or not value.numel():
-        raise ValueError(
-            f"The {name} must return one row for each code, shape ({n}, ...) for {n} codes, got "
-            f"{tuple(value.shape)}."
-        )
-    if not value.is_floating_point():
-        raise ValueError(f"The {name} must return floating point numbers, got {value.dtype}.")
-
-
-def check_values(values, decoder, z, reading):
-    """Raise ValueError for outputs at codes that are not finite or no means of the likelihood."""
-    means = decoded(decoder, z) if reading.likelihood is not None else values
-    bad = int((~means.isfinite()).any(1).sum() + (~values.isfinite()).any(1).sum())
-    if bad:
-        raise ValueError("The decoder's output must be finite at the codes; it is NaN or infinite.")
-    low, high = float(means.min()), float(means.max())
-    if reading.name == "bernoulli" and not (low >= 0 and high <= 1):
-        raise ValueError(
-            "likelihood='bernoulli' takes outputs for probabilities, but they range from "
-            f"{low:.4g} to {high:.4g}. If they are logits pass output=torch.sigmoid."
-        )
-    if reading.name == "poisson" and low < 0:
-        raise ValueError(
-            f"likelihood='poisson' takes outputs for means, but there are some of {low:.4g}. If "
-            "they are logarithms of means pass output=torch.exp."
-        )
 
 
 def generator(random_state):
