@@ -32,9 +32,10 @@ from skriem import (
     RiemannianNormal,
     VAETransformer,
     _progress,
+    geometry,
 )
 from skriem.geometry import MetricField, PullbackMetric, ambient_metric
-from skriem.nn.likelihoods import Categorical
+from skriem.nn.likelihoods import Categorical, draw_counts
 
 # What is fitted here is not fitted to the end.
 pytestmark = [
@@ -484,7 +485,47 @@ def test_tensors_of_half_precision_are_refused(dtype):
         PullbackMetric(wavy, 2).distance(points, points)
 
 
+def test_points_whose_squares_overflow_are_refused():
+    metric, far = PullbackMetric(wavy, 2), 1e160 * table(n=4)
+    for ask in (metric.tensor, metric.frechet_mean, metric.scalar_curvature, metric.pairwise):
+        with pytest.raises(ValueError, match="larger unit"):
+            ask(far)
+    for ask in (metric.distance, metric.log, metric.exp, metric.geodesic):
+        with pytest.raises(ValueError, match="larger unit"):
+            ask(far, table(n=4))
+    with pytest.raises(ValueError, match="larger unit"):
+        metric.distance(torch.full((2, 2), 1e18), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="larger unit"):
+        PullbackMetric(wavy, 2, points=far)
+
+
+@pytest.mark.parametrize("factor", thorough([1e3, 1e9], slow=[1e3]))
+def test_means_of_points_far_apart_on_a_periodic_map_are_given_up(factor):
+    metric = PullbackMetric(lambda z: torch.cat([z.sin(), z.cos()], dim=1), 2)
+    with pytest.warns(geometry.ConvergenceWarning, match="did not converge"):
+        mean = metric.frechet_mean(factor * table(n=5))
+    assert np.isfinite(mean).all()
+
+
 # Size --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
+def test_counts_as_large_as_numbers_go(likelihood):
+    counts = np.rint(1e15 * (1.0 + table() ** 2))
+    vae = little(likelihood=likelihood).fit(counts)
+    drawn = vae.sample(50, random_state=0)
+    assert np.isfinite(drawn).all()
+    np.testing.assert_array_equal(drawn, np.rint(drawn))
+    with pytest.raises(ValueError, match="larger unit"):
+        vae.fit(100.0 * counts)
+
+
+def test_means_that_numpy_does_not_take_have_counts_of_their_mean_and_variance():
+    mean = np.full(20_000, 1e20)
+    counts = draw_counts(mean, np.random.default_rng(0))
+    assert counts.mean() == pytest.approx(1e20, abs=5.0 * 1e10 / np.sqrt(len(mean)))
+    assert counts.std() == pytest.approx(1e10, rel=0.03)
 
 
 def test_large_codes_of_categories_take_little_memory():
@@ -529,6 +570,8 @@ def test_a_fitted_distance_survives_the_clones_of_its_consumer():
     distance = GeodesicDistance(PullbackMetric(slope, 2)).fit(X)
     nearest = KNeighborsClassifier(1, metric=distance.__call__, algorithm="brute")
     assert cross_val_score(nearest, X, y, cv=2).mean() > 0.5
+    with pytest.raises(NotFittedError, match="pass metric=distance.__call__"):
+        clone(distance)(X[0], X[1])
 
 
 def test_writing_to_what_comes_out_changes_nothing_that_went_in():

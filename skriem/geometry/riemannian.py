@@ -140,6 +140,9 @@ class RiemannianMetric(Metric):
         for _ in range(max_iter):
             base = mean.repeat(len(Z), 1)
             geodesics = self._between(base, Z, maps.CURVE_TOL, max_iter)
+            if not geodesics.converged.all():
+                # Shooting from where no curve is known goes nowhere, and takes long.
+                break
             logs, hit = maps.log(self._space, base, Z, geodesics, 0.1 * tol)
             if not hit.all():
                 break
