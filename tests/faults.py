@@ -89,12 +89,26 @@ GEOMETRY = {
         ("(z >= low) & (z <= high)).all(1)", "(z >= low) & (z <= high)).any(1)"),
     ],
     "geometry/nearest.py": [
-        ("- (r_start / w) ** p - (r_end / w) ** p", "- (r_start / w) ** p"),
         ("factor = self.power * (2.0", "factor = (2.0"),
         ("torch.as_tensor(self.scale**2)", "torch.as_tensor(self.scale)"),
         ("self._distances(Z, Z).square() @", "self._distances(Z, Z) @"),
-        ("if total[i, j] < direct:", "if total[i, j] > direct:"),
         ("torch.as_tensor(points * self.scale)", "torch.as_tensor(points)"),
+        ("np.nonzero(apart <= reach)", "np.nonzero(apart > reach)"),
+    ],
+    "geometry/polygons.py": [
+        ("if total[i, j] < direct:", "if total[i, j] > direct:"),
+        ("rise[:, :, -1].sum(1, keepdims=True)", "rise[:, :, 0].sum(1, keepdims=True)"),
+        ("2.0 * way <= length", "way <= length"),
+    ],
+    "geometry/off_data.py": [
+        ("- self.to_data(r_start) - self.to_data(r_end)", "- self.to_data(r_start)"),
+        ("hyp2f1(1.0, -q, 1.5, share)", "hyp2f1(1.0, q, 1.5, share)"),
+        ("squares, 2.0 * ahead, out", "squares, ahead, out"),
+        ("beaten = (products > ", "beaten = (products < "),
+        (
+            "first, last = np.r_[first, other], np.r_[other, last]",
+            "first = last = np.tile(other, 2)",
+        ),
     ],
     "geometry/mean.py": [
         ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),

@@ -21,6 +21,7 @@ from skriem.geometry import (
     paths_among,
 )
 from skriem.geometry.neighbors import nearest_points
+from skriem.geometry.off_data import Ground
 
 
 def cloud(n=60, d=2, seed=0):
@@ -238,6 +239,73 @@ def test_distances_off_the_data_are_lengths_in_the_metric():
 def test_triangle_inequality_off_the_data():
     metric = NearestNeighborMetric(np.arange(11.0)[:, None])
     assert excess(metric.pairwise(np.array([[12.0], [13.0], [14.0]]))) < 1e-12
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize("power", [2.0, 3.0])
+def test_triangle_inequality_with_one_place_off_the_data(power, d):
+    points, z = of_unequal_width(70, d), 4.0 * cloud(40, d, seed=2)
+    metric = NearestNeighborMetric(points, power=power)
+    among, there = metric.pairwise(points), metric.pairwise(z, points)
+    # From datum to datum by way of the place, and from the place to a datum by way of another.
+    by_place = (there.T[:, :, None] + there).min(1)
+    by_datum = (there[:, :, None] + among).min(1)
+    assert (among <= (1.0 + 1e-12) * by_place).all()
+    assert (there <= (1.0 + 1e-12) * by_datum).all()
+    both = metric.pairwise(z)
+    assert (both <= (1.0 + 1e-12) * (there[:, :, None] + there.T).min(1)).all()
+
+
+def test_triangle_inequality_of_places_off_the_data():
+    points = of_unequal_width(70, 2)
+    z = np.random.default_rng(2).uniform(points.min(0), points.max(0), size=(60, 2))
+    metric = NearestNeighborMetric(points)
+    every = metric.pairwise(np.concatenate([z, points]))
+    around = (every[:, :, None] + every).min(1)
+    assert (every <= 1.1 * around).all()
+    assert np.mean(every > 1.001 * around) < 0.02
+
+
+@pytest.mark.parametrize("d", [1, 2, 6])
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 3.0, 4.5])
+def test_lengths_along_segments_are_integrals(power, d):
+    points, (a, b) = cloud(40, d), 1.5 * cloud(60, d, seed=1).reshape(2, 30, d)
+    a[0], b[0], b[1] = points[0], points[1], a[1]
+    unit = 0.7
+    t = (np.arange(4000) + 0.5)[:, None] / 4000
+    r = np.stack([cdist(x + t * (y - x), points).min(1) for x, y in zip(a, b)])
+    speed = power * (2.0 * r / unit) ** (power - 1.0)
+    expected = speed.mean(1) * np.linalg.norm(a - b, axis=1)
+    ground = Ground(points, unit, power)
+    np.testing.assert_allclose(ground.along(a, b), expected, rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(ground.along(b, a), ground.along(a, b), rtol=1e-10)
+
+
+def test_ties_of_places_are_in_all_directions():
+    # Many points on one side, and one on the other, a little further away.
+    points = np.concatenate([0.1 * cloud(25), [[4.0, 0.0]]])
+    tied, r = Ground(points, 1.0, 2.0).tie(np.array([[1.9, 0.0], points[3]]))
+    assert 25 in tied.nodes[0]
+    nearest = cdist([[1.9, 0.0]], points).min()
+    assert r[0] == pytest.approx(nearest)
+    assert tied.distances[0].min() == pytest.approx(2.0 * nearest**2)
+    assert tied.distances[0][tied.nodes[0] == 25] == pytest.approx(2.0 * 2.1**2, rel=0.2)
+    assert (tied.nodes[1] == 3).all()
+    assert (tied.distances[1] == 0.0).all()
+
+
+def test_distances_off_the_data_are_those_of_a_fine_grid():
+    points = np.array([[0, 0], [2, 1], [3, 4], [6, 1], [7, 5], [1, 7], [5, 8], [9, 2]], float)
+    z = np.array([[4, 6], [1, 3], [5, 3], [8, 7], [4, 5], [9, 9], [7, 3], [3, 0]], float)
+    metric = NearestNeighborMetric(points)
+    both = np.concatenate([z, points])
+    found, on_grid = metric.pairwise(both), grid_distances(metric, both, 1 / 8)
+    apart = ~np.eye(len(both), dtype=bool)
+    ratio = found[apart] / on_grid[apart]
+    # Ways on the grid are a little too long themselves.
+    assert ratio.min() > 0.96
+    assert ratio.max() < 1.1
+    assert ratio.mean() < 1.01
 
 
 def test_coincident_points_are_at_zero():
