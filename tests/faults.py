@@ -201,7 +201,17 @@ GEOMETRY = {
         ),
         ("(chords + variance[:, 1:] + variance[:, :-1])", "(chords + variance[:, 1:])"),
     ],
+    "geometry/among.py": [
+        ("(found[:, self.ends.nodes] + self.ends.distances)", "(found[:, self.ends.nodes])"),
+        ("label[self.starts[rows[::-1]]]", "label[self.starts[rows]]"),
+        ("edges.data + to_nodes[edges.col]", "edges.data"),
+        ("[0], weights, minlength=len(rows))", "[0], minlength=len(rows))"),
+        ("self.distances**2, weights, True", "self.distances, weights, True"),
+    ],
     "geometry/medoids.py": [
+        ("distances, 0.0) ** 2 @ weights", "distances, 0.0) @ weights"),
+        ("if value < least[k]:", "if value > least[k]:"),
+        ("(radius[own] + distances[tries])", "(0.1 * radius[own])"),
         ("@ weights[members]", "@ np.ones(len(members))"),
         ("rows[k] = members[cost.argmin()]", "rows[k] = cost.argmin()"),
         (
@@ -388,7 +398,7 @@ ESTIMATORS = {
     ],
     "_medoid_runs.py": [
         ("kmeans.cluster_centers_ * metric.scale", "kmeans.cluster_centers_"),
-        ("squares, runs = distances**2, {}", "squares, runs = distances, {}"),
+        ("for run in runs[:N_REFINED])", "for run in runs[-1:])"),
         (").fit(x, sample_weight=weights)", ").fit(x)"),
     ],
     "_normal.py": [

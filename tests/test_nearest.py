@@ -10,13 +10,16 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score
 
-from skriem import GeodesicDistance
+from skriem import GeodesicDistance, RiemannianKMeans
 from skriem._latent import LatentArray
+from skriem._medoid_runs import Settings, best_medoids
 from skriem.geometry import (
     Metric,
     NearestNeighborMetric,
     RiemannianMetric,
+    among,
     medoids,
     paths_among,
 )
@@ -681,3 +684,107 @@ def test_seeding_is_reproducible_and_leaves_its_input_alone():
     medoids.alternate(squares, start, np.ones(60), 10, 0.0)
     np.testing.assert_array_equal(squares, before)
     np.testing.assert_array_equal(start, np.arange(5))
+
+
+# Paths through a graph ----------------------------------------------------------------------
+
+
+def paths_of(points, z=None):
+    return NearestNeighborMetric(points).paths(points if z is None else z)
+
+
+def some_of_each(n=150):
+    """Points of a metric, and places of which half are among them."""
+    points = of_unequal_width(n, 2)
+    return points, np.concatenate([points[::2], 2.0 * cloud(n // 2, seed=3)])
+
+
+def test_paths_have_the_lengths_of_the_metric():
+    points, z = some_of_each()
+    paths, every = paths_of(points, z), NearestNeighborMetric(points).pairwise(z)
+    found = paths.from_rows(np.arange(len(z)))
+    # Between places off the data there are straight lines as well.
+    assert (found >= every - 1e-12).all()
+    among = slice(len(points[::2]))
+    np.testing.assert_allclose(found[among], every[among], atol=1e-12)
+    rows = np.array([3, 100, 20, 3])
+    labels, distances = paths.nearest(rows)
+    np.testing.assert_array_equal(labels, found[rows].argmin(0))
+    np.testing.assert_allclose(distances, found[rows].min(0), atol=1e-12)
+    near = paths.from_rows(rows, limit=distances.max())
+    np.testing.assert_allclose(near.min(0), distances, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_all_members_tried_the_optimum_is_that_of_all_distances(seed):
+    points, z = some_of_each()
+    z, rng = (points, z)[seed % 2], np.random.RandomState(seed)
+    paths = paths_of(points, z)
+    weights, first = rng.uniform(0.1, 2.0, size=len(z)), rng.choice(len(z), 5, replace=False)
+    squares = paths.from_rows(np.arange(len(z))) ** 2
+    expected = medoids.alternate(squares, first, weights, 100, 0.0)
+    found = medoids.refine(paths, first, weights, 100, 0.0, rng, n_tries=len(z))
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    assert found.inertia[-1] == pytest.approx(expected.inertia[-1])
+    # No member of any cluster is more central.
+    labels = squares[found.rows].argmin(0)
+    for k, row in enumerate(found.rows):
+        members = np.flatnonzero(labels == k)
+        cost = squares[np.ix_(members, members)] @ weights[members]
+        assert cost[members == row] <= cost.min() * (1.0 + 1e-12)
+
+
+def test_a_few_members_lead_nearly_as_far(monkeypatch):
+    monkeypatch.setattr(among, "MOST_COMPARED", 100)
+    monkeypatch.setattr(among, "N_LANDMARKS", 60)
+    points = of_unequal_width(400, 2)
+    paths, weights = paths_of(points), np.random.default_rng(0).uniform(0.5, 2.0, size=400)
+    squares = paths.from_rows(np.arange(400)) ** 2
+    settings = Settings(6, "k-means++", 10, 100, 1e-4)
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        rows = medoids.seed_medoids(squares, 6, weights, rng)
+        whole = medoids.alternate(squares, rows, weights, 100, 0.0)
+        found = best_medoids(paths, weights, settings, rng)
+        assert found.inertia[-1] == pytest.approx(squares[found.rows].min(0) @ weights)
+        assert (np.diff(found.inertia) <= 1e-12 * found.inertia[0]).all()
+        assert found.inertia[-1] <= 1.05 * whole.inertia[-1]
+
+
+def test_a_sketch_has_all_weight_and_paths_that_are_hardly_too_long(monkeypatch):
+    points, z = some_of_each(300)
+    paths, weights = paths_of(points, z), np.random.default_rng(0).uniform(0.5, 2.0, size=300)
+    whole = paths.sketch(weights, 3, np.random.RandomState(0))
+    assert whole.is_whole
+    np.testing.assert_array_equal(whole.weights, weights)
+    monkeypatch.setattr(among, "MOST_COMPARED", 100)
+    monkeypatch.setattr(among, "N_LANDMARKS", 120)
+    part = paths.sketch(weights, 3, np.random.RandomState(0), needed=[7, 250])
+    assert not part.is_whole
+    assert {7, 250} < set(part.rows)
+    assert part.weights.sum() == pytest.approx(weights.sum())
+    exact, found = np.sqrt(whole.squares[np.ix_(part.rows, part.rows)]), np.sqrt(part.squares)
+    np.testing.assert_allclose(found, found.T, rtol=1e-12)
+    apart = exact > 0.0
+    on_data = part.rows < 150
+    ratio = (found / np.where(apart, exact, np.inf))[np.ix_(on_data, on_data)]
+    assert (ratio[apart[np.ix_(on_data, on_data)]] > 1.0 - 1e-9).all()
+    assert np.median(ratio) < 1.05
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random", "given"])
+def test_many_points_under_an_explicit_metric(init, monkeypatch):
+    monkeypatch.setattr(among, "MOST_COMPARED", 300)
+    monkeypatch.setattr(among, "N_LANDMARKS", 100)
+    rng = np.random.default_rng(0)
+    y = np.repeat(range(4), 150)
+    X = rng.normal(size=(600, 2)) + 12.0 * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[y]
+    given = X[[0, 200, 400, 599]] if init == "given" else init
+    kmeans = RiemannianKMeans(4, metric=NearestNeighborMetric(X), init=given, random_state=0)
+    kmeans.fit(X)
+    assert adjusted_rand_score(y, kmeans.labels_) == 1.0
+    np.testing.assert_array_equal(X[kmeans.medoid_indices_], kmeans.cluster_centers_)
+    squares = NearestNeighborMetric(X).pairwise(X) ** 2
+    best = [squares[np.ix_(y == k, y == k)].sum(0).min() for k in range(4)]
+    assert sum(best) <= kmeans.inertia_ <= 1.05 * sum(best)
+    np.testing.assert_array_equal(kmeans.predict(X), kmeans.labels_)

@@ -1,4 +1,4 @@
-"""k-means where every Fréchet mean is one of the points: works on a table of distances alone.
+"""k-means where every Fréchet mean is one of the points: works on distances alone.
 
 For metrics whose geodesics are paths between data the mean is looked for among them (restricted
 Fréchet means, Evans and Jaffe, *Limit theorems for Fréchet mean sets*, Bernoulli 2024).
@@ -11,8 +11,10 @@ from scipy.sparse.csgraph import dijkstra
 
 from .neighbors import subgraph
 
-# Members of a cluster that are tried besides the one nearest to its mean.
-N_TRIES = 5
+# Members of a cluster that are tried besides the one nearest to its mean, and in every iteration.
+N_TRIES, N_NEAR = 5, 10
+# Distances held at once.
+BUDGET = 2**23
 
 
 class Medoids(NamedTuple):
@@ -45,7 +47,9 @@ def plus_plus(squares_from, n_clusters, weights, rng):
     chosen = [rng.choice(n, p=weights / weights.sum())]
     closest = squares_from(chosen)[0]
     for _ in range(1, n_clusters):
-        mass = weights * closest
+        lost = np.isinf(closest)
+        # What cannot be reached comes first.
+        mass = weights * (lost if lost.any() else closest)
         if not mass.sum() > 0:
             # Fewer distinct points than clusters.
             mass = weights
@@ -96,6 +100,76 @@ def alternate(squares, rows, weights, max_iter, tol):
             converged = True
             break
     return Medoids(rows, history, converged)
+
+
+def refine(among, rows, weights, max_iter, tol, rng, n_tries=N_NEAR):
+    """:func:`alternate` where not all distances are known: a few members of each cluster are tried.
+
+    Half of what is tried is near the present centre, whatever the size of the cluster.
+
+    Parameters
+    ----------
+    among : Among
+    rows : ndarray of shape (k,) int
+        Centres to start from.
+    weights : ndarray of shape (n,)
+    max_iter : int
+    tol : float
+        Ends when the sum falls by less than this fraction.
+    rng : RandomState
+    n_tries : int
+        Members of each cluster; all of a smaller one.
+
+    Returns
+    -------
+    Medoids
+    """
+    rows = rows.copy()
+    labels, distances = among.nearest(rows)
+    history = [float(weights @ distances**2)]
+    while len(history) <= max_iter:
+        tries = _members_near(labels, distances, len(rows), n_tries, rng)
+        own = labels[tries]
+        radius = np.zeros(len(rows))
+        np.maximum.at(radius, labels, distances)
+        # Far enough for the distances from a member to all others.
+        reach = (1.0 + 1e-9) * (radius[own] + distances[tries])
+        cost = np.concatenate(
+            [
+                _costs(among.from_rows(tries[part], reach[part].max()), own[part], labels, weights)
+                for part in np.array_split(np.argsort(reach), 1 + len(tries) * among.n // BUDGET)
+                if len(part)
+            ]
+        )[np.argsort(np.argsort(reach))]
+        least = np.bincount(labels, weights * distances**2, minlength=len(rows))
+        for row, k, value in zip(tries, own, cost):
+            if value < least[k]:
+                rows[k], least[k] = row, value
+        labels, distances = among.nearest(rows)
+        history.append(float(weights @ distances**2))
+        if history[-2] - history[-1] <= tol * history[-1]:
+            return Medoids(rows, history[1:], True)
+    return Medoids(rows, history[1:], False)
+
+
+def _members_near(labels, distances, n_clusters, n_tries, rng):
+    """A few members of every cluster, at ranks whose logarithms are spread evenly, (m,) int."""
+    order = np.lexsort((distances, labels))
+    sizes = np.bincount(labels, minlength=n_clusters)
+    starts = np.cumsum(sizes) - sizes
+    found = []
+    for start, size in zip(starts, sizes):
+        ranks = np.arange(size)
+        if size > n_tries:
+            ranks = np.unique(size ** rng.uniform(size=n_tries)).astype(int)
+            ranks = np.unique(np.minimum(ranks, size - 1))
+        found.append(order[start + ranks])
+    return np.concatenate(found)
+
+
+def _costs(distances, own, labels, weights):
+    """Weighted sums of squared distances from some points to the members of their clusters."""
+    return np.where(labels == own[:, None], distances, 0.0) ** 2 @ weights
 
 
 def central_members(graph, points, labels, weights, rng):

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from . import medoids, paths_among
+from . import among, medoids, paths_among
 from .containers import enter_weights
 from .field import Field
 from .grid import from_sources, through_nodes
@@ -279,6 +279,11 @@ class NearestNeighborMetric(Metric):
         ends = self._tie(self._enter(Z)[0])[0]
         from_parts = medoids.distances_to_parts(self.graph.weights, labels, n_parts).T
         return through_nodes(from_parts, ends).T
+
+    @torch.no_grad()
+    def paths(self, Z: ArrayLike) -> among.Paths:
+        """Shortest paths between the rows of `Z`, as a :class:`Paths`."""
+        return among.paths_between(self.graph.weights, self._tie(self._enter(Z)[0])[0])
 
     @cached_property
     def _tree(self):
