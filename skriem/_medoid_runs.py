@@ -12,7 +12,7 @@ from .geometry.clustering import Clustering
 
 # Restarts: distances are at hand, and a run takes no time. Of many points so many of the best go on
 # among all.
-N_RUNS, N_REFINED = 20, 3
+N_RUNS, N_REFINED = 20, 2
 
 
 class Settings(NamedTuple):

@@ -209,9 +209,9 @@ GEOMETRY = {
         ("self.distances**2, weights, True", "self.distances, weights, True"),
     ],
     "geometry/medoids.py": [
-        ("distances, 0.0) ** 2 @ weights", "distances, 0.0) @ weights"),
-        ("if value < least[k]:", "if value > least[k]:"),
-        ("(radius[own] + distances[tries])", "(0.1 * radius[own])"),
+        ("found[part] = lengths**2 @ weights", "found[part] = lengths @ weights"),
+        ("cost[best, clusters] < least", "cost[best, clusters] > least"),
+        ("(radius + distances[tries])", "(0.1 * radius)"),
         ("@ weights[members]", "@ np.ones(len(members))"),
         ("rows[k] = members[cost.argmin()]", "rows[k] = cost.argmin()"),
         (

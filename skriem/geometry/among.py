@@ -15,12 +15,13 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from .graph import Attached
+from .neighbors import subgraph
 
 # In a graph of at most so many nodes all distances are looked at; in larger ones those between so
 # many points that stand for the others.
 MOST_COMPARED, N_LANDMARKS = 2000, 1000
-# Landmarks for each cluster, at the least.
-PER_CLUSTER = 4
+# Landmarks for each cluster, at the least, and rounds in which they are drawn.
+PER_CLUSTER, N_ROUNDS = 4, 5
 
 
 class Sketch(NamedTuple):
@@ -46,6 +47,25 @@ class Among(ABC):
         """Which of some points is nearest to each, (n,) int, and how far it is, (n,)."""
 
     @abstractmethod
+    def costs_within(self, rows, labels, tries, weights):
+        """Sums of squares from members to all others of their clusters, at most.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (k,) int
+            Centres.
+        labels : ndarray of shape (n,) int
+            Which of them is nearest.
+        tries : ndarray of shape (n_tries, k) int
+            In every row a member of each cluster.
+        weights : ndarray of shape (n,)
+
+        Returns
+        -------
+        ndarray of shape (n_tries, k)
+        """
+
+    @abstractmethod
     def sketch(self, weights, n_clusters, rng, needed=()):
         """All points, or as many as can be compared with each other, with those that are needed."""
 
@@ -67,6 +87,13 @@ class Table(Among):
     def nearest(self, rows):
         found = self.distances[rows]
         return found.argmin(0), found.min(0)
+
+    def costs_within(self, rows, labels, tries, weights):
+        found = np.empty(tries.shape)
+        for k in range(len(rows)):
+            inside = labels == k
+            found[:, k] = self.distances[tries[:, k]][:, inside] ** 2 @ weights[inside]
+        return found
 
     def sketch(self, weights, n_clusters, rng, needed=()):
         return Sketch(np.arange(self.n), self.distances**2, weights, True)
@@ -102,44 +129,66 @@ class Paths(Among):
         return found
 
     def nearest(self, rows):
-        distances, _, sources = dijkstra(
-            self.weights, indices=self.starts[rows], min_only=True, return_predecessors=True
-        )
-        # Of several at one node the first counts.
-        label = np.zeros(len(distances), dtype=np.intp)
-        label[self.starts[rows[::-1]]] = np.arange(len(rows))[::-1]
+        distances, cell = self._cells(rows)
         total = distances[self.ends.nodes] + self.ends.distances
         best = total.argmin(1)[:, None]
         nodes, found = (np.take_along_axis(x, best, 1)[:, 0] for x in (self.ends.nodes, total))
         # Nothing leads to a place off the graph.
-        labels = label[np.maximum(sources[nodes], 0)]
-        labels[rows], found[rows] = label[self.starts[rows]], 0.0
+        labels = np.maximum(cell[nodes], 0)
+        labels[rows], found[rows] = cell[self.starts[rows]], 0.0
         return labels, found
+
+    def costs_within(self, rows, labels, tries, weights):
+        cell = self._cells(rows)[1]
+        cell[self.starts] = labels
+        inner, inside = subgraph(self.weights, cell), cell[self.ends.nodes] == labels[:, None]
+        found = np.empty(tries.shape)
+        for cost, members in zip(found, tries):
+            distances = dijkstra(inner, indices=self.starts[members], min_only=True)
+            total = distances[self.ends.nodes] + self.ends.distances
+            total = np.where(inside, total, np.inf).min(1)
+            total[members] = 0.0
+            cost[:] = np.bincount(labels, weights * total**2, minlength=len(rows))
+        return found
+
+    def _cells(self, rows):
+        """How far every node is from the nearest of some points, and which it is, or -1, (N,)."""
+        distances, _, sources = dijkstra(
+            self.weights, indices=self.starts[rows], min_only=True, return_predecessors=True
+        )
+        # Of several at one node the first counts.
+        label = np.full(len(distances), -1)
+        label[self.starts[rows[::-1]]] = np.arange(len(rows))[::-1]
+        return distances, np.where(sources >= 0, label[np.maximum(sources, 0)], -1)
 
     def sketch(self, weights, n_clusters, rng, needed=()):
         if self.weights.shape[0] <= MOST_COMPARED:
             return Sketch(np.arange(self.n), self.from_rows(np.arange(self.n)) ** 2, weights, True)
         m = min(self.n, max(N_LANDMARKS, PER_CLUSTER * n_clusters))
-        rows = self._landmarks(m, rng, needed)
+        rows = self._landmarks(m, weights, rng, needed)
         mass = np.bincount(self.nearest(rows)[0], weights, minlength=len(rows))
         return Sketch(rows, self._between(rows) ** 2, mass, False)
 
-    def _landmarks(self, m, rng, needed):
-        """Some points, and one at least of each part of the graph."""
+    def _landmarks(self, m, weights, rng, needed):
+        """Some points: of each part of the graph, the needed, and drawn by what they add.
+
+        In rounds, with probability to the squared distance from those before (Bahmani et al.,
+        *Scalable k-means++*, VLDB 2012).
+        """
         part = connected_components(self.weights, directed=False)[1][self.starts]
-        first_of_parts = np.unique(part, return_index=True)[1]
-        drawn = rng.choice(self.n, m, replace=False)
-        return np.unique(np.concatenate([drawn, first_of_parts, np.asarray(needed, dtype=int)]))
+        chosen = np.unique(np.r_[np.unique(part, return_index=True)[1], needed]).astype(int)
+        for _ in range(N_ROUNDS):
+            mass = weights * self.nearest(chosen)[1] ** 2
+            size = min(m // N_ROUNDS, np.count_nonzero(mass))
+            if size:
+                drawn = rng.choice(self.n, size, replace=False, p=mass / mass.sum())
+                chosen = np.union1d(chosen, drawn)
+        return chosen
 
     def _between(self, rows):
         """Lengths of paths between some points that cross from cell to cell, (m, m)."""
         m = len(rows)
-        to_nodes, _, sources = dijkstra(
-            self.weights, indices=self.starts[rows], min_only=True, return_predecessors=True
-        )
-        cell = np.full(len(to_nodes), -1)
-        cell[self.starts[rows]] = np.arange(m)
-        cell = np.where(sources >= 0, cell[np.maximum(sources, 0)], -1)
+        to_nodes, cell = self._cells(rows)
         edges = self.weights.tocoo()
         first, last = cell[edges.row], cell[edges.col]
         lengths = to_nodes[edges.row] + edges.data + to_nodes[edges.col]

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import dijkstra
 from .neighbors import subgraph
 
 # Members of a cluster that are tried besides the one nearest to its mean, and in every iteration.
-N_TRIES, N_NEAR = 5, 10
+N_TRIES, N_NEAR = 5, 6
 # Distances held at once.
 BUDGET = 2**23
 
@@ -124,52 +124,58 @@ def refine(among, rows, weights, max_iter, tol, rng, n_tries=N_NEAR):
     -------
     Medoids
     """
-    rows = rows.copy()
+    rows, exact = rows.copy(), False
     labels, distances = among.nearest(rows)
     history = [float(weights @ distances**2)]
     while len(history) <= max_iter:
-        tries = _members_near(labels, distances, len(rows), n_tries, rng)
-        own = labels[tries]
-        radius = np.zeros(len(rows))
-        np.maximum.at(radius, labels, distances)
-        # Far enough for the distances from a member to all others.
-        reach = (1.0 + 1e-9) * (radius[own] + distances[tries])
-        cost = np.concatenate(
-            [
-                _costs(among.from_rows(tries[part], reach[part].max()), own[part], labels, weights)
-                for part in np.array_split(np.argsort(reach), 1 + len(tries) * among.n // BUDGET)
-                if len(part)
-            ]
-        )[np.argsort(np.argsort(reach))]
+        tries = _members_near(rows, labels, distances, n_tries, rng)
+        if exact:
+            cost = _costs(among, tries, labels, distances, weights)
+        else:
+            cost = among.costs_within(rows, labels, tries, weights)
         least = np.bincount(labels, weights * distances**2, minlength=len(rows))
-        for row, k, value in zip(tries, own, cost):
-            if value < least[k]:
-                rows[k], least[k] = row, value
+        best, clusters = cost.argmin(0), np.arange(len(rows))
+        better = cost[best, clusters] < least
+        rows[better] = tries[best, clusters][better]
         labels, distances = among.nearest(rows)
         history.append(float(weights @ distances**2))
-        if history[-2] - history[-1] <= tol * history[-1]:
+        settled = history[-2] - history[-1] <= tol * history[-1]
+        if settled and exact:
             return Medoids(rows, history[1:], True)
+        # By paths within clusters, which may be too long, as long as they lead further.
+        exact = settled
     return Medoids(rows, history[1:], False)
 
 
-def _members_near(labels, distances, n_clusters, n_tries, rng):
-    """A few members of every cluster, at ranks whose logarithms are spread evenly, (m,) int."""
+def _members_near(rows, labels, distances, n_tries, rng):
+    """A few members of every cluster, at ranks whose logarithms are spread evenly, (n_tries, k)."""
     order = np.lexsort((distances, labels))
-    sizes = np.bincount(labels, minlength=n_clusters)
-    starts = np.cumsum(sizes) - sizes
-    found = []
-    for start, size in zip(starts, sizes):
-        ranks = np.arange(size)
-        if size > n_tries:
-            ranks = np.unique(size ** rng.uniform(size=n_tries)).astype(int)
-            ranks = np.unique(np.minimum(ranks, size - 1))
-        found.append(order[start + ranks])
-    return np.concatenate(found)
+    sizes = np.bincount(labels, minlength=len(rows))
+    ranks = sizes ** rng.uniform(size=(n_tries, len(rows)))
+    few = sizes <= n_tries
+    ranks[:, few] = np.arange(n_tries)[:, None]
+    ranks = np.minimum(ranks.astype(int), np.maximum(sizes - 1, 0))
+    found = order[np.minimum(np.cumsum(sizes) - sizes + ranks, len(labels) - 1)]
+    return np.where(sizes > 0, found, rows)
 
 
-def _costs(distances, own, labels, weights):
-    """Weighted sums of squared distances from some points to the members of their clusters."""
-    return np.where(labels == own[:, None], distances, 0.0) ** 2 @ weights
+def _costs(among, tries, labels, distances, weights):
+    """Weighted sums of squared distances from members to all others of their clusters.
+
+    Of tries of shape (n_tries, k), one of each cluster in a row.
+    """
+    radius = np.zeros(tries.shape[1])
+    np.maximum.at(radius, labels, distances)
+    # Far enough for the distances from a member to all others.
+    reach = ((1.0 + 1e-9) * (radius + distances[tries])).ravel()
+    own, found = np.tile(np.arange(len(radius)), len(tries)), np.empty(tries.size)
+    # Those together that reach as far.
+    for part in np.array_split(np.argsort(reach), 1 + tries.size * len(labels) // BUDGET):
+        if len(part):
+            lengths = among.from_rows(tries.ravel()[part], reach[part].max())
+            lengths = np.where(labels == own[part][:, None], lengths, 0.0)
+            found[part] = lengths**2 @ weights
+    return found.reshape(tries.shape)
 
 
 def central_members(graph, points, labels, weights, rng):
