@@ -333,9 +333,17 @@ LIKELIHOODS = {
 ESTIMATORS = {
     "_kmeans.py": [
         ("float(weights @ distances**2)", "float(weights @ distances)"),
-        ("return -float(weights @", "return float(weights @"),
         ("np.bincount(self.labels_, weights, minlength", "np.bincount(self.labels_, minlength"),
         ("[new[k] / counts[k]]", "[1.0 - new[k] / counts[k]]"),
+    ],
+    "_kmeans_answers.py": [
+        ("return -float(weights @", "return float(weights @"),
+    ],
+    "_kmeans_precomputed.py": [
+        ("float(weights @ distances**2)", "float(weights @ distances)"),
+        ("weights.maximum(weights.T)", "weights"),
+        ("ways = X.data[:, None] + self", "ways = self"),
+        ("X[:, self.medoid_indices_]", "X[:, : self.n_clusters_]"),
     ],
     "_clusters.py": [
         (

@@ -243,21 +243,24 @@ class NearestNeighborMetric(Metric):
             return nearest_points(self._scaled_points, z, 1)[1][:, 0]
         return self._tree.query(z, workers=-1)[1]
 
-    def core_distances(self, Z: ArrayLike, n_points: int = 5) -> FloatArray:
+    def core_distances(self, Z: ArrayLike | None = None, n_points: int = 5) -> FloatArray:
         """Distances of the rows of `Z` to the nearest so many points, the last of them, (n,).
 
         Straight, in the unit of `scale`. A row that is one of the points counts itself.
 
         Parameters
         ----------
-        Z : array-like of shape (n, n_dims)
+        Z : array-like of shape (n, n_dims), default=None
+            None takes the points.
         n_points : int, default=5
 
         Returns
         -------
         ndarray of shape (n,)
         """
-        z = self._enter(Z)[0].cpu().double().numpy() / self.scale
+        if Z is None and n_points <= N_NEIGHBORS:
+            return self._neighbors[0][:, :n_points][:, -1]
+        z = self._enter(self.points if Z is None else Z)[0].cpu().double().numpy() / self.scale
         return nearest_points(self._scaled_points, z, n_points)[0][:, -1]
 
     @torch.no_grad()
