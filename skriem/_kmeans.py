@@ -102,8 +102,8 @@ class RiemannianKMeans(
         draws samples. An array gives the centres, in the same space as `X`.
     n_init : int or "auto", default="auto"
         Number of restarts, of which the one with the lowest inertia is kept. "auto": 10 of
-        k-means on plain data, 20 under a :class:`~skriem.geometry.NearestNeighborMetric`, else 10
-        for "random", 1 otherwise.
+        k-means on plain data, 20 under a :class:`~skriem.geometry.NearestNeighborMetric` or with
+        precomputed distances, else 10 for "random", 1 otherwise.
     max_iter : int, default=300
         Largest number of iterations of a single run.
     tol : float, default=1e-3

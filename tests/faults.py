@@ -93,7 +93,7 @@ GEOMETRY = {
         ("torch.as_tensor(self.scale**2)", "torch.as_tensor(self.scale)"),
         ("self._distances(Z, Z).square() @", "self._distances(Z, Z) @"),
         ("torch.as_tensor(points * self.scale)", "torch.as_tensor(points)"),
-        ("np.nonzero(apart <= reach)", "np.nonzero(apart > reach)"),
+        ("np.triu(apart <= reach, above)", "np.triu(apart > reach, above)"),
     ],
     "geometry/polygons.py": [
         ("if total[i, j] < direct:", "if total[i, j] > direct:"),

@@ -158,7 +158,7 @@ class NearestNeighborMetric(Metric):
         """
         A, answer = self._enter(A)
         if B is None:
-            found = self._distances(A, A)
+            found = self._distances(A, A, one_way=True)
             return answer(torch.minimum(found, found.mT).fill_diagonal_(0.0))
         return answer(self._distances(A, self._enter(B)[0].to(A)))
 
@@ -321,24 +321,30 @@ class NearestNeighborMetric(Metric):
         """Rows of a tensor tied to the points around them, and how far the nearest are."""
         return self._ground.tie(z.cpu().double().numpy() / self.scale)
 
-    def _distances(self, a, b):
-        """Distances between all rows of two tensors, (n, m)."""
+    def _distances(self, a, b, one_way=False):
+        """Distances between all rows of two tensors, (n, m).
+
+        If they are the same, straight lines may be looked at one way, above the diagonal.
+        """
         if len(a) > len(b):
             return self._distances(b, a).mT
-        (sources, r_sources), (targets, r_targets) = self._tie(a), self._tie(b)
+        sources, r_sources = self._tie(a)
+        targets, r_targets = (sources, r_sources) if one_way else self._tie(b)
         result = np.empty((len(a), len(b)))
         for first in range(0, len(a), CHUNK):
             rows = slice(first, first + CHUNK)
             part = sources.rows(rows)
             through = through_nodes(from_sources(self.graph.weights, part), targets)
-            direct = self._direct(part.points, targets.points, r_sources[rows], r_targets)
+            above = first + 1 if one_way else -len(a)
+            direct = self._direct(part.points, targets.points, r_sources[rows], r_targets, above)
             result[rows] = np.minimum(through, direct)
         return torch.as_tensor(result).to(a)
 
-    def _direct(self, a, b, r_a, r_b):
+    def _direct(self, a, b, r_a, r_b, above=-1):
         """Lengths of the straight lines between all places that can be the shortest, (n, m).
 
-        The others are infinite. Places are `r_a` and `r_b` from the nearest points.
+        The others are infinite, as are those below a diagonal of the table. Places are `r_a` and
+        `r_b` from the nearest points.
         """
         apart = torch.cdist(*map(torch.as_tensor, (a, b)), compute_mode=EXACT).numpy()
         reach = r_a[:, None] + r_b
@@ -348,7 +354,7 @@ class NearestNeighborMetric(Metric):
             edges = (reach == 0.0) | (self.power == 1.0)
             found[edges] = self._ground.at_most(apart, r_a[:, None], r_b)[edges]
         # Where the balls without points around two places are apart, the way by them is no longer.
-        i, j = np.nonzero(apart <= reach)
+        i, j = np.nonzero(np.triu(apart <= reach, above))
         found[i, j] = self._ground.along(a[i], b[j])
         return found
 
