@@ -116,6 +116,13 @@ class AroundMedoids(Clusters):
         return distances.argmin(1), distances.min(1)
 
 
+class FromCenters(AroundMedoids):
+    """Where distances are given: samples are known by those to the centres, and no metric is."""
+
+    def to_centers(self, points):
+        return points
+
+
 class Parts(AroundMedoids):
     """Parts of the points that a metric is made of; others belong to that of the nearest.
 
@@ -145,7 +152,7 @@ class Parts(AroundMedoids):
     def scores(self, points):
         """Minus distances to the fifth nearest point, in units of its median in the part."""
         distances = self.metric.core_distances(points)
-        ordinary = self.metric.core_distances(self.metric.points)
+        ordinary = self.metric.core_distances()
         units = np.ones(len(self.centers))
         for k in np.unique(self.point_labels):
             units[k] = np.median(ordinary[self.point_labels == k]) or 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,31 +11,26 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
-    TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_scalar
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._blocks import by_blocks
-from ._clusters import TOL, AroundMeans, AroundMedoids, Parts
+from ._clusters import TOL, AroundMeans, AroundMedoids, FromCenters, Parts
 from ._fitting import all_or_nothing
-from ._mean_runs import cluster_by_means
-from ._medoid_runs import N_RUNS, Settings, cluster_points
+from ._kmeans_answers import ClusterAnswersMixin
+from ._kmeans_precomputed import PrecomputedMixin
+from ._kmeans_runs import RunsMixin
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
-from ._number_of_clusters import count_clusters
-from ._partitions import Candidates
-from ._plain_runs import cluster_plain
 from ._rows import (
-    check_number,
     check_weights,
     distinct_rows,
     distinct_rows_and_places,
     first_of_each,
 )
 from ._state import Estimator
-from .geometry import Metric, RiemannianMetric, clustering
+from .geometry import Metric, RiemannianMetric
 from .geometry.metric import warn_unconverged
 from .geometry.neighbors import nearest_points
 from .geometry.types import FloatArray, RandomState
@@ -44,16 +38,33 @@ from .geometry.types import FloatArray, RandomState
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# Restarts of k-means on plain data.
-N_STARTS = 10
 # Attributes that only some kinds of input have.
-NOT_ALWAYS = "partition_", "conductances_", "gaps_", "medoid_indices_"
+NOT_ALWAYS = (
+    "partition_",
+    "conductances_",
+    "gaps_",
+    "medoid_indices_",
+    "cluster_centers_",
+    "metric_",
+    "_from_centers",
+)
+
+
+def _has_coordinates(estimator: RiemannianKMeans) -> bool:
+    if estimator._is_precomputed:
+        raise AttributeError(
+            "partial_fit moves centres, and metric='precomputed' has no coordinates: use fit, "
+            "or give the samples and a metric."
+        )
+    return True
 
 
 class RiemannianKMeans(
+    PrecomputedMixin,
+    RunsMixin,
+    ClusterAnswersMixin,
     MetricConsumerMixin,
     ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
     ClusterMixin,
     Estimator,
 ):
@@ -71,7 +82,7 @@ class RiemannianKMeans(
     n_clusters : int or "auto", default=8
         Number of clusters and centres. "auto", for plain data: the number from 1 to 10 that stands
         out; see the notes.
-    metric : "auto", "local", metric or estimator, default="auto"
+    metric : "auto", "local", "precomputed", metric or estimator, default="auto"
         Where the geometry comes from.
 
         - "auto": from `X`, if it carries a metric because it came out of
@@ -83,6 +94,8 @@ class RiemannianKMeans(
           ``FrozenEstimator(vae)`` is used as it is.
         - a metric such as :class:`skriem.geometry.PullbackMetric`: `X` are points in its
           coordinates.
+        - "precomputed": `X` are distances between samples, (n_samples, n_samples), or a sparse
+          graph of neighbours; see the notes.
     init : {"k-means++", "random"} or array-like of shape (n_clusters, n_features), \
             default="k-means++"
         "k-means++" draws samples with probability proportional to the squared distance from
@@ -90,8 +103,8 @@ class RiemannianKMeans(
         draws samples. An array gives the centres, in the same space as `X`.
     n_init : int or "auto", default="auto"
         Number of restarts, of which the one with the lowest inertia is kept. "auto": 10 of
-        k-means on plain data, 20 under a :class:`~skriem.geometry.NearestNeighborMetric`, else 10
-        for "random", 1 otherwise.
+        k-means on plain data, 20 under a :class:`~skriem.geometry.NearestNeighborMetric` or with
+        precomputed distances, else 10 for "random", 1 otherwise.
     max_iter : int, default=300
         Largest number of iterations of a single run.
     tol : float, default=1e-3
@@ -103,6 +116,10 @@ class RiemannianKMeans(
     n_jobs : int or None, default=None
         Processes for the restarts where geodesics are solved for, as in joblib. The result does
         not depend on it.
+    algorithm : {"lloyd", "elkan"}, default="lloyd"
+        Ignored; there for code written for :class:`sklearn.cluster.KMeans`.
+    copy_x : bool, default=True
+        Ignored: `X` is never changed.
 
     Attributes
     ----------
@@ -132,7 +149,8 @@ class RiemannianKMeans(
     n_iter_ : int
         Iterations of the best run.
     metric_ : Metric
-        The geometry that was used.
+        The geometry that was used; not there for precomputed distances, nor are centres but as
+        ``medoid_indices_``.
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
     n_features_in_ : int
@@ -161,7 +179,17 @@ class RiemannianKMeans(
     which ``inertia_`` is computed as well.
 
     Under a nearest-neighbour metric distances are paths through the points, and Fréchet means
-    are looked for among the points (among 2000 of them if there are more).
+    are looked for among the points. The same holds of precomputed distances. Of more than 2000
+    points the restarts see landmarks, joined where their cells are neighbours; the best two go on
+    among all points, with a few members of every cluster tried in each iteration. Time grows
+    about as the number of points.
+
+    Precomputed distances are a symmetric matrix of numbers from 0 on, with zeros in its diagonal.
+    A sparse matrix is a graph, such as that of :func:`sklearn.neighbors.kneighbors_graph` with
+    ``mode="distance"``: what is stored are lengths of edges, to be gone both ways, and distances
+    are shortest paths along them, as in :class:`sklearn.manifold.Isomap`. ``predict`` and
+    ``transform`` take distances from new samples to those of ``fit``, (n_new, n_samples), or the
+    edges to some of them.
 
     Of plain data several partitions are made: k-means on the data as they are, k-means on
     features scaled to unit variance, a mixture of normal distributions that begins with the
@@ -202,7 +230,7 @@ class RiemannianKMeans(
         self,
         n_clusters: int | Literal["auto"] = 8,
         *,
-        metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
+        metric: Literal["auto", "local", "precomputed"] | Metric | BaseEstimator = "auto",
         init: Literal["k-means++", "random"] | ArrayLike = "k-means++",
         n_init: int | Literal["auto"] = "auto",
         max_iter: int = 300,
@@ -210,6 +238,8 @@ class RiemannianKMeans(
         random_state: RandomState = None,
         verbose: int = 0,
         n_jobs: int | None = None,
+        algorithm: Literal["lloyd", "elkan"] = "lloyd",
+        copy_x: bool = True,
     ) -> None:
         self.n_clusters = n_clusters
         self.metric = metric
@@ -220,6 +250,8 @@ class RiemannianKMeans(
         self.random_state = random_state
         self.verbose = verbose
         self.n_jobs = n_jobs
+        self.algorithm = algorithm
+        self.copy_x = copy_x
 
     @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -250,9 +282,11 @@ class RiemannianKMeans(
             If the best run ended early, or there are fewer distinct points than clusters.
         """
         self._check_parameters()
-        values, rng = self._fit_metric(X, sample_weight)
         for name in NOT_ALWAYS:
             self.__dict__.pop(name, None)
+        if self._is_precomputed:
+            return self._fit_precomputed(X, sample_weight)
+        values, rng = self._fit_metric(X, sample_weight)
         weights = check_weights(sample_weight, values)
         rows, row_weights, places = distinct_rows_and_places(values, weights)
         candidates = self._candidates(rows, row_weights) if self._plain else None
@@ -262,7 +296,8 @@ class RiemannianKMeans(
         # The metric of plain data is made of their distinct points.
         points: Any = self.metric_.points
         if not self._plain:
-            points, point_weights = distinct_rows(self._embed_values(rows), row_weights)
+            codes = self._embed_values(rows)
+            points, point_weights = distinct_rows(codes, row_weights)
         if len(points) < self.n_clusters_:
             warnings.warn(
                 f"Only {len(points)} distinct points for n_clusters={self.n_clusters_}: some "
@@ -281,7 +316,10 @@ class RiemannianKMeans(
                 self.labels_[places < 0] = self._clusters.labels(rest)
         else:
             self._fit_centers(points, point_weights, rng)
-            embedded = self._embed_values(values)
+            # Rows without weight have no place.
+            embedded = codes[places]
+            if (places < 0).any():
+                embedded[places < 0] = self._embed_values(values[places < 0])
             self.labels_, distances = self._clusters.to_own(embedded)
             self.inertia_ = float(weights @ distances**2)
             if self._among_points:
@@ -290,6 +328,7 @@ class RiemannianKMeans(
         self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
 
+    @available_if(_has_coordinates)
     @all_or_nothing
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
@@ -331,122 +370,6 @@ class RiemannianKMeans(
         self.__dict__.pop("medoid_indices_", None)
         return self
 
-    @by_blocks
-    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """Cluster of each sample: that of the nearest centre or, for plain data, datum.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Of the same kind as in ``fit``: data if the estimator fitted its own encoder,
-            otherwise points of the metric's space.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Integers below `n_clusters`.
-
-        Raises
-        ------
-        ValueError
-            If `X` carry another metric than `metric_`.
-        """
-        return self._clusters.labels(self._points(X))
-
-    @by_blocks
-    def transform(self, X: ArrayLike) -> FloatArray:
-        """Geodesic distances of the samples to the centres.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Of the same kind as in ``fit``; see :meth:`predict`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_clusters)
-            In the unit of the metric; float64.
-        """
-        return self._clusters.to_centers(self._points(X))
-
-    @by_blocks
-    def predict_proba(self, X: ArrayLike) -> FloatArray:
-        """Memberships of the samples in the clusters, as in fuzzy c-means with exponent 2.
-
-        They are inverse to the squares of the distances to the centres or, for plain data, to the
-        nearest sample of each cluster, from one ordinary step between neighbours on. The largest
-        is that of the cluster that :meth:`predict` says, up to the accuracy of distances. They are
-        no probabilities of a model; those of :class:`RiemannianNormal` are.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Of the same kind as in ``fit``; see :meth:`predict`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_clusters)
-            Rows sum to one.
-        """
-        return self._clusters.memberships(self._points(X))
-
-    @by_blocks
-    def score_samples(self, X: ArrayLike) -> FloatArray:
-        """How ordinary samples are: minus their distance to the data, the lower the more abnormal.
-
-        For plain data the distance to the fifth nearest sample, itself included, in units of its
-        median in the cluster, so that -1 is ordinary in dense clusters and in sparse ones.
-        Otherwise the geodesic distance to the centre of the cluster.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Of the same kind as in ``fit``; see :meth:`predict`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Not positive.
-        """
-        return self._clusters.scores(self._points(X))
-
-    def score(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Minus the weighted sum of squared geodesic distances to the centres of the clusters.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Of the same kind as in ``fit``; see :meth:`predict`.
-        y : Ignored
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights; None weighs all samples alike.
-
-        Returns
-        -------
-        float
-            Not positive; the larger the better. For the samples of ``fit`` it is minus
-            ``inertia_``, up to the accuracy of the distances.
-        """
-        points = self._points(X)
-        weights = check_weights(sample_weight, points)
-        return -float(weights @ self._clusters.to_own(points)[1] ** 2)
-
-    def _check_parameters(self):
-        if not (isinstance(self.n_clusters, str) and self.n_clusters == "auto"):
-            check_scalar(self.n_clusters, "n_clusters", numbers.Integral, min_val=1)
-        elif not isinstance(self.init, str):
-            raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
-        check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
-        check_number(self.tol, "tol", min_val=0)
-        if not (isinstance(self.n_init, str) and self.n_init == "auto"):
-            check_scalar(self.n_init, "n_init", numbers.Integral, min_val=1)
-        if isinstance(self.init, str) and self.init not in ("k-means++", "random"):
-            raise ValueError(
-                f"init must be 'k-means++', 'random' or an array of centres, got {self.init!r}."
-            )
-
     def _default_geometry(self, values):
         return NeighborEncoder(verbose=self.verbose)
 
@@ -464,84 +387,10 @@ class RiemannianKMeans(
     def _clusters(self):
         """What the fitted attributes say, put together."""
         check_is_fitted(self)
+        if hasattr(self, "_from_centers"):
+            return FromCenters(None, None)
         if self._point_labels is not None:
             return Parts(self.metric_, self.cluster_centers_, self._point_labels)
         if self._among_points:
             return AroundMedoids(self.metric_, self.cluster_centers_)
         return AroundMeans(self.metric_, self.cluster_centers_, self._is_large)
-
-    def _n_runs(self):
-        if not isinstance(self.init, str):
-            return 1
-        if self.n_init == "auto":
-            if self._plain:
-                return N_STARTS
-            if self._among_points:
-                return N_RUNS
-            return 10 if self.init == "random" else 1
-        return self.n_init
-
-    def _settings(self, embedded):
-        """The parameters that all runs share; centres that are given as points if `embedded`."""
-        init = self.init
-        if not isinstance(init, str):
-            init = self._embed_values(self._given_centers()) if embedded else self._given_centers()
-        return Settings(self.n_clusters_, init, self._n_runs(), self.max_iter, self.tol)
-
-    def _fit_centers(self, points, weights, rng):
-        """The best of several runs."""
-        settings = self._settings(embedded=True)
-        if self._among_points:
-            best = cluster_points(self.metric_, points, weights, settings, rng, self.verbose)
-        else:
-            best = cluster_by_means(
-                self.metric_, points, weights, settings, rng, self.n_jobs, self.verbose
-            )
-        if not best.converged:
-            warnings.warn(
-                f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        self.cluster_centers_ = best.centers.numpy()
-        self.n_iter_ = len(best.inertia)
-        self._point_labels, self._is_large = None, len(points) > clustering.MANY
-
-    def _candidates(self, rows, weights):
-        """What partitions of plain data are made from."""
-        encoded = self.encoder_.autoencoder_ is not None
-        return Candidates(rows, weights, self._embed_values(rows) if encoded else None)
-
-    def _number_of_clusters(self, candidates, rng):
-        if not isinstance(self.n_clusters, str):
-            return self.n_clusters
-        if candidates is None:
-            raise ValueError(
-                "n_clusters='auto' is for plain data. For points of a metric's space give a "
-                "number, or search for one with GridSearchCV and scoring=geodesic_silhouette."
-            )
-        self.n_clusters_ = 1
-        count = count_clusters(candidates, self._settings(embedded=False), rng)
-        self.gaps_ = count.gaps
-        return count.n_clusters
-
-    def _fit_plain(self, candidates, rng):
-        """The partition of plain data that shows in them."""
-        settings = self._settings(embedded=False), self._settings(embedded=True)
-        found = cluster_plain(self.metric_, candidates, *settings, rng, self.verbose)
-        if self.verbose:
-            best = found.best
-            print(f"[RiemannianKMeans] {best.name}: worst conductance {best.conductance:.3g}")
-        self.partition_, self.n_iter_ = found.best.name, found.best.n_iter
-        self.conductances_ = found.conductances
-        self.cluster_centers_, self._point_labels = found.centers, found.point_labels
-        return found
-
-    def _given_centers(self):
-        centers = np.array(self.init, dtype=np.float64)
-        expected = (self.n_clusters, self.n_features_in_)
-        if centers.shape != expected:
-            raise ValueError(f"init must have shape {expected}, got {centers.shape}.")
-        if not np.isfinite(centers).all():
-            raise ValueError("init must be finite.")
-        return centers

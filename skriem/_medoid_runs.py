@@ -8,10 +8,11 @@ from sklearn.cluster import KMeans
 
 from ._progress import Progress
 from .geometry import medoids
-from .geometry.clustering import MANY, Clustering
+from .geometry.clustering import Clustering
 
-# Restarts: distances are at hand, and a run takes no time.
-N_RUNS = 20
+# Restarts: distances are at hand, and a run takes no time. Of many points so many of the best go on
+# among all.
+N_RUNS, N_REFINED = 20, 2
 
 
 class Settings(NamedTuple):
@@ -51,39 +52,55 @@ def cluster_points(metric, points, weights, settings, rng, verbose=0):
     -------
     Clustering
     """
-    everything = points, weights
     with Progress("RiemannianKMeans", "clustering", 1, verbose) as progress:
         if metric.power == 1.0:
-            run = _straight(metric, *everything, settings, rng)
+            run = _straight(metric, points, weights, settings, rng)
         else:
-            if len(points) > MANY:
-                # At random, so that they lie where the points do.
-                kept = np.sort(rng.choice(len(points), MANY, replace=False))
-                points, weights = points[kept], weights[kept]
-            distances = metric.pairwise(points)
-            run = _best_run(metric, distances, points, weights, *everything, settings, rng)
+            init = settings.init
+            rows = None if isinstance(init, str) else metric.pairwise(init, points).argmin(1)
+            found = best_medoids(metric.paths(points), weights, settings, rng, rows)
+            centers = torch.as_tensor(points[found.rows])
+            run = Clustering(centers, found.inertia, found.converged)
         progress.step(f"inertia {run.inertia[-1]:.6g}")
     return run
 
 
-def _best_run(metric, distances, points, weights, all_points, all_weights, settings, rng):
-    """The run with the lowest inertia, of all points where only some took part."""
-    squares, runs = distances**2, {}
-    for _ in range(settings.n_runs):
-        rows = _first_rows(metric, squares, points, weights, settings, rng)
-        run = medoids.alternate(squares, rows, weights, settings.max_iter, settings.tol)
-        runs.setdefault(tuple(np.sort(run.rows)), run)
+def best_medoids(among, weights, settings, rng, rows=None):
+    """The run with the lowest inertia, of all points where only some took part at first.
 
-    runs = list(runs.values())
-    inertia = [run.inertia[-1] for run in runs]
-    if len(points) < len(all_points):
-        rows, place = np.unique(np.concatenate([run.rows for run in runs]), return_inverse=True)
-        to_any = metric.pairwise(all_points, points[rows])
-        inertia = [
-            all_weights @ to_any[:, columns].min(1) ** 2 for columns in np.split(place, len(runs))
-        ]
-    best = runs[int(np.argmin(inertia))]
-    return Clustering(torch.as_tensor(points[best.rows]), best.inertia, best.converged)
+    Parameters
+    ----------
+    among : Among
+    weights : ndarray of shape (n,)
+    settings : Settings
+    rng : RandomState
+    rows : ndarray of shape (k,) int or None
+        The first centres, if they are given.
+
+    Returns
+    -------
+    Medoids
+    """
+    sketch = among.sketch(weights, settings.n_clusters, rng, () if rows is None else rows)
+    runs = {}
+    for _ in range(settings.n_runs):
+        if rows is None:
+            first = _first_rows(sketch, settings, rng)
+        else:
+            first = np.searchsorted(sketch.rows, rows)
+        run = medoids.alternate(
+            sketch.squares, first, sketch.weights, settings.max_iter, settings.tol
+        )
+        runs.setdefault(tuple(np.sort(run.rows)), run)
+    runs = sorted(runs.values(), key=lambda run: run.inertia[-1])
+    if sketch.is_whole:
+        return runs[0]
+    starts = (sketch.rows[run.rows] for run in runs[:N_REFINED])
+    refined = [
+        medoids.refine(among, start, weights, settings.max_iter, settings.tol, rng)
+        for start in starts
+    ]
+    return min(refined, key=lambda run: run.inertia[-1])
 
 
 def _straight(metric, points, weights, settings, rng):
@@ -99,11 +116,10 @@ def _straight(metric, points, weights, settings, rng):
     return Clustering(centers, [kmeans.inertia_] * kmeans.n_iter_, converged)
 
 
-def _first_rows(metric, squares, points, weights, settings, rng):
+def _first_rows(sketch, settings, rng):
     """Which of the points the centres of one run are at first."""
-    if not isinstance(settings.init, str):
-        return metric.pairwise(settings.init, points).argmin(1)
     if settings.init == "random":
-        rows = rng.choice(len(points), min(settings.n_clusters, len(points)), replace=False)
+        n = len(sketch.rows)
+        rows = rng.choice(n, min(settings.n_clusters, n), replace=False)
         return np.resize(rows, settings.n_clusters)
-    return medoids.seed_medoids(squares, settings.n_clusters, weights, rng)
+    return medoids.seed_medoids(sketch.squares, settings.n_clusters, sketch.weights, rng)

@@ -87,6 +87,12 @@ def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None
             f"end of a Pipeline, got {type(last).__name__}."
         )
     check_is_fitted(last)
+    if not hasattr(last, "metric_"):
+        raise TypeError(
+            "geodesic_silhouette measures distances between samples, which an estimator with "
+            "metric='precomputed' cannot: use sklearn.metrics.silhouette_score(X, labels, "
+            "metric='precomputed')."
+        )
     if len(samples) > MAX_SAMPLES:
         rows = np.sort(check_random_state(0).choice(len(samples), MAX_SAMPLES, replace=False))
         samples = samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]

@@ -50,6 +50,9 @@ ESTIMATORS = {
     "clusters": RiemannianKMeans(2, random_state=0),
     "clusters of points": RiemannianKMeans(3, metric=PullbackMetric(wavy, 2), random_state=0),
     "clusters of codes": RiemannianKMeans(2, metric=little(), random_state=0),
+    "clusters among points": RiemannianKMeans(
+        2, metric=NeighborEncoder(random_state=0), random_state=0
+    ),
     "density": RiemannianNormal(1, metric=PullbackMetric(slope, 2), max_iter=1, random_state=0),
     "distances": GeodesicDistance(PullbackMetric(slope, 2), method="graph", random_state=0),
     "distances over waves": GeodesicDistance(

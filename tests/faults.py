@@ -90,12 +90,26 @@ GEOMETRY = {
         ("(z >= low) & (z <= high)).all(1)", "(z >= low) & (z <= high)).any(1)"),
     ],
     "geometry/nearest.py": [
-        ("- (r_start / w) ** p - (r_end / w) ** p", "- (r_start / w) ** p"),
         ("factor = self.power * (2.0", "factor = (2.0"),
         ("torch.as_tensor(self.scale**2)", "torch.as_tensor(self.scale)"),
         ("self._distances(Z, Z).square() @", "self._distances(Z, Z) @"),
-        ("if total[i, j] < direct:", "if total[i, j] > direct:"),
         ("torch.as_tensor(points * self.scale)", "torch.as_tensor(points)"),
+        ("np.triu(apart <= reach, above)", "np.triu(apart > reach, above)"),
+    ],
+    "geometry/polygons.py": [
+        ("if total[i, j] < direct:", "if total[i, j] > direct:"),
+        ("rise[:, :, -1].sum(1, keepdims=True)", "rise[:, :, 0].sum(1, keepdims=True)"),
+        ("2.0 * way <= length", "way <= length"),
+    ],
+    "geometry/off_data.py": [
+        ("- self.to_data(r_start) - self.to_data(r_end)", "- self.to_data(r_start)"),
+        ("hyp2f1(1.0, -q, 1.5, share)", "hyp2f1(1.0, q, 1.5, share)"),
+        ("squares, 2.0 * ahead, out", "squares, ahead, out"),
+        ("beaten = (products > ", "beaten = (products < "),
+        (
+            "first, last = np.r_[first, other], np.r_[other, last]",
+            "first = last = np.tile(other, 2)",
+        ),
     ],
     "geometry/mean.py": [
         ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),
@@ -188,7 +202,17 @@ GEOMETRY = {
         ),
         ("(chords + variance[:, 1:] + variance[:, :-1])", "(chords + variance[:, 1:])"),
     ],
+    "geometry/among.py": [
+        ("(found[:, self.ends.nodes] + self.ends.distances)", "(found[:, self.ends.nodes])"),
+        ("label[self.starts[rows[::-1]]]", "label[self.starts[rows]]"),
+        ("edges.data + to_nodes[edges.col]", "edges.data"),
+        ("[0], weights, minlength=len(rows))", "[0], minlength=len(rows))"),
+        ("self.distances**2, weights, True", "self.distances, weights, True"),
+    ],
     "geometry/medoids.py": [
+        ("found[part] = lengths**2 @ weights", "found[part] = lengths @ weights"),
+        ("cost[best, clusters] < least", "cost[best, clusters] > least"),
+        ("(radius + distances[tries])", "(0.1 * radius)"),
         ("@ weights[members]", "@ np.ones(len(members))"),
         ("rows[k] = members[cost.argmin()]", "rows[k] = cost.argmin()"),
         (
@@ -310,9 +334,17 @@ LIKELIHOODS = {
 ESTIMATORS = {
     "_kmeans.py": [
         ("float(weights @ distances**2)", "float(weights @ distances)"),
-        ("return -float(weights @", "return float(weights @"),
         ("np.bincount(self.labels_, weights, minlength", "np.bincount(self.labels_, minlength"),
         ("[new[k] / counts[k]]", "[1.0 - new[k] / counts[k]]"),
+    ],
+    "_kmeans_answers.py": [
+        ("return -float(weights @", "return float(weights @"),
+    ],
+    "_kmeans_precomputed.py": [
+        ("float(weights @ distances**2)", "float(weights @ distances)"),
+        ("weights.maximum(weights.T)", "weights"),
+        ("ways = X.data[:, None] + self", "ways = self"),
+        ("X[:, self.medoid_indices_]", "X[:, : self.n_clusters_]"),
     ],
     "_clusters.py": [
         (
@@ -375,7 +407,7 @@ ESTIMATORS = {
     ],
     "_medoid_runs.py": [
         ("kmeans.cluster_centers_ * metric.scale", "kmeans.cluster_centers_"),
-        ("squares, runs = distances**2, {}", "squares, runs = distances, {}"),
+        ("for run in runs[:N_REFINED])", "for run in runs[-1:])"),
         (").fit(x, sample_weight=weights)", ").fit(x)"),
     ],
     "_normal.py": [

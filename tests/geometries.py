@@ -6,7 +6,7 @@ A new metric is one more entry of ``GEOMETRIES``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -141,6 +141,7 @@ SQUARE, CUBE = ([-1, -1], [1, 1]), ([-1] * 3, [1] * 3)
 SMALL, SMALL_CUBE = ([-0.6] * 2, [0.6] * 2), ([-0.6] * 3, [0.6] * 3)
 ABOVE = [-1, 1.2], [1, 2]
 MOONS = make_moons(60, noise=0.08, random_state=0)[0]
+OFF_DATA = MOONS + 0.1 * np.random.default_rng(3).normal(size=MOONS.shape)
 CLOUD = np.random.default_rng(1).normal(size=(60, 5))
 
 GEOMETRIES = {
@@ -220,3 +221,9 @@ GEOMETRIES = {
         bounds={"symmetry": 1e-12, "length of the curve": 5e-3},
     ),
 }
+GEOMETRIES["nearest, off the data"] = replace(
+    GEOMETRIES["nearest"],
+    points=lambda: (OFF_DATA[:7], OFF_DATA[7:14]),
+    # Ways between places off the data are straight.
+    bounds={**GEOMETRIES["nearest"].bounds, "triangle": 0.03},
+)

@@ -10,17 +10,21 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score
 
-from skriem import GeodesicDistance
+from skriem import GeodesicDistance, RiemannianKMeans
 from skriem._latent import LatentArray
+from skriem._medoid_runs import Settings, best_medoids
 from skriem.geometry import (
     Metric,
     NearestNeighborMetric,
     RiemannianMetric,
+    among,
     medoids,
     paths_among,
 )
 from skriem.geometry.neighbors import nearest_points
+from skriem.geometry.off_data import Ground
 
 
 def cloud(n=60, d=2, seed=0):
@@ -238,6 +242,73 @@ def test_distances_off_the_data_are_lengths_in_the_metric():
 def test_triangle_inequality_off_the_data():
     metric = NearestNeighborMetric(np.arange(11.0)[:, None])
     assert excess(metric.pairwise(np.array([[12.0], [13.0], [14.0]]))) < 1e-12
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize("power", [2.0, 3.0])
+def test_triangle_inequality_with_one_place_off_the_data(power, d):
+    points, z = of_unequal_width(70, d), 4.0 * cloud(40, d, seed=2)
+    metric = NearestNeighborMetric(points, power=power)
+    among, there = metric.pairwise(points), metric.pairwise(z, points)
+    # From datum to datum by way of the place, and from the place to a datum by way of another.
+    by_place = (there.T[:, :, None] + there).min(1)
+    by_datum = (there[:, :, None] + among).min(1)
+    assert (among <= (1.0 + 1e-12) * by_place).all()
+    assert (there <= (1.0 + 1e-12) * by_datum).all()
+    both = metric.pairwise(z)
+    assert (both <= (1.0 + 1e-12) * (there[:, :, None] + there.T).min(1)).all()
+
+
+def test_triangle_inequality_of_places_off_the_data():
+    points = of_unequal_width(70, 2)
+    z = np.random.default_rng(2).uniform(points.min(0), points.max(0), size=(60, 2))
+    metric = NearestNeighborMetric(points)
+    every = metric.pairwise(np.concatenate([z, points]))
+    around = (every[:, :, None] + every).min(1)
+    assert (every <= 1.1 * around).all()
+    assert np.mean(every > 1.001 * around) < 0.02
+
+
+@pytest.mark.parametrize("d", [1, 2, 6])
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 3.0, 4.5])
+def test_lengths_along_segments_are_integrals(power, d):
+    points, (a, b) = cloud(40, d), 1.5 * cloud(60, d, seed=1).reshape(2, 30, d)
+    a[0], b[0], b[1] = points[0], points[1], a[1]
+    unit = 0.7
+    t = (np.arange(4000) + 0.5)[:, None] / 4000
+    r = np.stack([cdist(x + t * (y - x), points).min(1) for x, y in zip(a, b)])
+    speed = power * (2.0 * r / unit) ** (power - 1.0)
+    expected = speed.mean(1) * np.linalg.norm(a - b, axis=1)
+    ground = Ground(points, unit, power)
+    np.testing.assert_allclose(ground.along(a, b), expected, rtol=1e-4, atol=1e-12)
+    np.testing.assert_allclose(ground.along(b, a), ground.along(a, b), rtol=1e-10)
+
+
+def test_ties_of_places_are_in_all_directions():
+    # Many points on one side, and one on the other, a little further away.
+    points = np.concatenate([0.1 * cloud(25), [[4.0, 0.0]]])
+    tied, r = Ground(points, 1.0, 2.0).tie(np.array([[1.9, 0.0], points[3]]))
+    assert 25 in tied.nodes[0]
+    nearest = cdist([[1.9, 0.0]], points).min()
+    assert r[0] == pytest.approx(nearest)
+    assert tied.distances[0].min() == pytest.approx(2.0 * nearest**2)
+    assert tied.distances[0][tied.nodes[0] == 25] == pytest.approx(2.0 * 2.1**2, rel=0.2)
+    assert (tied.nodes[1] == 3).all()
+    assert (tied.distances[1] == 0.0).all()
+
+
+def test_distances_off_the_data_are_those_of_a_fine_grid():
+    points = np.array([[0, 0], [2, 1], [3, 4], [6, 1], [7, 5], [1, 7], [5, 8], [9, 2]], float)
+    z = np.array([[4, 6], [1, 3], [5, 3], [8, 7], [4, 5], [9, 9], [7, 3], [3, 0]], float)
+    metric = NearestNeighborMetric(points)
+    both = np.concatenate([z, points])
+    found, on_grid = metric.pairwise(both), grid_distances(metric, both, 1 / 8)
+    apart = ~np.eye(len(both), dtype=bool)
+    ratio = found[apart] / on_grid[apart]
+    # Ways on the grid are a little too long themselves.
+    assert ratio.min() > 0.96
+    assert ratio.max() < 1.1
+    assert ratio.mean() < 1.01
 
 
 def test_coincident_points_are_at_zero():
@@ -613,3 +684,107 @@ def test_seeding_is_reproducible_and_leaves_its_input_alone():
     medoids.alternate(squares, start, np.ones(60), 10, 0.0)
     np.testing.assert_array_equal(squares, before)
     np.testing.assert_array_equal(start, np.arange(5))
+
+
+# Paths through a graph ----------------------------------------------------------------------
+
+
+def paths_of(points, z=None):
+    return NearestNeighborMetric(points).paths(points if z is None else z)
+
+
+def some_of_each(n=150):
+    """Points of a metric, and places of which half are among them."""
+    points = of_unequal_width(n, 2)
+    return points, np.concatenate([points[::2], 2.0 * cloud(n // 2, seed=3)])
+
+
+def test_paths_have_the_lengths_of_the_metric():
+    points, z = some_of_each()
+    paths, every = paths_of(points, z), NearestNeighborMetric(points).pairwise(z)
+    found = paths.from_rows(np.arange(len(z)))
+    # Between places off the data there are straight lines as well.
+    assert (found >= every - 1e-12).all()
+    among = slice(len(points[::2]))
+    np.testing.assert_allclose(found[among], every[among], atol=1e-12)
+    rows = np.array([3, 100, 20, 3])
+    labels, distances = paths.nearest(rows)
+    np.testing.assert_array_equal(labels, found[rows].argmin(0))
+    np.testing.assert_allclose(distances, found[rows].min(0), atol=1e-12)
+    near = paths.from_rows(rows, limit=distances.max())
+    np.testing.assert_allclose(near.min(0), distances, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_all_members_tried_the_optimum_is_that_of_all_distances(seed):
+    points, z = some_of_each()
+    z, rng = (points, z)[seed % 2], np.random.RandomState(seed)
+    paths = paths_of(points, z)
+    weights, first = rng.uniform(0.1, 2.0, size=len(z)), rng.choice(len(z), 5, replace=False)
+    squares = paths.from_rows(np.arange(len(z))) ** 2
+    expected = medoids.alternate(squares, first, weights, 100, 0.0)
+    found = medoids.refine(paths, first, weights, 100, 0.0, rng, n_tries=len(z))
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    assert found.inertia[-1] == pytest.approx(expected.inertia[-1])
+    # No member of any cluster is more central.
+    labels = squares[found.rows].argmin(0)
+    for k, row in enumerate(found.rows):
+        members = np.flatnonzero(labels == k)
+        cost = squares[np.ix_(members, members)] @ weights[members]
+        assert cost[members == row] <= cost.min() * (1.0 + 1e-12)
+
+
+def test_a_few_members_lead_nearly_as_far(monkeypatch):
+    monkeypatch.setattr(among, "MOST_COMPARED", 100)
+    monkeypatch.setattr(among, "N_LANDMARKS", 60)
+    points = of_unequal_width(400, 2)
+    paths, weights = paths_of(points), np.random.default_rng(0).uniform(0.5, 2.0, size=400)
+    squares = paths.from_rows(np.arange(400)) ** 2
+    settings = Settings(6, "k-means++", 10, 100, 1e-4)
+    for seed in range(3):
+        rng = np.random.RandomState(seed)
+        rows = medoids.seed_medoids(squares, 6, weights, rng)
+        whole = medoids.alternate(squares, rows, weights, 100, 0.0)
+        found = best_medoids(paths, weights, settings, rng)
+        assert found.inertia[-1] == pytest.approx(squares[found.rows].min(0) @ weights)
+        assert (np.diff(found.inertia) <= 1e-12 * found.inertia[0]).all()
+        assert found.inertia[-1] <= 1.05 * whole.inertia[-1]
+
+
+def test_a_sketch_has_all_weight_and_paths_that_are_hardly_too_long(monkeypatch):
+    points, z = some_of_each(300)
+    paths, weights = paths_of(points, z), np.random.default_rng(0).uniform(0.5, 2.0, size=300)
+    whole = paths.sketch(weights, 3, np.random.RandomState(0))
+    assert whole.is_whole
+    np.testing.assert_array_equal(whole.weights, weights)
+    monkeypatch.setattr(among, "MOST_COMPARED", 100)
+    monkeypatch.setattr(among, "N_LANDMARKS", 120)
+    part = paths.sketch(weights, 3, np.random.RandomState(0), needed=[7, 250])
+    assert not part.is_whole
+    assert {7, 250} < set(part.rows)
+    assert part.weights.sum() == pytest.approx(weights.sum())
+    exact, found = np.sqrt(whole.squares[np.ix_(part.rows, part.rows)]), np.sqrt(part.squares)
+    np.testing.assert_allclose(found, found.T, rtol=1e-12)
+    apart = exact > 0.0
+    on_data = part.rows < 150
+    ratio = (found / np.where(apart, exact, np.inf))[np.ix_(on_data, on_data)]
+    assert (ratio[apart[np.ix_(on_data, on_data)]] > 1.0 - 1e-9).all()
+    assert np.median(ratio) < 1.05
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random", "given"])
+def test_many_points_under_an_explicit_metric(init, monkeypatch):
+    monkeypatch.setattr(among, "MOST_COMPARED", 300)
+    monkeypatch.setattr(among, "N_LANDMARKS", 100)
+    rng = np.random.default_rng(0)
+    y = np.repeat(range(4), 150)
+    X = rng.normal(size=(600, 2)) + 12.0 * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])[y]
+    given = X[[0, 200, 400, 599]] if init == "given" else init
+    kmeans = RiemannianKMeans(4, metric=NearestNeighborMetric(X), init=given, random_state=0)
+    kmeans.fit(X)
+    assert adjusted_rand_score(y, kmeans.labels_) == 1.0
+    np.testing.assert_array_equal(X[kmeans.medoid_indices_], kmeans.cluster_centers_)
+    squares = NearestNeighborMetric(X).pairwise(X) ** 2
+    best = [squares[np.ix_(y == k, y == k)].sum(0).min() for k in range(4)]
+    assert sum(best) <= kmeans.inertia_ <= 1.05 * sum(best)
+    np.testing.assert_array_equal(kmeans.predict(X), kmeans.labels_)

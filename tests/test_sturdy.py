@@ -163,6 +163,7 @@ FAILING = {
     "clusters": ({"n_clusters": 99}, "n_samples"),
     "clusters of points": ({"n_clusters": 99}, "n_samples"),
     "clusters of codes": ({"n_clusters": 99}, "n_samples"),
+    "clusters among points": ({"n_clusters": 99}, "n_samples"),
     "density": ({"n_components": 99}, "n_samples"),
     "distances": ({"method": "shortest"}, "method"),
 }
@@ -193,6 +194,7 @@ AFTERWARDS = {
     "clusters": {"n_clusters": 5, "metric": "local", "init": "random"},
     "clusters of points": {"n_clusters": 1, "metric": "auto"},
     "clusters of codes": {"n_clusters": "auto", "metric": "auto"},
+    "clusters among points": {"metric": "precomputed", "n_clusters": 5},
     "density": {"n_components": 3, "covariance_type": "spherical", "metric": "local"},
     "distances": {"method": "exact", "metric": "local"},
 }

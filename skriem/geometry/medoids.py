@@ -1,4 +1,4 @@
-"""k-means where every Fréchet mean is one of the points: works on a table of distances alone.
+"""k-means where every Fréchet mean is one of the points: works on distances alone.
 
 For metrics whose geodesics are paths between data the mean is looked for among them (restricted
 Fréchet means, Evans and Jaffe, *Limit theorems for Fréchet mean sets*, Bernoulli 2024).
@@ -11,8 +11,10 @@ from scipy.sparse.csgraph import dijkstra
 
 from .neighbors import subgraph
 
-# Members of a cluster that are tried besides the one nearest to its mean.
-N_TRIES = 5
+# Members of a cluster that are tried besides the one nearest to its mean, and in every iteration.
+N_TRIES, N_NEAR = 5, 6
+# Distances held at once.
+BUDGET = 2**23
 
 
 class Medoids(NamedTuple):
@@ -45,7 +47,9 @@ def plus_plus(squares_from, n_clusters, weights, rng):
     chosen = [rng.choice(n, p=weights / weights.sum())]
     closest = squares_from(chosen)[0]
     for _ in range(1, n_clusters):
-        mass = weights * closest
+        lost = np.isinf(closest)
+        # What cannot be reached comes first.
+        mass = weights * (lost if lost.any() else closest)
         if not mass.sum() > 0:
             # Fewer distinct points than clusters.
             mass = weights
@@ -96,6 +100,82 @@ def alternate(squares, rows, weights, max_iter, tol):
             converged = True
             break
     return Medoids(rows, history, converged)
+
+
+def refine(among, rows, weights, max_iter, tol, rng, n_tries=N_NEAR):
+    """:func:`alternate` where not all distances are known: a few members of each cluster are tried.
+
+    Half of what is tried is near the present centre, whatever the size of the cluster.
+
+    Parameters
+    ----------
+    among : Among
+    rows : ndarray of shape (k,) int
+        Centres to start from.
+    weights : ndarray of shape (n,)
+    max_iter : int
+    tol : float
+        Ends when the sum falls by less than this fraction.
+    rng : RandomState
+    n_tries : int
+        Members of each cluster; all of a smaller one.
+
+    Returns
+    -------
+    Medoids
+    """
+    rows, exact = rows.copy(), False
+    labels, distances = among.nearest(rows)
+    history = [float(weights @ distances**2)]
+    while len(history) <= max_iter:
+        tries = _members_near(rows, labels, distances, n_tries, rng)
+        if exact:
+            cost = _costs(among, tries, labels, distances, weights)
+        else:
+            cost = among.costs_within(rows, labels, tries, weights)
+        least = np.bincount(labels, weights * distances**2, minlength=len(rows))
+        best, clusters = cost.argmin(0), np.arange(len(rows))
+        better = cost[best, clusters] < least
+        rows[better] = tries[best, clusters][better]
+        labels, distances = among.nearest(rows)
+        history.append(float(weights @ distances**2))
+        settled = history[-2] - history[-1] <= tol * history[-1]
+        if settled and exact:
+            return Medoids(rows, history[1:], True)
+        # By paths within clusters, which may be too long, as long as they lead further.
+        exact = settled
+    return Medoids(rows, history[1:], False)
+
+
+def _members_near(rows, labels, distances, n_tries, rng):
+    """A few members of every cluster, at ranks whose logarithms are spread evenly, (n_tries, k)."""
+    order = np.lexsort((distances, labels))
+    sizes = np.bincount(labels, minlength=len(rows))
+    ranks = sizes ** rng.uniform(size=(n_tries, len(rows)))
+    few = sizes <= n_tries
+    ranks[:, few] = np.arange(n_tries)[:, None]
+    ranks = np.minimum(ranks.astype(int), np.maximum(sizes - 1, 0))
+    found = order[np.minimum(np.cumsum(sizes) - sizes + ranks, len(labels) - 1)]
+    return np.where(sizes > 0, found, rows)
+
+
+def _costs(among, tries, labels, distances, weights):
+    """Weighted sums of squared distances from members to all others of their clusters.
+
+    Of tries of shape (n_tries, k), one of each cluster in a row.
+    """
+    radius = np.zeros(tries.shape[1])
+    np.maximum.at(radius, labels, distances)
+    # Far enough for the distances from a member to all others.
+    reach = ((1.0 + 1e-9) * (radius + distances[tries])).ravel()
+    own, found = np.tile(np.arange(len(radius)), len(tries)), np.empty(tries.size)
+    # Those together that reach as far.
+    for part in np.array_split(np.argsort(reach), 1 + tries.size * len(labels) // BUDGET):
+        if len(part):
+            lengths = among.from_rows(tries.ravel()[part], reach[part].max())
+            lengths = np.where(labels == own[part][:, None], lengths, 0.0)
+            found[part] = lengths**2 @ weights
+    return found.reshape(tries.shape)
 
 
 def central_members(graph, points, labels, weights, rng):

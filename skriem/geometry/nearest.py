@@ -21,27 +21,23 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from . import medoids, paths_among
+from . import among, medoids, paths_among
 from .containers import enter_weights
 from .field import Field
-from .graph import Attached
 from .grid import from_sources, through_nodes
 from .metric import Metric
 from .neighbors import EXACT, MAX_TREE_DIMS, nearest_points
+from .off_data import Ground
+from .polygons import polygons
 from .solution import Geodesics, Status
 from .types import ArrayOrTensor, ArrayT, FloatArray
 
 # Neighbours in the graph. Shortest paths over powers of lengths take short edges.
 N_NEIGHBORS = 15
-# Points that a place off the graph is tied to.
-N_ATTACHED = 8
 # Sources whose paths are looked for at once.
 CHUNK = 64
-# Parts of each straight piece of a geodesic.
-N_PARTS = 8
 
 
 class NearestNeighborMetric(Metric):
@@ -97,6 +93,13 @@ class NearestNeighborMetric(Metric):
     little shorter. The graph has all edges that shortest paths take if there are at most 2000
     points or, for powers from 2 on, at most three dimensions. Otherwise it joins every point to
     its 15 nearest, and some paths are longer; :meth:`path_errors` says by how much.
+
+    Places off the data are tied to some of the points around them by straight lines, to each other
+    directly where no point need be near the way, and the metric is integrated along these exactly.
+    So no distance is below that of the metric by more than rounding where those between the points
+    are exact, and the triangle inequality holds for powers from 2 on wherever at most one of three
+    places is off the data. Between places off the data shortest curves are bent, and straight
+    ones a few per cent longer, ten at most as measured in two dimensions.
 
     Examples
     --------
@@ -158,7 +161,7 @@ class NearestNeighborMetric(Metric):
         """
         A, answer = self._enter(A)
         if B is None:
-            found = self._distances(A, A)
+            found = self._distances(A, A, one_way=True)
             return answer(torch.minimum(found, found.mT).fill_diagonal_(0.0))
         return answer(self._distances(A, self._enter(B)[0].to(A)))
 
@@ -243,21 +246,24 @@ class NearestNeighborMetric(Metric):
             return nearest_points(self._scaled_points, z, 1)[1][:, 0]
         return self._tree.query(z, workers=-1)[1]
 
-    def core_distances(self, Z: ArrayLike, n_points: int = 5) -> FloatArray:
+    def core_distances(self, Z: ArrayLike | None = None, n_points: int = 5) -> FloatArray:
         """Distances of the rows of `Z` to the nearest so many points, the last of them, (n,).
 
         Straight, in the unit of `scale`. A row that is one of the points counts itself.
 
         Parameters
         ----------
-        Z : array-like of shape (n, n_dims)
+        Z : array-like of shape (n, n_dims), default=None
+            None takes the points.
         n_points : int, default=5
 
         Returns
         -------
         ndarray of shape (n,)
         """
-        z = self._enter(Z)[0].cpu().double().numpy() / self.scale
+        if Z is None and n_points <= N_NEIGHBORS:
+            return self._neighbors[0][:, :n_points][:, -1]
+        z = self._enter(self.points if Z is None else Z)[0].cpu().double().numpy() / self.scale
         return nearest_points(self._scaled_points, z, n_points)[0][:, -1]
 
     @torch.no_grad()
@@ -280,6 +286,11 @@ class NearestNeighborMetric(Metric):
         from_parts = medoids.distances_to_parts(self.graph.weights, labels, n_parts).T
         return through_nodes(from_parts, ends).T
 
+    @torch.no_grad()
+    def paths(self, Z: ArrayLike) -> among.Paths:
+        """Shortest paths between the rows of `Z`, as a :class:`Paths`."""
+        return among.paths_between(self.graph.weights, self._tie(self._enter(Z)[0])[0])
+
     @cached_property
     def _tree(self):
         return cKDTree(self._scaled_points)
@@ -298,16 +309,9 @@ class NearestNeighborMetric(Metric):
         spacing = self._neighbors[0][:, 1].mean()
         return float(spacing) if spacing > 0.0 else 1.0
 
-    def _lengths(self, distances, r_start=0.0, r_end=0.0):
-        """Lengths in the metric of straight segments, at most.
-
-        Ends are `r_start` and `r_end` from the nearest point; on the way the nearest may be
-        nearer than they say.
-        """
-        w, p = self.spacing, self.power
-        top = 0.5 * (r_start + r_end + distances)
-        found = 2.0 * (top / w) ** p - (r_start / w) ** p - (r_end / w) ** p
-        return np.maximum(w * 2.0 ** (p - 1.0) * found, 0.0)
+    @cached_property
+    def _ground(self):
+        return Ground(self._scaled_points, self.spacing, self.power)
 
     def _tensors(self, z):
         at = (z / torch.tensor(self.scale).to(z)).cpu().double().numpy()
@@ -318,57 +322,53 @@ class NearestNeighborMetric(Metric):
 
     def _tie(self, z):
         """Rows of a tensor tied to the points around them, and how far the nearest are."""
-        at = (z.cpu().double().numpy()) / self.scale
-        distances, nodes = nearest_points(self._scaled_points, at, N_ATTACHED)
-        return Attached(at, nodes, self._lengths(distances, distances[:, :1])), distances[:, 0]
+        return self._ground.tie(z.cpu().double().numpy() / self.scale)
 
-    def _distances(self, a, b):
-        """Distances between all rows of two tensors, (n, m)."""
+    def _distances(self, a, b, one_way=False):
+        """Distances between all rows of two tensors, (n, m).
+
+        If they are the same, straight lines may be looked at one way, above the diagonal.
+        """
         if len(a) > len(b):
             return self._distances(b, a).mT
-        (sources, r_sources), (targets, r_targets) = self._tie(a), self._tie(b)
+        sources, r_sources = self._tie(a)
+        targets, r_targets = (sources, r_sources) if one_way else self._tie(b)
         result = np.empty((len(a), len(b)))
         for first in range(0, len(a), CHUNK):
-            part = sources.rows(slice(first, first + CHUNK))
+            rows = slice(first, first + CHUNK)
+            part = sources.rows(rows)
             through = through_nodes(from_sources(self.graph.weights, part), targets)
-            straight = map(torch.as_tensor, (part.points, targets.points))
-            direct = torch.cdist(*straight, compute_mode=EXACT).numpy()
-            direct = self._lengths(direct, r_sources[first : first + CHUNK, None], r_targets)
-            result[first : first + CHUNK] = np.minimum(through, direct)
+            above = first + 1 if one_way else -len(a)
+            direct = self._direct(part.points, targets.points, r_sources[rows], r_targets, above)
+            result[rows] = np.minimum(through, direct)
         return torch.as_tensor(result).to(a)
+
+    def _direct(self, a, b, r_a, r_b, above=-1):
+        """Lengths of the straight lines between all places that can be the shortest, (n, m).
+
+        The others are infinite, as are those below a diagonal of the table. Places are `r_a` and
+        `r_b` from the nearest points.
+        """
+        apart = torch.cdist(*map(torch.as_tensor, (a, b)), compute_mode=EXACT).numpy()
+        reach = r_a[:, None] + r_b
+        found = np.full_like(apart, np.inf)
+        if self._sufficient_pairs is None:
+            # Edges may be missing; with a power of 1 there is nothing but straight lines.
+            edges = (reach == 0.0) | (self.power == 1.0)
+            found[edges] = self._ground.at_most(apart, r_a[:, None], r_b)[edges]
+        # Where the balls without points around two places are apart, the way by them is no longer.
+        i, j = np.nonzero(np.triu(apart <= reach, above))
+        found[i, j] = self._ground.along(a[i], b[j])
+        return found
 
     def _between(self, a, b, tol, max_iter):
         """Geodesics between the rows of two tensors; always found."""
         (first, r_first), (last, r_last) = self._tie(a), self._tie(b)
-        direct = np.linalg.norm(first.points - last.points, axis=1)
-        direct = self._lengths(direct, r_first, r_last)
-        paths = [
-            self._path(first.rows(slice(i, i + 1)), last.rows(slice(i, i + 1)), direct[i])
+        direct = [
+            self._direct(*(x[i : i + 1] for x in (first.points, last.points, r_first, r_last)))
             for i in range(len(a))
         ]
-        n_corners = max(map(len, paths), default=2)
-        # The end is repeated where a path has fewer corners than others.
-        corners = np.array([[*path, *[path[-1]] * (n_corners - len(path))] for path in paths])
-        corners = corners.reshape(len(a), n_corners, self.n_dims)
-        steps = np.diff(corners, axis=1)
-        share = np.arange(N_PARTS) / N_PARTS
-        points = corners[:, :-1, None] + share[:, None] * steps[:, :, None]
-        n_points = (n_corners - 1) * N_PARTS
-        points = points.reshape(len(a), n_points, self.n_dims)
-        points = np.concatenate([points, corners[:, -1:]], axis=1)
-        # Length from the start of a piece: an integral over the distance to the nearest point.
-        e = np.linalg.norm(steps, axis=2)[:, :, None]
-        r = nearest_points(self._scaled_points, corners.reshape(-1, self.n_dims), 1)[0]
-        r = r.reshape(len(a), n_corners, 1)
-        lengths = self._lengths(e, r[:, :-1], r[:, 1:])[:, :, 0]
-        way = share * e
-        rising = r[:, :-1] + way <= r[:, 1:] + e - way
-        near_start = self._lengths(way, r[:, :-1], r[:, :-1] + way)
-        near_end = lengths[:, :, None] - self._lengths(e - way, r[:, 1:] + e - way, r[:, 1:])
-        rise = np.where(rising, near_start, near_end)
-        start = np.cumsum(lengths, axis=1) - lengths
-        arc_length = (start[:, :, None] + rise).reshape(len(a), n_points)
-        arc_length = np.concatenate([arc_length, lengths.sum(1, keepdims=True)], axis=1)
+        points, arc_length, n_pieces = polygons(self._ground, self.graph, first, last, direct)
         arc_length = torch.as_tensor(arc_length).to(a)
         count = torch.zeros(len(a), dtype=torch.long, device=a.device)
         return Geodesics(
@@ -378,25 +378,7 @@ class NearestNeighborMetric(Metric):
             error=torch.zeros_like(arc_length[:, -1]),
             status=count + int(Status.CONVERGED),
             n_iter=count,
-            n_segments=count + n_corners - 1,
+            n_segments=count + n_pieces,
             # Shortest paths leave nothing to compare with.
             gap=torch.full_like(arc_length[:, -1], torch.inf),
         )
-
-    def _path(self, start, end, direct):
-        """Corners of the shortest path between two places, both included, (k, d), scaled.
-
-        `direct` is the length of the straight line, which is the path if none is shorter.
-        """
-        graph, corners = self.graph, []
-        distances, before = dijkstra(
-            graph.weights, indices=start.nodes[0], return_predecessors=True
-        )
-        total = start.distances[0][:, None] + distances[:, end.nodes[0]] + end.distances[0]
-        i, j = np.unravel_index(total.argmin(), total.shape)
-        if total[i, j] < direct:
-            node = end.nodes[0, j]
-            while node >= 0:
-                corners.append(graph.points[node])
-                node = before[i, node]
-        return np.array([start.points[0], *corners[::-1], end.points[0]])
