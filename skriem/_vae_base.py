@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,13 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._fitting import all_or_nothing, check_training, later_generator, training_device
+from ._mixture_prior import MixturePrior
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
+from ._vae_density import _Density
 from ._vae_geometry import embedding_of, metric_of
 from ._vae_parts import (
     check_parameters,
@@ -26,13 +27,13 @@ from ._vae_parts import (
     make_networks,
     nearest_rows,
     network_forms,
-    torch_generator,
 )
+from ._vae_prior import _Groups, check_prior
 from .geometry import MetricField, PullbackMetric
 from .geometry.types import FloatArray, RandomState
-from .nn.importance import log_weights
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import ModuleForm, own_generator
+from .nn.prior import NormalPrior, Prior
 from .nn.train import Model, Penalties, encode, train
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ MAX_RESERVOIR = 2000
 N_STEPS = 6
 
 
-class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Everything but the metric on the codes; see :class:`skriem.VAETransformer`.
 
     scikit-learn wraps the ``transform`` of every class to honour ``set_output``. The metric has
@@ -61,6 +62,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         likelihood: Literal[
             "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
         ] = "gaussian",
+        prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
         geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
         precision: Literal["rbf", "mlp", "constant"] = "rbf",
         n_centers: int | Literal["auto"] = "auto",
@@ -94,6 +96,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.likelihood = likelihood
+        self.prior = prior
         self.geometry = geometry
         self.precision = precision
         self.n_centers = n_centers
@@ -157,6 +160,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             If training was interrupted.
         """
         check_parameters(self)
+        check_prior(self)
         values = validated(self, X, ensure_min_samples=2)
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         if len(values) < 2:
@@ -167,12 +171,15 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self._likelihood.check(values)
         if not warm:
             self._init(values, weights, rng)
-        warm_up = 0 if warm else self.max_iter // 4
         neighbors = None
         if self.n_neighbors:
             neighbors = nearest_rows(self._inputs(values), self.n_neighbors)
-        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
-        self.loss_curve_: list[float] = history.loss
+        self.loss_curve_: list[float] = []
+        for max_iter, warm_up in self._stages(values, weights, rng, warm):
+            history = self._train(values, weights, rng, max_iter, warm_up, neighbors)
+            self.loss_curve_ = self.loss_curve_ + history.loss
+            if history.interrupted:
+                break
         if self.attraction > 0.0 and not history.interrupted:
             # Codes tell better who is a neighbour of whom than the data do.
             neighbors = nearest_rows(self._codes(values).numpy(), self.n_neighbors)
@@ -181,6 +188,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
+        self._settle_prior(values, weights, rng)
         self._fit_metric(values, weights, rng)
         self._reservoir: Any = None
         return self
@@ -206,6 +214,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             The fitted estimator.
         """
         check_parameters(self)
+        check_prior(self)
         first = not hasattr(self, "_encoder")
         values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
@@ -215,6 +224,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.loss_curve_, self.n_iter_ = [], 0
         else:
             self._likelihood.check(values)
+        self._start_prior(values, weights, rng, 0.0 if first else self._prior.n_samples)
         self.loss_curve_ = self.loss_curve_ + self._train(values, weights, rng, 1, 0).loss
         self.n_iter_ += 1
         # Every row ever seen gets a random key; those with the largest keys are kept.
@@ -274,107 +284,6 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
         return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
 
-    @by_blocks
-    def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
-        """Log-likelihood of every row, estimated by importance sampling.
-
-        Codes are drawn from the encoder's posterior and from wider ones around it (Burda,
-        Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016); the estimate
-        is a lower bound in expectation and rises to the true value with `n_samples`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_samples : int, default=100
-            Draws per row.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In nats: densities with respect to Lebesgue measure in the units of the data,
-            probabilities where data are counts, categories or zeros and ones.
-        """
-        found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
-        return (found - math.log(n_samples)).numpy()
-
-    def evidence_lower_bound(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
-        """Evidence lower bound of every row's log-likelihood.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data, in the units of those of ``fit``.
-        n_samples : int, default=100
-            Draws per row from the encoder's posterior.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In nats: densities with respect to Lebesgue measure in the units of the data,
-            probabilities where data are counts, categories or zeros and ones.
-        """
-        return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
-
-    def _log_weights(self, X, n_samples, **options):
-        check_is_fitted(self, "metric_")
-        X = validated(self, X, reset=False).astype(np.float64)
-        self._likelihood.check(X)
-        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
-        return log_weights(
-            torch.as_tensor(np.array(self._likelihood.targets(X), order="C")),
-            *self._posterior(X),
-            self._embedding,
-            n_samples,
-            generator,
-            **options,
-        )
-
-    def score(self, X: ArrayLike, y: object = None) -> float:
-        """Mean log-likelihood of the rows; see :meth:`score_samples`.
-
-        All rows share their draws, so that a row's value does not depend on the others: the errors
-        of the estimates are alike, and do not average out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data, in the units of those of ``fit``.
-        y : Ignored
-
-        Returns
-        -------
-        float
-            In nats; the larger the better.
-        """
-        return float(self.score_samples(X).mean())
-
-    def sample(
-        self, n_samples: int = 1, *, noise: bool = True, random_state: RandomState = None
-    ) -> FloatArray:
-        """Draw codes from the standard normal prior and decode them.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many.
-        noise : bool, default=True
-            Whether to draw from the decoder's distribution or return its mean.
-        random_state : int, RandomState instance or None, default=None
-            An int makes the rows reproducible; None draws others in every call.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the data.
-        """
-        check_is_fitted(self, "metric_")
-        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        rng = check_random_state(random_state)
-        z = torch.as_tensor(rng.standard_normal((n_samples, self._n_features_out)))
-        X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
-        return self._likelihood.decoded(X)
-
     def _continues(self, X):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
@@ -411,6 +320,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self, self._inputs(X), weights, bias, slope, rng
         )
         self._likelihood_parts = [part.numpy() for part in self._likelihood.init_parts(len(bias))]
+        self._prior: Prior = NormalPrior()
 
     def _inputs(self, X):
         """What the encoder sees."""
@@ -456,6 +366,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 torch.tensor(part, dtype=torch.float32, device=device)
                 for part in self._likelihood_parts
             ],
+            self._prior.on(torch.float32, device),
         )
         seed = rng.randint(2**31 - 1)
         # Modules of the user's may draw, for dropout, from torch's global generator.
@@ -486,6 +397,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._encoder = model.encoder.stored()
         self._decoders = [decoder.stored() for decoder in model.decoders]
         self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]
+        self._prior = model.prior.stored()
         return history
 
     # Geometry ----------------------------------------------------------------------------
@@ -505,6 +417,10 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _posterior(self, X):
         """Means and log variances of the codes, two (n, d) tensors."""
+        return self._prior.on().normal(*self._encoded(X))
+
+    def _encoded(self, X):
+        """What the encoder says, two (n, d) tensors."""
         return encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
 
     def _codes(self, X):

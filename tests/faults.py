@@ -251,12 +251,33 @@ NETWORKS = {
         ("by_width - mean.shape[1] * widths.log()", "by_width - widths.log()"),
     ],
     "nn/train.py": [
-        ("log_variance.exp() - 1.0 - log_variance", "log_variance.exp() - 1.0 + log_variance"),
         ("z = mean + torch.exp(0.5 * log_variance)", "z = mean + torch.exp(log_variance)"),
         (
             "(noise.square() + log_variance - z.square())",
             "(noise.square() - log_variance - z.square())",
         ),
+    ],
+    "nn/prior.py": [
+        ("log_variance.exp() - 1.0 - log_variance", "log_variance.exp() - 1.0 + log_variance"),
+        ("mean + torch.exp(0.5 * self._log_variance)", "mean + torch.exp(self._log_variance)"),
+    ],
+    "nn/potentials.py": [
+        ("joint = weights + 0.5 * (log_dets - lost)", "joint = weights + 0.5 * log_dets"),
+        ("by_natural - weighed * on", "by_natural + weighed * on"),
+        ("weights = graph.logits.log_softmax(-1) + log_own", "weights = graph.logits + log_own"),
+    ],
+    "nn/conjugate.py": [
+        ("return expected.per_mean + squares + spread", "return squares + spread"),
+        ("0.5 * (conjugate.nu[:, None] - steps)", "0.5 * (conjugate.nu[:, None] + steps)"),
+        ("d * (ratio - 1.0 - ratio.log())", "(ratio - 1.0 - ratio.log())"),
+        ('"nk,nkij->kij", shares, combined', '"nk,nkij->kij", 0.0 * shares, combined'),
+    ],
+    "nn/mixture_prior.py": [
+        ("counts * (slope - slope.detach()).exp()", "counts"),
+        ("(DEGREES + d) / (DEGREES + squares)", "DEGREES / (DEGREES + squares)"),
+        ("self.n_samples / weights.sum()", "1.0"),
+        ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
+        ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
     ],
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
     "nn/regression_network.py": [
@@ -393,14 +414,16 @@ ESTIMATORS = {
         ("self._exact(A, B, i, j).reshape(n, m)", "self._exact(A, B, i, j).reshape(m, n).T"),
         ("result[rows.start :, rows] = block.T", "result[rows.start :, rows] = 0.0"),
     ],
-    "_vae_base.py": [
+    "_vae_density.py": [
         ("(found - math.log(n_samples))", "found"),
         ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
-        ("(inputs - self._center) / self._scale", "inputs / self._scale"),
         (
             "if noise else self._embedding.mean(z).numpy()",
             "if not noise else self._embedding.mean(z).numpy()",
         ),
+    ],
+    "_vae_base.py": [
+        ("(inputs - self._center) / self._scale", "inputs / self._scale"),
         ("rows[kept], keys[kept]", "rows[kept], -keys[kept]"),
     ],
     "_vae_parts.py": [

@@ -10,7 +10,7 @@ BUDGET, N_HIDDEN = 2**24, 128
 WIDTHS = (1.0, 4.0, 16.0)
 
 
-def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=WIDTHS):
+def log_weights(x, mean, log_variance, embedding, prior, n_samples, generator, widths=WIDTHS):
     """Draw log [p(x_i | z) p(z) / q_i(z)] for codes z from every row's proposal q_i.
 
     The log of their exponentials' mean estimates log p(x_i) from below (Burda, Grosse and
@@ -28,6 +28,7 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
         The normal distribution that each row's proposal is made of.
     embedding : object
         Its ``log_prob(x, z)`` is the decoder's log-likelihood of rows given codes.
+    prior : Prior
     n_samples : int
     generator : torch.Generator
     widths : sequence of float
@@ -51,7 +52,7 @@ def log_weights(x, mean, log_variance, embedding, n_samples, generator, widths=W
     for rows in torch.arange(len(x)).split(size):
         z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise
         log_proposal = log_noise - 0.5 * log_variance[rows, None].sum(-1)
-        log_prior = -0.5 * z.square().sum(-1)
+        log_prior = prior.log_density(z)
         repeated = x[rows].repeat_interleave(n_samples, dim=0)
         log_data = embedding.log_prob(repeated, z.flatten(0, 1)).unflatten(0, z.shape[:2])
         results.append(log_data + log_prior - log_proposal)
