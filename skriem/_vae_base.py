@@ -21,6 +21,7 @@ from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
 from ._vae_density import _Density
 from ._vae_geometry import embedding_of, metric_of
+from ._vae_missing import _Missing, known, without_empty_rows
 from ._vae_parts import (
     check_parameters,
     data_scale,
@@ -34,7 +35,7 @@ from .geometry.types import FloatArray, RandomState
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import ModuleForm, own_generator
 from .nn.prior import NormalPrior, Prior
-from .nn.train import Model, Penalties, encode, train
+from .nn.train import Model, Penalties, train
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,7 +47,9 @@ MAX_RESERVOIR = 2000
 N_STEPS = 6
 
 
-class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class _VAE(
+    _Groups, _Density, _Missing, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Everything but the metric on the codes; see :class:`skriem.VAETransformer`.
 
     scikit-learn wraps the ``transform`` of every class to honour ``set_output``. The metric has
@@ -138,7 +141,8 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Data, at least two different rows, without missing values.
+            Data, at least two different rows. Entries may be missing, NaN: encoders then see
+            which are, and the others count.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all rows alike.
@@ -161,19 +165,20 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         check_parameters(self)
         check_prior(self)
-        values = validated(self, X, ensure_min_samples=2)
-        values, weights = distinct_rows(values, check_weights(sample_weight, values))
+        values = validated(self, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
+        weights = without_empty_rows(values, check_weights(sample_weight, values))
+        values, weights = distinct_rows(values, weights)
         if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues(values)
         if warm:
-            self._likelihood.check(values)
-        if not warm:
+            self._likelihood.check(known(values))
+        else:
             self._init(values, weights, rng)
         neighbors = None
         if self.n_neighbors:
-            neighbors = nearest_rows(self._inputs(values), self.n_neighbors)
+            neighbors = nearest_rows(known(self._in_unit(values)), self.n_neighbors)
         self.loss_curve_: list[float] = []
         for max_iter, warm_up in self._stages(values, weights, rng, warm):
             history = self._train(values, weights, rng, max_iter, warm_up, neighbors)
@@ -216,14 +221,20 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         check_parameters(self)
         check_prior(self)
         first = not hasattr(self, "_encoder")
-        values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
+        values = validated(
+            self,
+            X,
+            reset=first,
+            ensure_min_samples=2 if first else 1,
+            ensure_all_finite="allow-nan",
+        )
+        weights = without_empty_rows(values, np.ones(len(values)))
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
-        weights = np.ones(len(values))
         if first:
             self._init(values, weights, rng)
             self.loss_curve_, self.n_iter_ = [], 0
         else:
-            self._likelihood.check(values)
+            self._likelihood.check(known(values))
         self._start_prior(values, weights, rng, 0.0 if first else self._prior.n_samples)
         self.loss_curve_ = self.loss_curve_ + self._train(values, weights, rng, 1, 0).loss
         self.n_iter_ += 1
@@ -254,8 +265,7 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
         check_is_fitted(self, "metric_")
-        values = validated(self, X, reset=False)
-        self._likelihood.check(values)
+        values = self._checked(X)
         return self._codes(values).numpy().astype(values.dtype, copy=False)
 
     def inverse_transform(self, Z: ArrayLike) -> FloatArray:
@@ -292,9 +302,12 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
         ):
             return False
-        n_inputs = len(self._center)
-        forms = network_forms(self, n_inputs, n_inputs)
-        sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_inputs)
+        n_outputs = len(self._center)
+        if np.isnan(X).any() and not self._sees_missing:
+            return False
+        n_inputs = n_outputs * (1 + self._sees_missing)
+        forms = network_forms(self, n_inputs, n_outputs)
+        sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_outputs)
         for k, factory in enumerate((self.encoder, self.decoder)):
             if factory is not None:
                 forms = *forms[:k], ModuleForm(factory, *sizes[k]), *forms[k + 1 :]
@@ -305,7 +318,8 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     # Training ----------------------------------------------------------------------------
 
     def _init(self, X, weights, rng):
-        self._likelihood = LIKELIHOODS[self.likelihood]().fit(X)
+        self._likelihood = LIKELIHOODS[self.likelihood]().fit(known(X))
+        self._sees_missing = bool(np.isnan(X).any())
         # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
@@ -322,16 +336,10 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self._likelihood_parts = [part.numpy() for part in self._likelihood.init_parts(len(bias))]
         self._prior: Prior = NormalPrior()
 
-    def _inputs(self, X):
-        """What the encoder sees."""
-        # In one order in memory: results are the same to the last bit whatever X came in.
-        inputs = self._likelihood.inputs(X).astype(np.float64, order="C")
-        return (inputs - self._center) / self._scale
-
     def _targets(self, X):
         """What the decoder's distribution is over, in its unit."""
         if self._likelihood.is_location_scale:
-            return self._inputs(X)
+            return self._in_unit(X)
         return self._likelihood.targets(X)
 
     def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
@@ -419,14 +427,11 @@ class _VAE(_Groups, _Density, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """Means and log variances of the codes, two (n, d) tensors."""
         return self._prior.on().normal(*self._encoded(X))
 
-    def _encoded(self, X):
-        """What the encoder says, two (n, d) tensors."""
-        return encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
-
     def _codes(self, X):
         return self._posterior(X)[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
-from ._rows import validated
 from ._vae_parts import torch_generator
 from .geometry.types import FloatArray, RandomState
 from .nn.importance import log_weights
@@ -28,6 +28,8 @@ class _Density:
     _likelihood: Likelihood
     _prior: Prior
     _n_features_out: int
+    _checked: Callable[..., Any]
+    _posterior: Callable[..., Any]
 
     @by_blocks
     def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
@@ -72,19 +74,16 @@ class _Density:
 
     def _log_weights(self, X, n_samples, **options):
         check_is_fitted(self, "metric_")
-        X = validated(self, X, reset=False).astype(np.float64)
-        self._likelihood.check(X)
+        values = self._checked(X).astype(np.float64)
+        return log_weights(*self._importance(values, n_samples), **options)
+
+    def _importance(self, X, n_samples):
+        """What codes are weighed by; see :func:`.nn.importance.weighted_draws`."""
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
-        return log_weights(
-            torch.as_tensor(np.array(self._likelihood.targets(X), order="C")),
-            *self._posterior(X),
-            self._embedding,
-            self._prior.on(),
-            n_samples,
-            generator,
-            **options,
-        )
+        targets = torch.as_tensor(np.array(self._likelihood.targets(X), order="C"))
+        posterior, prior = self._posterior(X), self._prior.on()
+        return targets, *posterior, self._embedding, prior, n_samples, generator
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.

@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._mixture_prior import PRIORS, MixturePrior
-from ._rows import validated
 from .geometry.types import FloatArray
 from .nn.mixture_prior import mixture_of
 from .nn.prior import NormalPrior, Prior
@@ -56,6 +55,8 @@ class _Groups:
     """Labels, and the mixture behind them; see :class:`skriem.VAETransformer`."""
 
     fit: Callable[..., Any]
+    _checked: Callable[..., Any]
+    _encoded: Callable[..., Any]
 
     def _stages(self, X, weights, rng, warm):
         """Numbers of passes to be made, and over how many the weight of divergences rises.
@@ -184,6 +185,4 @@ class _Groups:
 
     def _shares(self, X):
         check_is_fitted(self, "metric_")
-        values = validated(self, X, reset=False)
-        self._likelihood.check(values)
-        return self._prior.on().shares(*self._encoded(values)).numpy()
+        return self._prior.on().shares(*self._encoded(self._checked(X))).numpy()

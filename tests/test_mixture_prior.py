@@ -9,9 +9,12 @@ from networks import normal
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, multivariate_t, wishart
 from sklearn.decomposition import FactorAnalysis
-from sklearn.mixture import BayesianGaussianMixture
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.model_selection import GridSearchCV
 from torch.distributions import Dirichlet, kl_divergence
 
+from skriem import MixturePrior, VAETransformer
 from skriem.nn import mixture_prior
 from skriem.nn.conjugate import (
     Conjugate,
@@ -347,3 +350,125 @@ def test_rows_do_not_depend_on_each_other():
         one = ours.infer(mean[i : i + 1], log_variance[i : i + 1])
         torch.testing.assert_close(one.shares()[0], every.shares()[i], rtol=1e-12, atol=1e-14)
         torch.testing.assert_close(one.normal()[0][0], every.normal()[0][i], rtol=1e-12, atol=1e-14)
+
+
+# The autoencoder -------------------------------------------------------------------------------
+
+
+def pinwheel(seed=0, n=60):
+    """Five arms, turned the more the further out (Johnson et al., NeurIPS 2016)."""
+    rng, labels = np.random.RandomState(seed), np.repeat(np.arange(5), n)
+    arms = rng.randn(5 * n, 2) * [0.3, 0.05] + [1.0, 0.0]
+    angle = 2.0 * np.pi * labels / 5.0 + 0.25 * np.exp(arms[:, 0])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return 10.0 * np.einsum("nj,jin->ni", arms, turn), labels
+
+
+def grouped(**parameters):
+    defaults = {"prior": MixturePrior(4), "max_iter": 8, "precision": "constant"}
+    return VAETransformer(**{"random_state": 0, **defaults, **parameters})
+
+
+def test_arms_of_a_pinwheel_are_groups():
+    X, y = pinwheel()
+    vae = grouped(prior=MixturePrior(5), max_iter=60, learning_rate_init=1e-2).fit(X)
+    found = adjusted_rand_score(y, vae.predict(X))
+    assert found > 0.9
+    assert found > adjusted_rand_score(y, GaussianMixture(5, random_state=0).fit_predict(X))
+    assert vae.sample(20, random_state=0).shape == (20, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("component", ["normal", "student_t"])
+def test_five_of_ten_components_are_used(component):
+    found = []
+    for seed in range(5):
+        X, y = pinwheel(seed, 200)
+        prior = MixturePrior(10, component=component)
+        vae = grouped(prior=prior, max_iter=300, n_iter_no_change=300, learning_rate_init=1e-2)
+        vae.set_params(random_state=seed).fit(X)
+        arms = vae.weights_ > 0.1
+        assert arms.sum() == 5
+        assert vae.weights_[arms].sum() > 0.85
+        found.append(adjusted_rand_score(y, vae.predict(X)))
+    assert np.sum(np.array(found) > 0.9) >= 4
+
+
+def test_labels_and_groups_have_the_meanings_of_mixtures():
+    X, _ = pinwheel()
+    vae = grouped().fit(X)
+    shares = vae.predict_proba(X)
+    assert shares.shape == (300, 4)
+    np.testing.assert_allclose(shares.sum(1), 1.0)
+    np.testing.assert_array_equal(vae.predict(X), shares.argmax(1))
+    np.testing.assert_array_equal(vae.predict(X), grouped().fit_predict(X))
+    assert vae.weights_.sum() == pytest.approx(1.0)
+    assert (np.diff(vae.weights_) <= 0.0).all()
+    assert vae.means_.shape == (4, 2)
+    assert (np.linalg.eigvalsh(vae.covariances_) > 0.0).all()
+    # What all data say together, not the last batch.
+    np.testing.assert_allclose(vae.weights_, (0.0125 + shares.sum(0)) / (0.05 + 300), rtol=1e-6)
+
+
+def test_a_normal_prior_has_no_labels():
+    vae = grouped(prior="normal")
+    for name in ("predict", "predict_proba", "fit_predict", "weights_"):
+        assert not hasattr(vae, name)
+    vae.set_params(prior="mixture")
+    assert hasattr(vae, "predict")
+    vae.fit(pinwheel()[0])
+    assert vae.set_params(prior="normal").weights_.shape == (10,)
+    assert not hasattr(vae.fit(pinwheel()[0]), "weights_")
+
+
+def test_fewer_rows_than_components():
+    X = pinwheel()[0][:6]
+    vae = grouped(prior=MixturePrior(9)).fit(X)
+    assert vae.predict_proba(X).shape == (6, 9)
+    assert np.isfinite(vae.score(X))
+
+
+def test_priors_that_cannot_be_used():
+    X = pinwheel()[0]
+    for prior, error in (
+        ("gaussian", ValueError),
+        (MixturePrior(0), ValueError),
+        (MixturePrior(component="cauchy"), ValueError),
+        (MixturePrior(concentration=0.0), ValueError),
+        (None, TypeError),
+    ):
+        with pytest.raises(error, match="prior|n_components|component|concentration"):
+            grouped(prior=prior).fit(X)
+    with pytest.raises(ValueError, match="n_importance_samples"):
+        grouped(n_importance_samples=2).fit(X)
+
+
+def test_weights_repetitions_and_parts():
+    X, _ = pinwheel()
+    weights = np.r_[np.full(100, 2.0), np.ones(200)]
+    weighted = grouped().fit(X, sample_weight=weights)
+    repeated = grouped().fit(np.r_[X, X[:100]])
+    np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
+    parts = grouped().partial_fit(X[:150]).partial_fit(X[150:])
+    assert parts._prior.n_samples == 300.0
+    again = grouped(warm_start=True).fit(X)
+    before = again.predict(X)
+    assert adjusted_rand_score(before, again.fit(X).predict(X)) > 0.5
+
+
+def test_parameters_of_the_prior_can_be_searched():
+    search = GridSearchCV(grouped(max_iter=4), {"prior__n_components": [2, 3]}, cv=2)
+    search.fit(pinwheel()[0])
+    assert search.best_estimator_.weights_.shape[0] in (2, 3)
+
+
+def test_scores_are_densities_of_what_is_drawn():
+    """The share of draws in a box is the integral of the density over it."""
+    X, _ = pinwheel()
+    vae = grouped(max_iter=40, learning_rate_init=1e-2).fit(X)
+    drawn = vae.sample(20_000, random_state=0)
+    low, high = np.quantile(drawn, [0.35, 0.65], axis=0)
+    inside = ((drawn > low) & (drawn < high)).all(1).mean()
+    at = np.random.RandomState(1).uniform(low, high, (1500, 2))
+    density = np.exp(vae.score_samples(at, 300))
+    assert density.mean() * np.prod(high - low) == pytest.approx(inside, rel=0.2)

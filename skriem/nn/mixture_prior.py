@@ -157,6 +157,9 @@ class Mixture(Prior):
     component : {"normal", "student_t"}
     """
 
+    # A precision that is nothing.
+    silence = 60.0
+
     def __init__(self, parts, n_samples, concentration, component):
         self.parts, self.n_samples = list(parts), n_samples
         self.concentration, self.component = concentration, component

@@ -40,10 +40,13 @@ class Prior(ABC):
         Number of components, zero for a prior without.
     n_samples : float
         How much the data weigh that it was learned from, if it was.
+    silence : float
+        Log variance, beside a mean of zero, of an encoder that has seen nothing.
     """
 
     n_labels = 0
     n_samples = 0.0
+    silence = 0.0
     parts = ()
 
     @abstractmethod
