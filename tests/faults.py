@@ -205,7 +205,7 @@ GEOMETRY = {
         ("(z) * self._scale + tensors", "(z) + tensors"),
         ('*tensors["precision"]) * scale]', '*tensors["precision"])]'),
         ("factor = weight**0.5 / self._noise", "factor = weight / self._noise"),
-        ("self.mean(z), self.std(z)).sum(-1)", "self.mean(z), self.std(z)).mean(-1)"),
+        ("masked_fill(x.isnan(), 0.0).sum(-1)", "masked_fill(x.isnan(), 0.0).mean(-1)"),
     ],
     "geometry/sampling.py": [
         ("np.sqrt(counts[kept] / expected[kept])", "counts[kept] / expected[kept]")
@@ -246,6 +246,10 @@ NETWORKS = {
     ],
     "nn/image_precision.py": [("(prior * _grow(", "(_grow(")],
     "nn/importance.py": [
+        (
+            "weights.softmax(1)[:, None] @ decoded",
+            "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
+        ),
         ("log_noise - 0.5 * log_variance[rows", "log_noise + 0.5 * log_variance[rows"),
         ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
         ("by_width - mean.shape[1] * widths.log()", "by_width - widths.log()"),
@@ -309,7 +313,10 @@ NETWORKS = {
 
 LIKELIHOODS = {
     "nn/likelihoods.py": [
-        ("0.5 * self.n_varying * mse.log()", "self.n_varying * mse.log()"),
+        ("return found.masked_fill(missing, 0.0).sum(-1)", "return found.sum(-1)"),
+        ("self.n_varying * known * variance.log()", "self.n_varying * variance.log()"),
+        ("/ (weights @ known)", "/ weights.sum()"),
+        ("0.5 * n_known * mse.log()", "n_known * mse.log()"),
         ("std.log() + 0.5 * math.log(2.0 * math.pi)", "std.log() + math.log(2.0 * math.pi)"),
         ("math.sqrt((DEGREES - 2.0) / DEGREES)", "math.sqrt(DEGREES / (DEGREES - 2.0))"),
         ("self._scale * std * rng.standard_t", "std * rng.standard_t"),
@@ -422,15 +429,19 @@ ESTIMATORS = {
             "if not noise else self._embedding.mean(z).numpy()",
         ),
     ],
-    "_vae_base.py": [
+    "_vae_missing.py": [
         ("(inputs - self._center) / self._scale", "inputs / self._scale"),
+        ("x = np.where(missing, (seen", "x = np.where(missing, 0.0 * (seen"),
+        ("log_variance.masked_fill(empty, self._prior.silence)", "log_variance"),
+    ],
+    "_vae_base.py": [
         ("rows[kept], keys[kept]", "rows[kept], -keys[kept]"),
     ],
     "_vae_parts.py": [
         ("np.sqrt(variance[varying].mean())", "variance[varying].mean()"),
         (
-            "np.average((X - center) ** 2, axis=0, weights=weights)",
-            "np.average((X - center) ** 2, axis=0)",
+            "known_average((X - center) ** 2, weights)",
+            "known_average((X - center) ** 2, np.ones_like(weights))",
         ),
     ],
     "_vae_geometry.py": [
