@@ -49,7 +49,9 @@ class MixturePrior(BaseEstimator):
     >>> from sklearn.datasets import load_iris
     >>> from skriem import MixturePrior, VAETransformer
     >>> X = load_iris().data
-    >>> vae = VAETransformer(prior=MixturePrior(n_components=5), random_state=0).fit(X)
+    >>> prior = MixturePrior(n_components=5)
+    >>> vae = VAETransformer(prior=prior, precision="constant", max_iter=20, random_state=0)
+    >>> vae = vae.fit(X)
     >>> vae.predict_proba(X).shape
     (150, 5)
     """

@@ -125,11 +125,14 @@ class VAETransformer(_VAE):
     ----------
     metric_ : PullbackMetric or MetricField
         Metric of the random decoder; see `geometry`.
-    weights_, means_, covariances_ : ndarray of shape (K,), (K, n_components), \
-            (K, n_components, n_components)
-        Of the K components of a mixture prior, the largest first: expected shares, means, and
-        inverses of expected precisions, of codes. Components that are not used have shares near
-        zero. Not there for a normal prior.
+    weights_ : ndarray of shape (n_groups,)
+        Expected shares of the components of a mixture prior, the largest first; those that are
+        not used have shares near zero. As the next two, not there for a normal prior.
+    means_ : ndarray of shape (n_groups, n_components)
+        Means of the components, which are codes.
+    covariances_ : ndarray of shape (n_groups, n_components, n_components)
+        Inverses of the components' expected precisions, as in
+        :class:`sklearn.mixture.BayesianGaussianMixture`.
     n_iter_ : int
         Passes over the data.
     loss_curve_ : list of float

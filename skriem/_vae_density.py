@@ -62,7 +62,8 @@ class _Density:
         X : array-like of shape (n_samples, n_features)
             Data, in the units of those of ``fit``.
         n_samples : int, default=100
-            Draws per row from the encoder's posterior.
+            Draws per row from the encoder's posterior; under a mixture prior from the normal
+            distribution with its mean and variances.
 
         Returns
         -------

@@ -137,7 +137,7 @@ class _Groups:
 
         Returns
         -------
-        ndarray of shape (n_samples, n_mixture_components)
+        ndarray of shape (n_samples, n_groups)
             With rows that sum to one.
         """
         return self._shares(X)
