@@ -82,7 +82,13 @@ def print_mnist(path):
     for seed in range(3):
         start = time.perf_counter()
         vae = VAETransformer(
-            10, likelihood="bernoulli", prior="mixture", precision="constant", random_state=seed
+            10,
+            likelihood="bernoulli",
+            prior="mixture",
+            precision="constant",
+            max_iter=60,
+            tol=0.0,
+            random_state=seed,
         ).fit(X)
         labels = vae.predict(X)
         print(
@@ -112,8 +118,10 @@ def print_speed(path):
 
 
 def imputers(p):
-    d = min(10, max(2, p // 3))
-    vae = VAETransformer(d, hidden_layer_sizes=(16,), precision="constant", random_state=0)
+    d = min(10, max(2, p // 2))
+    vae = VAETransformer(
+        d, n_importance_samples=5, max_iter=100, precision="constant", random_state=0
+    )
     return {
         "mean": SimpleImputer(),
         "IterativeImputer": IterativeImputer(random_state=0),
@@ -136,8 +144,12 @@ def print_missing(folder):
             asked, errors = missing[:, kept], {}
             for name, imputer in imputers(gone.shape[1]).items():
                 imputer.fit(gone)
-                fill = imputer.impute if hasattr(imputer, "impute") else imputer.transform
-                errors[name] = np.sqrt(np.mean((fill(gone) - truth)[asked] ** 2))
+                filled = (
+                    imputer.impute(gone, 300)
+                    if hasattr(imputer, "impute")
+                    else imputer.transform(gone)
+                )
+                errors[name] = np.sqrt(np.mean((filled - truth)[asked] ** 2))
             told = " | ".join(f"{name} {error:.3f}" for name, error in errors.items())
             print(f"| {path.stem} | {share:.0%} | {told} |", flush=True)
 

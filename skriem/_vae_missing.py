@@ -23,6 +23,7 @@ class _Missing:
     """Inputs with missing entries, NaN; see :class:`skriem.VAETransformer`."""
 
     _importance: Any
+    _likelihood: Any
 
     @by_blocks
     def impute(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:

@@ -213,6 +213,26 @@ def test_a_full_step_is_that_of_a_bayesian_gaussian_mixture(monkeypatch):
     np.testing.assert_allclose(found.covariances, theirs.covariances_, rtol=1e-8)
 
 
+@pytest.mark.parametrize("component", ["normal", "student_t"])
+def test_statistics_are_sums_over_rows_and_components(component):
+    ours, (mean, log_variance) = mixture(component=component), potentials()
+    posterior, weights = ours.infer(mean, log_variance), normal(5, seed=8).exp()
+    c, d = posterior.combined, 2
+    expected = [torch.zeros_like(part) for part in ours.conjugate.tensors()]
+    for n in range(5):
+        for k in range(3):
+            share = weights[n] * c.log_shares[n, k].exp()
+            # The mean of u ~ Gamma((dof + d) / 2, (dof + distance) / 2), dof = 5.
+            heavy = (5.0 + d) / (5.0 + posterior.squares[n, k])
+            u = share * (heavy if component == "student_t" else 1.0)
+            second = c.covariances[n, k] + torch.outer(c.means[n, k], c.means[n, k])
+            terms = share, u, share, u * c.means[n, k], u * second
+            for total, term in zip(expected, terms):
+                total[k] += term
+    for found, total in zip(posterior.statistics(weights), expected):
+        torch.testing.assert_close(found, total)
+
+
 def test_steps_of_batches_average_to_that_of_all(monkeypatch):
     ours, (mean, log_variance) = mixture(), potentials(60)
     weights = normal(60, seed=8).exp()

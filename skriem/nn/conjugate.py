@@ -94,8 +94,9 @@ def statistics(combined, weights, scaling):
     counts = shares.sum(0)
     shares = shares if scaling is None else shares * scaling
     means = combined.means
-    moment = (shares[..., None] * means).sum(0)
-    scatter = torch.einsum("nk,nki,nkj->kij", shares, means, means)
+    shared = shares[..., None] * means
+    moment = shared.sum(0)
+    scatter = shared.permute(1, 2, 0) @ means.transpose(0, 1)
     scatter = scatter + torch.einsum("nk,nkij->kij", shares, combined.covariances)
     return counts, shares.sum(0), counts, moment, scatter
 
@@ -178,5 +179,5 @@ def distances(combined, expected):
     """Expected squared Mahalanobis distances of codes to the components, (n, K)."""
     off = combined.means - expected.means
     squares = (torch.einsum("nki,kij->nkj", off, expected.precisions) * off).sum(-1)
-    spread = torch.einsum("nkij,kij->nk", combined.covariances, expected.precisions)
+    spread = (combined.covariances * expected.precisions).flatten(2).sum(2)
     return expected.per_mean + squares + spread

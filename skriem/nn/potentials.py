@@ -102,7 +102,7 @@ class _Product(torch.autograd.Function):
         of_centers = ((by_natural + weighed * off).sum(0)[:, None] @ own).squeeze(1)
         crossed = by_natural.sum(0)[..., None] * centers[:, None]
         of_own = of_total.sum(0) + 0.5 * (crossed + crossed.mT)
-        of_own = of_own - 0.5 * torch.einsum("nki,nkj->kij", weighed * off, off)
+        of_own = of_own - 0.5 * (weighed * off).permute(1, 2, 0) @ off.transpose(0, 1)
         return of_mean, of_precision, of_joint.sum(0), of_centers, of_own
 
 
