@@ -201,7 +201,8 @@ def test_a_full_step_is_that_of_a_bayesian_gaussian_mixture(monkeypatch):
     theirs._m_step(X, np.log(shares))
     settled = ours.settled(codes, far, torch.ones(80).double()).conjugate
     monkeypatch.setattr(mixture_prior, "RATE", 1.0)
-    ours.under(80.0, 0.1).learn(posterior, torch.ones(80).double())
+    # Of a batch only the proportions of weights count: all data weigh 80.
+    ours.under(80.0, 0.1).learn(posterior, torch.full((80,), 2.0).double())
     found = ours.conjugate
     order = torch.argsort(found.alpha, descending=True)
     for name, value in vars(found).items():
