@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._deep_regression_classifier import DeepRegressionClassifier
     from ._distance import GeodesicDistance
     from ._kmeans import RiemannianKMeans
+    from ._mixture_prior import MixturePrior
     from ._neighbor import NeighborEncoder
     from ._normal import RiemannianNormal
     from ._number_of_clusters import conductance_gap
@@ -26,6 +27,7 @@ _HOMES = {
     "DeepRegressionClassifier": "_deep_regression_classifier",
     "DeepRegressionTransformer": "_deep_regression",
     "GeodesicDistance": "_distance",
+    "MixturePrior": "_mixture_prior",
     "NeighborEncoder": "_neighbor",
     "RiemannianKMeans": "_kmeans",
     "RiemannianNormal": "_normal",
@@ -41,6 +43,7 @@ __all__ = [
     "DeepRegressionClassifier",
     "DeepRegressionTransformer",
     "GeodesicDistance",
+    "MixturePrior",
     "NeighborEncoder",
     "RiemannianKMeans",
     "RiemannianNormal",

@@ -78,7 +78,9 @@ def distinct_rows_and_places(X, weights):
     X, counts = X[counted], weights[counted]
     order = np.lexsort(X.T[::-1])
     X, counts = X[order], counts[order]
-    first = np.r_[True, (X[1:] != X[:-1]).any(axis=1)]
+    # Missing values are equal to each other.
+    differ = (X[1:] != X[:-1]) & ~(np.isnan(X[1:]) & np.isnan(X[:-1]))
+    first = np.r_[True, differ.any(axis=1)]
     places = np.full(len(weights), -1)
     places[counted[order]] = np.cumsum(first) - 1
     return X[first], np.add.reduceat(counts, np.flatnonzero(first)), places

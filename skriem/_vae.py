@@ -36,6 +36,10 @@ class VAETransformer(_VAE):
         freedom, for data with outliers): real numbers. "bernoulli": zeros and ones, or shares
         between. "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
         "negative_binomial" (counts that vary more than their mean): counts.
+    prior : {"normal", "mixture", "student_t"} or MixturePrior, default="normal"
+        What is assumed of codes. "normal": the standard normal distribution. "mixture": that they
+        come in groups, which :meth:`predict` then tells apart, with the defaults of
+        :class:`MixturePrior`. "student_t": the same, with heavy tails.
     geometry : {"auto", "expected", "fisher_rao"}, default="auto"
         "expected": distances in the unit of the data, through mean and standard deviation.
         "fisher_rao": how well the distributions of two codes can be told apart, without unit.
@@ -71,7 +75,7 @@ class VAETransformer(_VAE):
         `n_neighbors`.
     n_importance_samples : int, default=1
         Codes drawn for every sample in training; several make the bound on the likelihood
-        tighter (Burda, Grosse and Salakhutdinov, ICLR 2016).
+        tighter (Burda, Grosse and Salakhutdinov, ICLR 2016), under a normal prior.
     n_decoders : int, default=1
         Number of decoders that share the encoder; every batch trains one of them. With several
         the metric is the mean of theirs, `precision`, `bandwidth` and `contrast` are not used,
@@ -121,6 +125,14 @@ class VAETransformer(_VAE):
     ----------
     metric_ : PullbackMetric or MetricField
         Metric of the random decoder; see `geometry`.
+    weights_ : ndarray of shape (n_groups,)
+        Expected shares of the components of a mixture prior, the largest first; those that are
+        not used have shares near zero. As the next two, not there for a normal prior.
+    means_ : ndarray of shape (n_groups, n_components)
+        Means of the components, which are codes.
+    covariances_ : ndarray of shape (n_groups, n_components, n_components)
+        Inverses of the components' expected precisions, as in
+        :class:`sklearn.mixture.BayesianGaussianMixture`.
     n_iter_ : int
         Passes over the data.
     loss_curve_ : list of float
@@ -132,6 +144,7 @@ class VAETransformer(_VAE):
 
     See Also
     --------
+    MixturePrior : A prior of codes that come in groups, with its parameters.
     RiemannianKMeans : Clusters codes by geodesic distance.
     GeodesicDistance : Distances between codes for any estimator with precomputed distances.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,29 +11,32 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._blocks import by_blocks
 from ._fitting import all_or_nothing, check_training, later_generator, training_device
+from ._mixture_prior import MixturePrior
 from ._progress import Progress
 from ._rows import check_weights, distinct_rows, validated
 from ._state import Estimator
+from ._vae_density import _Density
 from ._vae_geometry import embedding_of, metric_of
+from ._vae_missing import _Missing, known, without_empty_rows
 from ._vae_parts import (
     check_parameters,
     data_scale,
     make_networks,
     nearest_rows,
     network_forms,
-    torch_generator,
 )
+from ._vae_prior import _Groups, check_prior
 from .geometry import MetricField, PullbackMetric
 from .geometry.types import FloatArray, RandomState
-from .nn.importance import log_weights
 from .nn.likelihoods import LIKELIHOODS
 from .nn.module import ModuleForm, own_generator
-from .nn.train import Model, Penalties, encode, train
+from .nn.prior import NormalPrior, Prior
+from .nn.train import Model, Penalties, train
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,7 +48,9 @@ MAX_RESERVOIR = 2000
 N_STEPS = 6
 
 
-class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+class _VAE(
+    _Groups, _Density, _Missing, ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator
+):
     """Everything but the metric on the codes; see :class:`skriem.VAETransformer`.
 
     scikit-learn wraps the ``transform`` of every class to honour ``set_output``. The metric has
@@ -62,6 +66,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         likelihood: Literal[
             "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
         ] = "gaussian",
+        prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
         geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
         precision: Literal["rbf", "mlp", "constant"] = "rbf",
         n_centers: int | Literal["auto"] = "auto",
@@ -95,6 +100,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.likelihood = likelihood
+        self.prior = prior
         self.geometry = geometry
         self.precision = precision
         self.n_centers = n_centers
@@ -136,7 +142,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Data, at least two different rows, without missing values.
+            Data, at least two different rows. Entries may be missing, NaN: encoders then see
+            which are, and the others count.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all rows alike.
@@ -158,22 +165,27 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             If training was interrupted.
         """
         check_parameters(self)
-        values = validated(self, X, ensure_min_samples=2)
-        values, weights = distinct_rows(values, check_weights(sample_weight, values))
+        check_prior(self)
+        values = validated(self, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
+        weights = without_empty_rows(values, check_weights(sample_weight, values))
+        values, weights = distinct_rows(values, weights)
         if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues(values)
         if warm:
-            self._likelihood.check(values)
-        if not warm:
+            self._likelihood.check(known(values))
+        else:
             self._init(values, weights, rng)
-        warm_up = 0 if warm else self.max_iter // 4
         neighbors = None
         if self.n_neighbors:
-            neighbors = nearest_rows(self._inputs(values), self.n_neighbors)
-        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
-        self.loss_curve_: list[float] = history.loss
+            neighbors = nearest_rows(known(self._in_unit(values)), self.n_neighbors)
+        self.loss_curve_: list[float] = []
+        for max_iter, warm_up in self._stages(values, weights, rng, warm):
+            history = self._train(values, weights, rng, max_iter, warm_up, neighbors)
+            self.loss_curve_ = self.loss_curve_ + history.loss
+            if history.interrupted:
+                break
         if self.attraction > 0.0 and not history.interrupted:
             # Codes tell better who is a neighbour of whom than the data do.
             neighbors = nearest_rows(self._codes(values).numpy(), self.n_neighbors)
@@ -182,6 +194,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             )
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
+        self._settle_prior(values, weights, rng)
         self._fit_metric(values, weights, rng)
         self._reservoir: Any = None
         return self
@@ -207,15 +220,23 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             The fitted estimator.
         """
         check_parameters(self)
+        check_prior(self)
         first = not hasattr(self, "_encoder")
-        values = validated(self, X, reset=first, ensure_min_samples=2 if first else 1)
+        values = validated(
+            self,
+            X,
+            reset=first,
+            ensure_min_samples=2 if first else 1,
+            ensure_all_finite="allow-nan",
+        )
+        weights = without_empty_rows(values, np.ones(len(values)))
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
-        weights = np.ones(len(values))
         if first:
             self._init(values, weights, rng)
             self.loss_curve_, self.n_iter_ = [], 0
         else:
-            self._likelihood.check(values)
+            self._likelihood.check(known(values))
+        self._start_prior(values, weights, rng, 0.0 if first else self._prior.n_samples)
         self.loss_curve_ = self.loss_curve_ + self._train(values, weights, rng, 1, 0).loss
         self.n_iter_ += 1
         # Every row ever seen gets a random key; those with the largest keys are kept.
@@ -245,8 +266,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
         check_is_fitted(self, "metric_")
-        values = validated(self, X, reset=False)
-        self._likelihood.check(values)
+        values = self._checked(X)
         return self._codes(values).numpy().astype(values.dtype, copy=False)
 
     def inverse_transform(self, Z: ArrayLike) -> FloatArray:
@@ -275,107 +295,6 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             )
         return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
 
-    @by_blocks
-    def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
-        """Log-likelihood of every row, estimated by importance sampling.
-
-        Codes are drawn from the encoder's posterior and from wider ones around it (Burda,
-        Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016); the estimate
-        is a lower bound in expectation and rises to the true value with `n_samples`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_samples : int, default=100
-            Draws per row.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In nats: densities with respect to Lebesgue measure in the units of the data,
-            probabilities where data are counts, categories or zeros and ones.
-        """
-        found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
-        return (found - math.log(n_samples)).numpy()
-
-    def evidence_lower_bound(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
-        """Evidence lower bound of every row's log-likelihood.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data, in the units of those of ``fit``.
-        n_samples : int, default=100
-            Draws per row from the encoder's posterior.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            In nats: densities with respect to Lebesgue measure in the units of the data,
-            probabilities where data are counts, categories or zeros and ones.
-        """
-        return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
-
-    def _log_weights(self, X, n_samples, **options):
-        check_is_fitted(self, "metric_")
-        X = validated(self, X, reset=False).astype(np.float64)
-        self._likelihood.check(X)
-        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
-        return log_weights(
-            torch.as_tensor(np.array(self._likelihood.targets(X), order="C")),
-            *self._posterior(X),
-            self._embedding,
-            n_samples,
-            generator,
-            **options,
-        )
-
-    def score(self, X: ArrayLike, y: object = None) -> float:
-        """Mean log-likelihood of the rows; see :meth:`score_samples`.
-
-        All rows share their draws, so that a row's value does not depend on the others: the errors
-        of the estimates are alike, and do not average out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data, in the units of those of ``fit``.
-        y : Ignored
-
-        Returns
-        -------
-        float
-            In nats; the larger the better.
-        """
-        return float(self.score_samples(X).mean())
-
-    def sample(
-        self, n_samples: int = 1, *, noise: bool = True, random_state: RandomState = None
-    ) -> FloatArray:
-        """Draw codes from the standard normal prior and decode them.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many.
-        noise : bool, default=True
-            Whether to draw from the decoder's distribution or return its mean.
-        random_state : int, RandomState instance or None, default=None
-            An int makes the rows reproducible; None draws others in every call.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the data.
-        """
-        check_is_fitted(self, "metric_")
-        check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
-        rng = check_random_state(random_state)
-        z = torch.as_tensor(rng.standard_normal((n_samples, self._n_features_out)))
-        X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
-        return self._likelihood.decoded(X)
-
     def _continues(self, X):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
@@ -384,9 +303,12 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
         ):
             return False
-        n_inputs = len(self._center)
-        forms = network_forms(self, n_inputs, n_inputs)
-        sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_inputs)
+        n_outputs = len(self._center)
+        if np.isnan(X).any() and not self._sees_missing:
+            return False
+        n_inputs = n_outputs * (1 + self._sees_missing)
+        forms = network_forms(self, n_inputs, n_outputs)
+        sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_outputs)
         for k, factory in enumerate((self.encoder, self.decoder)):
             if factory is not None:
                 forms = *forms[:k], ModuleForm(factory, *sizes[k]), *forms[k + 1 :]
@@ -397,7 +319,8 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     # Training ----------------------------------------------------------------------------
 
     def _init(self, X, weights, rng):
-        self._likelihood = LIKELIHOODS[self.likelihood]().fit(X)
+        self._likelihood = LIKELIHOODS[self.likelihood]().fit(known(X))
+        self._sees_missing = bool(np.isnan(X).any())
         # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
@@ -412,17 +335,12 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
             self, self._inputs(X), weights, bias, slope, rng
         )
         self._likelihood_parts = [part.numpy() for part in self._likelihood.init_parts(len(bias))]
-
-    def _inputs(self, X):
-        """What the encoder sees."""
-        # In one order in memory: results are the same to the last bit whatever X came in.
-        inputs = self._likelihood.inputs(X).astype(np.float64, order="C")
-        return (inputs - self._center) / self._scale
+        self._prior: Prior = NormalPrior()
 
     def _targets(self, X):
         """What the decoder's distribution is over, in its unit."""
         if self._likelihood.is_location_scale:
-            return self._inputs(X)
+            return self._in_unit(X)
         return self._likelihood.targets(X)
 
     def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
@@ -457,6 +375,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
                 torch.tensor(part, dtype=torch.float32, device=device)
                 for part in self._likelihood_parts
             ],
+            self._prior.on(torch.float32, device),
         )
         seed = rng.randint(2**31 - 1)
         # Modules of the user's may draw, for dropout, from torch's global generator.
@@ -487,6 +406,7 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         self._encoder = model.encoder.stored()
         self._decoders = [decoder.stored() for decoder in model.decoders]
         self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]
+        self._prior = model.prior.stored()
         return history
 
     # Geometry ----------------------------------------------------------------------------
@@ -506,12 +426,13 @@ class _VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     def _posterior(self, X):
         """Means and log variances of the codes, two (n, d) tensors."""
-        return encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
+        return self._prior.on().normal(*self._encoded(X))
 
     def _codes(self, X):
         return self._posterior(X)[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

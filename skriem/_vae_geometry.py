@@ -15,7 +15,7 @@ from .geometry import PullbackMetric, location_scale_metric
 from .geometry.decoder import DecoderEmbedding
 from .geometry.ensemble import EnsembleEmbedding
 from .geometry.fisher_rao import fisher_rao_embedding, wall_contrast
-from .nn.likelihoods import NOISE_FLOOR, Gaussian
+from .nn.likelihoods import NOISE_FLOOR, Gaussian, known_average
 from .nn.precision import rbf_precision
 
 # Rounds of weighing outliers down when the precision is fitted to errors with heavy tails.
@@ -56,6 +56,9 @@ def location_scale_decoder(vae, decoder, precision, codes, z, targets, weights, 
     """A decoder whose distributions have a mean and a standard deviation."""
     likelihood = vae._likelihood
     squares = (targets - decoder.on()(z)).square() + NOISE_FLOOR**2
+    # A missing error is as large as those of its column that are known.
+    typical = torch.as_tensor(known_average(squares.numpy(), weights.numpy()))
+    squares = torch.where(squares.isnan(), typical, squares)
     noise = likelihood.typical_noise(squares, weights, vae._likelihood_parts)
     network = None
     if precision == "mlp":

@@ -16,7 +16,7 @@ from sklearn.utils import check_scalar
 
 from ._rows import check_number
 from .nn.image_precision import fit_image_weights
-from .nn.likelihoods import LIKELIHOODS
+from .nn.likelihoods import LIKELIHOODS, known_average
 from .nn.module import module_network
 from .nn.network import ACTIVATIONS, convolutional, layered_network, perceptron
 from .nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
@@ -93,8 +93,8 @@ def check_parameters(vae):
 def feature_moments(X, weights):
     """Mean and variance of every feature, and whether it varies, three (n_features,) arrays."""
     X = X.astype(np.float64)
-    center = np.average(X, axis=0, weights=weights)
-    variance = np.average((X - center) ** 2, axis=0, weights=weights)
+    center = known_average(X, weights)
+    variance = known_average((X - center) ** 2, weights)
     # What rounding alone makes of a constant column is not variance.
     varying = variance > (4 * np.finfo(X.dtype).eps * np.abs(center)) ** 2
     return center, variance, varying
@@ -135,7 +135,7 @@ def make_networks(vae, x, weights, bias, slope, rng):
     vae : VAETransformer
         Says what networks are asked for.
     x : ndarray of shape (n, p)
-        What the encoder sees.
+        What the encoder sees; more than there are outputs where it sees what is missing.
     weights : ndarray of shape (n,)
     bias : ndarray of shape (m,)
         What the decoder says of the mean of the data.
@@ -150,7 +150,8 @@ def make_networks(vae, x, weights, bias, slope, rng):
     """
     d, n_inputs, n_outputs = vae.n_components, x.shape[1], len(bias)
     seed = rng.randint(2**31 - 1)
-    encode_skip, decode_skip = principal_maps(x, weights, d, seed)
+    encode_skip, decode_skip = principal_maps(x[:, :n_outputs], weights, d, seed)
+    encode_skip = np.pad(encode_skip, ((0, 0), (0, n_inputs - n_outputs)))
     generator = torch_generator(rng)
     forms = network_forms(vae, n_inputs, n_outputs)
     if vae.encoder is not None:
@@ -183,12 +184,16 @@ def network_forms(vae, n_inputs, n_outputs):
             perceptron([d, *hidden[::-1], n_outputs], *options),
         )
     shape = with_channels(vae.image_shape)
-    if math.prod(shape) != n_inputs:
+    if math.prod(shape) != n_outputs:
         raise ValueError(
             f"image_shape={vae.image_shape!r} has {math.prod(shape)} pixels, but X has "
-            f"{n_inputs} features."
+            f"{n_outputs} features."
         )
-    return convolutional(shape, hidden, (2 * d, d), *options)
+    # Which pixels are missing is an image too.
+    seen = (shape[0] * n_inputs // n_outputs, *shape[1:])
+    encoder, _ = convolutional(seen, hidden, (2 * d, d), *options)
+    _, decoder = convolutional(shape, hidden, (2 * d, d), *options)
+    return encoder, decoder
 
 
 def principal_maps(x, weights, n_components, seed):

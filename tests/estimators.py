@@ -8,6 +8,7 @@ import torch
 from skriem import (
     DeepRegressionTransformer,
     GeodesicDistance,
+    MixturePrior,
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
@@ -45,6 +46,7 @@ def little(**parameters):
 ESTIMATORS = {
     "autoencoder": little(flatness=0.1),
     "modules": little(max_iter=2, encoder=coder, decoder=coder),
+    "groups": little(prior=MixturePrior(3, component="student_t")),
     "units": DeepRegressionTransformer((4, 2), max_iter=3, random_state=0),
     "neighbors": NeighborEncoder(random_state=0),
     "clusters": RiemannianKMeans(2, random_state=0),

@@ -230,7 +230,7 @@ GEOMETRY = {
         ("(z) * self._scale + tensors", "(z) + tensors"),
         ('*tensors["precision"]) * scale]', '*tensors["precision"])]'),
         ("factor = weight**0.5 / self._noise", "factor = weight / self._noise"),
-        ("self.mean(z), self.std(z)).sum(-1)", "self.mean(z), self.std(z)).mean(-1)"),
+        ("masked_fill(x.isnan(), 0.0).sum(-1)", "masked_fill(x.isnan(), 0.0).mean(-1)"),
     ],
     "geometry/sampling.py": [
         ("np.sqrt(counts[kept] / expected[kept])", "counts[kept] / expected[kept]")
@@ -271,17 +271,42 @@ NETWORKS = {
     ],
     "nn/image_precision.py": [("(prior * _grow(", "(_grow(")],
     "nn/importance.py": [
+        (
+            "weights.softmax(1)[:, None] @ decoded",
+            "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
+        ),
         ("log_noise - 0.5 * log_variance[rows", "log_noise + 0.5 * log_variance[rows"),
         ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
         ("by_width - mean.shape[1] * widths.log()", "by_width - widths.log()"),
     ],
     "nn/train.py": [
-        ("log_variance.exp() - 1.0 - log_variance", "log_variance.exp() - 1.0 + log_variance"),
         ("z = mean + torch.exp(0.5 * log_variance)", "z = mean + torch.exp(log_variance)"),
         (
             "(noise.square() + log_variance - z.square())",
             "(noise.square() - log_variance - z.square())",
         ),
+    ],
+    "nn/prior.py": [
+        ("log_variance.exp() - 1.0 - log_variance", "log_variance.exp() - 1.0 + log_variance"),
+        ("mean + torch.exp(0.5 * self._log_variance)", "mean + torch.exp(self._log_variance)"),
+    ],
+    "nn/potentials.py": [
+        ("joint = weights + 0.5 * (log_dets - lost)", "joint = weights + 0.5 * log_dets"),
+        ("by_natural - weighed * on", "by_natural + weighed * on"),
+        ("weights = graph.logits.log_softmax(-1) + log_own", "weights = graph.logits + log_own"),
+    ],
+    "nn/conjugate.py": [
+        ("return expected.per_mean + squares + spread", "return squares + spread"),
+        ("0.5 * (conjugate.nu[:, None] - steps)", "0.5 * (conjugate.nu[:, None] + steps)"),
+        ("d * (ratio - 1.0 - ratio.log())", "(ratio - 1.0 - ratio.log())"),
+        ('"nk,nkij->kij", shares, combined', '"nk,nkij->kij", 0.0 * shares, combined'),
+    ],
+    "nn/mixture_prior.py": [
+        ("counts * (slope - slope.detach()).exp()", "counts"),
+        ("(DEGREES + d) / (DEGREES + squares)", "DEGREES / (DEGREES + squares)"),
+        ("self.n_samples / weights.sum()", "1.0"),
+        ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
+        ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
     ],
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
     "nn/regression_network.py": [
@@ -313,7 +338,10 @@ NETWORKS = {
 
 LIKELIHOODS = {
     "nn/likelihoods.py": [
-        ("0.5 * self.n_varying * mse.log()", "self.n_varying * mse.log()"),
+        ("return found.masked_fill(missing, 0.0).sum(-1)", "return found.sum(-1)"),
+        ("self.n_varying * known * variance.log()", "self.n_varying * variance.log()"),
+        ("/ (weights @ known)", "/ weights.sum()"),
+        ("0.5 * n_known * mse.log()", "n_known * mse.log()"),
         ("std.log() + 0.5 * math.log(2.0 * math.pi)", "std.log() + math.log(2.0 * math.pi)"),
         ("math.sqrt((DEGREES - 2.0) / DEGREES)", "math.sqrt(DEGREES / (DEGREES - 2.0))"),
         ("self._scale * std * rng.standard_t", "std * rng.standard_t"),
@@ -426,21 +454,27 @@ ESTIMATORS = {
         ("self._exact(A, B, i, j).reshape(n, m)", "self._exact(A, B, i, j).reshape(m, n).T"),
         ("result[rows.start :, rows] = block.T", "result[rows.start :, rows] = 0.0"),
     ],
-    "_vae_base.py": [
+    "_vae_density.py": [
         ("(found - math.log(n_samples))", "found"),
         ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
-        ("(inputs - self._center) / self._scale", "inputs / self._scale"),
         (
             "if noise else self._embedding.mean(z).numpy()",
             "if not noise else self._embedding.mean(z).numpy()",
         ),
+    ],
+    "_vae_missing.py": [
+        ("(inputs - self._center) / self._scale", "inputs / self._scale"),
+        ("x = np.where(missing, (seen", "x = np.where(missing, 0.0 * (seen"),
+        ("log_variance.masked_fill(empty, self._prior.silence)", "log_variance"),
+    ],
+    "_vae_base.py": [
         ("rows[kept], keys[kept]", "rows[kept], -keys[kept]"),
     ],
     "_vae_parts.py": [
         ("np.sqrt(variance[varying].mean())", "variance[varying].mean()"),
         (
-            "np.average((X - center) ** 2, axis=0, weights=weights)",
-            "np.average((X - center) ** 2, axis=0)",
+            "known_average((X - center) ** 2, weights)",
+            "known_average((X - center) ** 2, np.ones_like(weights))",
         ),
     ],
     "_vae_geometry.py": [

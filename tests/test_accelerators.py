@@ -68,6 +68,7 @@ def with_dropout(n_inputs, n_outputs):
     [
         {},
         {"precision": "mlp", "flatness": 1.0},
+        {"precision": "constant", "prior": "student_t", "n_decoders": 2},
         {"precision": "constant", "n_decoders": 2, "early_stopping": True},
         {"likelihood": "student_t", "n_importance_samples": 3, "batch_size": 7},
         {"likelihood": "bernoulli", "image_shape": (6, 6), "residual": True},

@@ -36,6 +36,7 @@ def little(**parameters):
 
 TRANSFORMERS = [
     little(),
+    little(prior="mixture"),
     RiemannianKMeans(),
     GeodesicDistance(metric=NeighborEncoder()),
     NeighborEncoder(),

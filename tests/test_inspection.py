@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skriem import (
     GeodesicDistance,
+    MixturePrior,
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
@@ -73,6 +74,20 @@ def test_clusters_over_the_magnification_factor(kmeans, digits_vae):
 
 
 @pytest.mark.slow
+def test_components_of_a_prior_are_ellipses(digits):
+    vae = VAETransformer(
+        prior=MixturePrior(3), precision="constant", max_iter=4, random_state=0, bandwidth=2.0
+    ).fit(digits[0])
+    display = LatentSpaceDisplay.from_estimator(vae, digits[0], background=None, n_geodesics=0)
+    n_used = vae.predict(digits[0]).max() + 1
+    ellipses = [np.array(line.get_data()).T for line in display.ax_.lines if line.get_ls() == "--"]
+    assert len(ellipses) == n_used == len(display.covariances)
+    for points, mean, covariance in zip(ellipses, vae.means_, vae.covariances_):
+        off = points - mean
+        squares = np.einsum("ni,ij,nj->n", off, np.linalg.inv(covariance), off)
+        np.testing.assert_allclose(squares, 4.0)
+
+
 def test_a_curve_has_the_colour_of_the_points_it_ends_in(kmeans, digits_vae):
     display = LatentSpaceDisplay.from_estimator(kmeans, digits_vae[1], grid_resolution=5)
     colors = {

@@ -19,6 +19,7 @@ from skriem import (
     DeepRegressionClassifier,
     DeepRegressionTransformer,
     GeodesicDistance,
+    MixturePrior,
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
@@ -39,6 +40,7 @@ def vae(**parameters):
 ESTIMATORS = {
     "VAETransformer": vae(),
     "VAETransformer, variance network": vae(precision="mlp"),
+    "VAETransformer, mixture": vae(precision="constant", prior=MixturePrior(2)),
     "NeighborEncoder": NeighborEncoder(random_state=0),
     "DeepRegressionTransformer": DeepRegressionTransformer((6, 2), max_iter=2, random_state=0),
     "DeepRegressionTransformer, binary": make_pipeline(

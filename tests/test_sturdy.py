@@ -158,6 +158,7 @@ def test_interrupts_anywhere(name, seed, fitted):
 FAILING = {
     "autoencoder": ({"learning_rate_init": 1e30}, "diverged"),
     "modules": ({"decoder": lambda n, m: torch.nn.Linear(n, m + 1)}, "must turn"),
+    "groups": ({"learning_rate_init": 1e30}, "diverged"),
     "units": ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
     "neighbors": ({"power": 0.5}, "power"),
     "clusters": ({"n_clusters": 99}, "n_samples"),
@@ -189,6 +190,7 @@ def test_a_failed_fit_changes_nothing(name, fitted):
 AFTERWARDS = {
     "autoencoder": {"n_components": 1, "likelihood": "poisson", "geometry": "fisher_rao"},
     "modules": {"n_components": 3, "encoder": None, "decoder": None, "n_decoders": 2},
+    "groups": {"prior": "normal", "n_components": 1},
     "units": {"hidden_layer_sizes": (3,), "likelihood": "bernoulli", "alpha": 1.0},
     "neighbors": {"n_components": 1, "power": 1.0, "standardize": True},
     "clusters": {"n_clusters": 5, "metric": "local", "init": "random"},

@@ -12,6 +12,7 @@ from skriem import (
     DeepRegressionClassifier,
     DeepRegressionTransformer,
     GeodesicDistance,
+    MixturePrior,
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
@@ -48,6 +49,8 @@ def estimators() -> None:
     assert_type(codes.metric, Metric)
     assert_type(vae.metric_.distance(codes, codes[:1]), NDArray[Any])
     assert_type(vae.inverse_transform(codes), Floats)
+    groups = VAETransformer(prior=MixturePrior(3, component="student_t")).fit(X)
+    assert_type(groups.means_, Floats)
     assert_type(NeighborEncoder().fit(X), NeighborEncoder)
 
     network = DeepRegressionTransformer((8, 2), likelihood="bernoulli").fit(X)

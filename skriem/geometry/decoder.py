@@ -79,8 +79,9 @@ class DecoderEmbedding:
         return self._likelihood.draw_around(self.mean(z).numpy(), self.std(z).numpy(), rng)
 
     def log_prob(self, x, z):
-        """Logarithm of the density of the rows of `x` (n, m) given those of `z`, (n,)."""
-        return self._likelihood.log_density(x, self.mean(z), self.std(z)).sum(-1)
+        """Logarithm of the density of what is known of rows `x` (n, m) given `z`, (n,)."""
+        found = self._likelihood.log_density(x, self.mean(z), self.std(z))
+        return found.masked_fill(x.isnan(), 0.0).sum(-1)
 
     def linearise(self, z):
         """Value, Jacobian and curvature at `z`; see :func:`skriem.geometry.jacobian.linearise`."""

@@ -114,9 +114,9 @@ class StabilisedEmbedding:
         return self._likelihood.draw(tensors["network"](z), tensors["parts"], rng)
 
     def log_prob(self, x, z):
-        """Logarithm of the probability of the rows of `x` (n, m) given those of `z`, (n,)."""
+        """Logarithm of the probability of what is known of rows `x` (n, m) given `z`, (n,)."""
         tensors = self._on(z)
-        return self._likelihood.log_prob(tensors["network"](z), x, tensors["parts"]).sum(-1)
+        return self._likelihood.of_rows(tensors["network"](z), x, tensors["parts"])
 
     @property
     def fingerprint(self):

@@ -18,6 +18,7 @@ class Fitted(NamedTuple):
     metric: Metric
     labels: np.ndarray | None  # (n,)
     centers: np.ndarray | None  # (k, d)
+    covariances: np.ndarray | None  # (k, d, d), where codes have a mixture for a prior
 
 
 def look_into(estimator, X):
@@ -45,7 +46,12 @@ def look_into(estimator, X):
     if labels is None and hasattr(estimator, "predict"):
         labels = estimator.predict(X)
     centers = getattr(estimator, "cluster_centers_", getattr(estimator, "means_", None))
-    return Fitted(points, estimator.metric_, labels, centers)
+    covariances = None
+    if centers is not None and not isinstance(estimator, MetricConsumerMixin):
+        # Those of the largest share come first; from some point on no sample belongs to any.
+        n_used = int(np.max(estimator.predict(X))) + 1
+        centers, covariances = centers[:n_used], estimator.covariances_[:n_used]
+    return Fitted(points, estimator.metric_, labels, centers, covariances)
 
 
 def _unknown(estimator):

@@ -95,6 +95,15 @@ def draw_centers(ax, centers):
     ax.scatter(*centers.T, s=150, marker="*", color="white", edgecolor="black", zorder=5)
 
 
+def draw_ellipses(ax, means, covariances):
+    """Two standard deviations around means (k, 2)."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 100)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    for mean, covariance in zip(means, covariances):
+        ellipse = mean[:, None] + 2.0 * np.linalg.cholesky(covariance) @ circle
+        ax.plot(*ellipse, color="black", linewidth=1.0, linestyle="--")
+
+
 def draw_points(ax, points, labels):
     """Scatter points (n, d), coloured by labels where there are any; returns what was drawn."""
     size = float(np.clip(6000.0 / max(1, len(points)), 5.0, 30.0))

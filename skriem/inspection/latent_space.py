@@ -14,7 +14,16 @@ from sklearn.utils import check_scalar
 from ..geometry import Metric
 from ..geometry.types import FloatArray
 from ._fitted import look_into
-from ._style import Projection, draw_centers, draw_points, grid, new_axes, style_of, window
+from ._style import (
+    Projection,
+    draw_centers,
+    draw_ellipses,
+    draw_points,
+    grid,
+    new_axes,
+    style_of,
+    window,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +41,8 @@ EXTREME = 0.5
 class LatentSpaceDisplay:
     """A latent space seen through its metric.
 
-    Draws points in the colours of their labels, centres as stars, geodesics as lines, and behind
+    Draws points in the colours of their labels, centres as stars, geodesics as lines, components of
+    a mixture prior as ellipses two standard deviations around, and behind
     them how much the metric stretches space. Made by :meth:`from_estimator` or
     :meth:`from_metric`; what was computed is kept, and :meth:`plot` draws it again.
 
@@ -48,6 +58,8 @@ class LatentSpaceDisplay:
         What points are coloured by: names of classes, or measurements.
     centers : ndarray of shape (k, d), default=None
         Drawn as stars.
+    covariances : ndarray of shape (k, d, d), default=None
+        Drawn as ellipses around the centres, of codes of two dimensions.
     curves : ndarray of shape (n_curves, n_steps, d), default=None
         Geodesics.
     curve_labels : ndarray of shape (n_curves,), default=None
@@ -65,7 +77,7 @@ class LatentSpaceDisplay:
         Where it was drawn last.
     figure_ : matplotlib Figure
         The figure of these.
-    points, labels, centers, curves, curve_labels, values, extent, background
+    points, labels, centers, covariances, curves, curve_labels, values, extent, background
         As above.
 
     Examples
@@ -86,6 +98,7 @@ class LatentSpaceDisplay:
         *,
         labels: NDArray[Any] | None = None,
         centers: FloatArray | None = None,
+        covariances: FloatArray | None = None,
         curves: FloatArray | None = None,
         curve_labels: NDArray[Any] | None = None,
         values: FloatArray | None = None,
@@ -96,6 +109,7 @@ class LatentSpaceDisplay:
         # Curves are coloured by labels only where there are centres.
         self.labels: Any = labels
         self.centers: Any = centers
+        self.covariances = covariances
         self.curves = curves
         self.curve_labels: Any = curve_labels
         self.values = values
@@ -146,6 +160,7 @@ class LatentSpaceDisplay:
             found.labels if y is None else y,
             centers=found.centers,
             center_labels=found.labels,
+            covariances=found.covariances,
             background=background,
             n_geodesics=n_geodesics,
             grid_resolution=grid_resolution,
@@ -161,6 +176,7 @@ class LatentSpaceDisplay:
         *,
         centers: ArrayLike | None = None,
         center_labels: ArrayLike | None = None,
+        covariances: ArrayLike | None = None,
         background: Literal["magnification", "noise"] | None = "magnification",
         n_geodesics: int = 10,
         grid_resolution: int = 200,
@@ -177,6 +193,8 @@ class LatentSpaceDisplay:
         centers : array-like of shape (k, n_dims), default=None
         center_labels : array-like of shape (n,) of int, default=None
             Which centre each point belongs to. None: the nearest.
+        covariances : array-like of shape (k, n_dims, n_dims), default=None
+            Drawn as ellipses around the centres, of points of two dimensions.
         background : {"magnification", "noise"} or None, default="magnification"
             As in :meth:`from_estimator`, as are the others.
         n_geodesics : int, default=10
@@ -203,6 +221,7 @@ class LatentSpaceDisplay:
                 f"y must have one value per point: {len(labels)} for {len(points)} points."
             )
         centers = None if centers is None else np.asarray(centers, dtype=float)
+        covariances = None if covariances is None else np.asarray(covariances, dtype=float)
         curves, curve_labels = _geodesics(metric, points, centers, center_labels, n_geodesics)
         if y is not center_labels:
             # Points have other colours than centres.
@@ -216,6 +235,7 @@ class LatentSpaceDisplay:
             points,
             labels=labels,
             centers=centers,
+            covariances=covariances,
             curves=curves,
             curve_labels=curve_labels,
             values=values,
@@ -255,6 +275,8 @@ class LatentSpaceDisplay:
             ax.plot(*line, color=color, linewidth=1.0, solid_capstyle="round")
         if self.centers is not None:
             draw_centers(ax, show(self.centers))
+        if self.covariances is not None and show.n_dims == 2:
+            draw_ellipses(ax, self.centers, self.covariances)
         if show.n_dims == 2 and self.extent is not None:
             (left, bottom), (right, top) = self.extent
             ax.set(xlim=(left, right), ylim=(bottom, top))

@@ -23,12 +23,25 @@ DEGREES = 4.0
 LARGEST_COUNT = 2.0**53
 # Means of counts and probabilities are not started from nearer to the edge than this.
 EDGE = 1e-2
+# Batches in which nothing is known say nothing about the noise.
+LEAST_KNOWN = 1e-6
 # Slopes from inputs to natural parameters are bounded by this.
 STEEPEST = 5.0
 
 
+def known_average(values, weights):
+    """Weighted means of the known entries of every column, (m,)."""
+    known = ~np.isnan(values)
+    if known.all():
+        return np.average(values, axis=0, weights=weights)
+    return weights @ np.where(known, values, 0.0) / (weights @ known)
+
+
 class Likelihood:
     """Base: distributions whose parameter has one number per feature.
+
+    Entries of data that are missing are NaN. They are NaN in inputs and targets too, and count
+    for nothing.
 
     Attributes
     ----------
@@ -67,13 +80,20 @@ class Likelihood:
         """Logarithm of the probability of every entry, (..., m)."""
         raise NotImplementedError
 
+    def of_rows(self, natural, target, parts=()):
+        """Logarithm of the probability of what is known of every row, (...)."""
+        missing = target.isnan()
+        # Slopes of what is left out must be numbers too.
+        found = self.log_prob(natural, target.masked_fill(missing, 0.0), parts)
+        return found.masked_fill(missing, 0.0).sum(-1)
+
     def loss(self, natural, target, weights, parts):
         """Negative log-likelihood, an average with `weights` (n,) that sum to one."""
-        return -(weights @ self.log_prob(natural, target, parts).sum(-1))
+        return -(weights @ self.of_rows(natural, target, parts))
 
     def of_draws(self, natural, target, weights, parts):
         """Log-likelihood of rows (n, m) given several draws of each (K, n, m), (K, n)."""
-        return self.log_prob(natural, target, parts).sum(-1)
+        return self.of_rows(natural, target, parts)
 
     def widen(self, natural, widening):
         """The natural parameter (n, m) made unsure by `widening` (n, 1)."""
@@ -91,6 +111,10 @@ class Likelihood:
         """What means (n, m) say in the form of the data (n, p)."""
         return mean
 
+    def seen(self, mean):
+        """What an encoder sees of data that are means (n, m), (n, n_inputs)."""
+        return self.inputs(mean)
+
 
 class Gaussian(Likelihood):
     """Real numbers with a noise that is learned after the mean."""
@@ -105,15 +129,23 @@ class Gaussian(Likelihood):
         turns the loss into the logarithm of the mean squared error (Rybkin, Daniilidis and
         Levine, *Simple and effective VAE training with calibrated decoders*, ICML 2021).
         """
-        errors = (target - natural).square().sum(-1)
-        mse = weights @ errors / self.n_varying + NOISE_FLOOR**2
-        return 0.5 * self.n_varying * mse.log()
+        errors, known = self._errors(natural, target)
+        n_known = (self.n_varying * (1.0 - weights @ (1.0 - known))).clamp(min=LEAST_KNOWN)
+        mse = weights @ errors / n_known + NOISE_FLOOR**2
+        return 0.5 * n_known * mse.log()
 
     def of_draws(self, natural, target, weights, parts):
         """With the noise that fits best, up to a constant."""
-        errors = (target - natural).square().sum(-1)
-        variance = weights @ errors.detach().mean(0) / self.n_varying + NOISE_FLOOR**2
-        return -0.5 * (errors / variance + self.n_varying * variance.log())
+        errors, known = self._errors(natural, target)
+        n_known = (self.n_varying * (1.0 - weights @ (1.0 - known))).clamp(min=LEAST_KNOWN)
+        variance = weights @ errors.detach().mean(0) / n_known + NOISE_FLOOR**2
+        return -0.5 * (errors / variance + self.n_varying * known * variance.log())
+
+    def _errors(self, natural, target):
+        """Squared errors of what is known of every row, and how large a share that is."""
+        missing = target.isnan()
+        errors = (target - natural).masked_fill(missing, 0.0).square().sum(-1)
+        return errors, 1.0 - missing.to(errors).mean(-1)
 
     def log_density(self, x, mean, std):
         """Logarithm of the density of every entry."""
@@ -188,7 +220,7 @@ class Bernoulli(Likelihood):
             )
 
     def start(self, targets, sample_weight):
-        p = np.average(targets, axis=0, weights=sample_weight).clip(EDGE, 1.0 - EDGE)
+        p = known_average(targets, sample_weight).clip(EDGE, 1.0 - EDGE)
         return np.log(p / (1.0 - p)), np.minimum(1.0 / (p * (1.0 - p)), STEEPEST)
 
     def log_prob(self, natural, target, parts=()):
@@ -232,13 +264,19 @@ class Categorical(Likelihood):
     def inputs(self, X):
         first = np.cumsum([0, *self.n_categories[:-1]])
         found = np.zeros((len(X), sum(self.n_categories)))
-        np.put_along_axis(found, first + X.astype(int), 1.0, axis=1)
+        known = ~np.isnan(X)
+        np.put_along_axis(found, first + np.where(known, X, 0.0).astype(int), 1.0, axis=1)
+        if not known.all():
+            found[np.repeat(~known, self.n_categories, axis=1)] = np.nan
         return found
 
     targets = inputs
 
+    def seen(self, mean):
+        return mean
+
     def start(self, targets, sample_weight):
-        p = np.average(targets, axis=0, weights=sample_weight).clip(EDGE, 1.0)
+        p = known_average(targets, sample_weight).clip(EDGE, 1.0)
         return np.log(p), np.minimum(1.0 / p, STEEPEST)
 
     def log_prob(self, natural, target, parts=()):
@@ -292,7 +330,7 @@ class Poisson(Likelihood):
         return np.log1p(X)
 
     def start(self, targets, sample_weight):
-        mean = np.maximum(np.average(targets, axis=0, weights=sample_weight), EDGE)
+        mean = np.maximum(known_average(targets, sample_weight), EDGE)
         return np.log(mean), np.minimum((1.0 + mean) / mean, STEEPEST)
 
     def log_prob(self, natural, target, parts=()):

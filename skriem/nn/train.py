@@ -10,6 +10,7 @@ from .attraction import info_nce
 from .flatness import distortion
 from .likelihoods import Likelihood
 from .network import Network
+from .prior import NormalPrior, Prior
 
 # Gradients are cut to this norm: the exponential in a likelihood of counts can make one so large
 # that Adam would take no step worth the name for many passes after.
@@ -23,16 +24,17 @@ class Model(NamedTuple):
     decoders: list  # of Network
     likelihood: Likelihood
     parts: list  # of Tensor: further parameters of the likelihood
+    prior: Prior = NormalPrior()
 
     def trainable(self):
-        """All tensors that training changes."""
-        networks = [self.encoder, *self.decoders]
-        return [part for network in networks for part in network.trainable()] + self.parts
+        """All tensors that training changes by gradients."""
+        learned = [self.encoder, *self.decoders, self.prior]
+        return [part for one in learned for part in one.trainable()] + self.parts
 
     def all_parts(self):
-        """The same, and what modules change themselves."""
-        networks = [self.encoder, *self.decoders]
-        return [part for network in networks for part in network.parts] + self.parts
+        """The same, and what modules and the prior change themselves."""
+        learned = [self.encoder, *self.decoders, self.prior]
+        return [part for one in learned for part in one.parts] + self.parts
 
 
 class Penalties(NamedTuple):
@@ -69,7 +71,12 @@ def rounding(device_type, mixed_precision):
     return torch.autocast(device_type, torch.bfloat16, enabled=mixed_precision, cache_enabled=False)
 
 
-def objective(
+def objective(*arguments, **options):
+    """The loss alone; see :func:`loss_and_posterior`."""
+    return loss_and_posterior(*arguments, **options)[0]
+
+
+def loss_and_posterior(
     model,
     which,
     x,
@@ -84,7 +91,7 @@ def objective(
     mixed_precision=False,
 ):
     """Weighted mean of the negative evidence lower bound per sample, up to a constant, plus
-    penalties.
+    penalties, and the posterior of the codes.
 
     Parameters
     ----------
@@ -96,22 +103,35 @@ def objective(
         What is encoded of a neighbour of each, where codes attract each other.
     n_draws : int
         Codes drawn for every sample. With several the bound is the importance weighted one
-        (Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016).
+        (Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016), under
+        a standard normal prior.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+    posterior : Posterior or None
+        None for several draws.
     """
     decoder = model.decoders[which]
     # The networks alone: sums over outputs and samples need all digits.
     rough = rounding(x.device.type, mixed_precision)
     with rough:
         mean, log_variance = encode(x, model.encoder)
-    shape = mean.shape if n_draws == 1 else (n_draws, *mean.shape)
-    noise = torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
-    z = mean + torch.exp(0.5 * log_variance) * noise
     weights = weights / weights.sum()
+    if n_draws == 1:
+        posterior = model.prior.infer(mean, log_variance)
+        z, rows, counts = posterior.draws(generator)
+    else:
+        posterior, shape = None, (n_draws, *mean.shape)
+        noise = torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
+        z = mean + torch.exp(0.5 * log_variance) * noise
     flat = z.reshape(-1, z.shape[-1])
     with rough:
         decoded = decoder(flat)
     if n_draws == 1:
-        kl = 0.5 * weights @ (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(-1)
+        kl = weights @ posterior.divergence()
+        if rows is not None:
+            target, weights = target[rows], counts * weights[rows]
         loss = model.likelihood.loss(decoded, target, weights, model.parts) + kl_weight * kl
     else:
         decoded = decoded.unflatten(0, z.shape[:2])
@@ -129,8 +149,8 @@ def objective(
         noise = torch.randn(near.shape, generator=generator, dtype=x.dtype, device=x.device)
         near = near + torch.exp(0.5 * near_log_variance) * noise
         weight = penalties.attraction * decoded.shape[-1]
-        loss = loss + weight * info_nce(z, near, log_scale)
-    return loss
+        loss = loss + weight * info_nce(z[: len(x)], near, log_scale)
+    return loss, posterior
 
 
 def walk(neighbors, rows, n_steps, generator):
@@ -227,7 +247,7 @@ def train(
                     of_target = walk(neighbors, rows, n_steps, generator)
                     near = x[of_target]
                 optimizer.zero_grad(set_to_none=True)
-                loss = objective(
+                loss, posterior = loss_and_posterior(
                     model,
                     draw_decoder(model, generator),
                     x[rows],
@@ -245,8 +265,10 @@ def train(
                 if not model.likelihood.is_location_scale:
                     torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
                 optimizer.step()
+                if posterior is not None:
+                    model.prior.learn(posterior, weights[rows])
                 total += loss.detach() * len(rows)
-            losses.append(total.item() / len(x))
+            losses.append(total.item() / len(x) + model.prior.cost())
             watched = losses[-1]
             if held_out is not None:
                 watched = held_out_loss(model, *held_out, penalties, generator, n_draws)

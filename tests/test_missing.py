@@ -1,0 +1,201 @@
+"""Tables in which entries are missing: what is not there counts for nothing, and is filled in."""
+
+import numpy as np
+import pytest
+import torch
+from networks import normal
+from sklearn.base import clone
+from sklearn.impute import SimpleImputer
+from sklearn.utils import get_tags
+
+from skriem import MixturePrior, VAETransformer
+from skriem.nn.likelihoods import LIKELIHOODS, known_average
+
+# What is fitted here is not fitted to the end.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def little(**parameters):
+    defaults = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
+    return VAETransformer(**{**defaults, **parameters})
+
+
+def line(n=200, p=5, noise=0.1, seed=0):
+    """Data along a plane."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 2)) @ rng.normal(size=(2, p)) + noise * rng.normal(size=(n, p))
+
+
+def holes(X, share=0.2, seed=1):
+    X = np.array(X, dtype=np.float64)
+    X[np.random.default_rng(seed).uniform(size=X.shape) < share] = np.nan
+    return X
+
+
+def of_kind(kind, n=40):
+    rng = np.random.default_rng(0)
+    reals = line(n, 4)
+    counts = rng.poisson(np.exp(0.5 * reals)).astype(float)
+    return {
+        "gaussian": reals,
+        "student_t": reals,
+        "bernoulli": (reals > 0).astype(float),
+        "categorical": np.minimum(counts, 2.0),
+        "poisson": counts,
+        "negative_binomial": counts,
+    }[kind]
+
+
+# Likelihoods ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_a_column_that_is_missing_is_a_column_less(kind):
+    X = of_kind(kind)
+    gone = X.copy()
+    gone[:, -1] = np.nan
+    both = []
+    for data, columns in ((gone, slice(None)), (X[:, :-1], slice(-1))):
+        likelihood = LIKELIHOODS[kind]().fit(np.nan_to_num(X[:, columns]))
+        if likelihood.is_location_scale:
+            likelihood.n_varying = len(X.T[columns])
+        target = torch.as_tensor(likelihood.targets(data))
+        natural = normal(40, 12)[:, : target.shape[1]].requires_grad_()
+        parts = [part.double() + 0.1 for part in likelihood.init_parts(target.shape[1])]
+        weights = torch.full((40,), 1.0 / 40.0).double()
+        loss = likelihood.loss(natural, target, weights, parts)
+        (slope,) = torch.autograd.grad(loss, natural)
+        draws = natural.detach().expand(3, -1, -1)
+        of_draws = likelihood.of_draws(draws, target, weights, parts)
+        both.append((loss.detach(), slope, of_draws))
+    (loss, slope, of_draws), (fewer, fewer_slopes, fewer_draws) = both
+    torch.testing.assert_close(loss, fewer)
+    n_fewer = fewer_slopes.shape[1]
+    torch.testing.assert_close(slope[:, :n_fewer], fewer_slopes)
+    assert (slope[:, n_fewer:] == 0.0).all()
+    torch.testing.assert_close(of_draws, fewer_draws)
+
+
+def test_averages_of_what_is_known():
+    X = np.array([[1.0, 5.0], [np.nan, 7.0], [4.0, np.nan]])
+    np.testing.assert_allclose(known_average(X, np.array([1.0, 1.0, 3.0])), [13.0 / 4.0, 6.0])
+
+
+# Fits ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_every_method_takes_missing_entries(kind):
+    X = of_kind(kind)
+    gone = holes(X)
+    gone[:2] = X[:2]
+    before = gone.copy()
+    for vae in (little(likelihood=kind).fit(gone), little(likelihood=kind).fit(X)):
+        codes = vae.transform(gone)
+        assert np.isfinite(codes).all()
+        assert np.isfinite(vae.inverse_transform(codes)).all()
+        assert np.isfinite(vae.score_samples(gone)).all()
+        filled = vae.impute(gone)
+        assert np.isfinite(filled).all()
+        known = ~np.isnan(gone)
+        np.testing.assert_array_equal(filled[known], gone[known])
+        np.testing.assert_array_equal(vae.impute(X), X)
+        # What comes of a row does not depend on the others.
+        np.testing.assert_allclose(vae.impute(gone[5:6]), filled[5:6], rtol=1e-6)
+    np.testing.assert_array_equal(gone, before)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"prior": MixturePrior(3)},
+        {"precision": "mlp"},
+        {"image_shape": (2, 2), "hidden_layer_sizes": (2,)},
+        {"n_neighbors": 3, "attraction": 1.0},
+        {"n_decoders": 2, "n_importance_samples": 2},
+        {"early_stopping": True},
+        {"encoder": lambda n, m: torch.nn.Linear(n, m)},
+    ],
+    ids=lambda parameters: "-".join(parameters),
+)
+def test_missing_entries_in_every_kind_of_network(parameters):
+    gone = holes(of_kind("gaussian"))
+    vae = little(**parameters).fit(gone)
+    assert np.isfinite(vae.impute(gone)).all()
+    assert np.isfinite(vae.metric_.tensor(np.asarray(vae.transform(gone[:3])))).all()
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_data_in_a_plane_are_filled_in_from_the_plane(complete):
+    X = line()
+    gone = holes(X)
+    vae = VAETransformer(random_state=0, max_iter=60, precision="constant")
+    vae.fit(X if complete else gone)
+    missing = np.isnan(gone)
+    error = np.square(vae.impute(gone) - X)[missing].mean()
+    plain = np.square(SimpleImputer().fit_transform(gone) - X)[missing].mean()
+    assert error < 0.25 * plain
+
+
+def test_imputations_are_conditional_means():
+    """Of a linear model: what the normal distribution of the data says."""
+    X = line(1000, 3, noise=0.5)
+    vae = VAETransformer(random_state=0, max_iter=60, precision="constant").fit(X)
+    gone = X[:100].copy()
+    gone[:, 0] = np.nan
+    covariance, mean = np.cov(X.T), X.mean(0)
+    slopes = np.linalg.solve(covariance[1:, 1:], covariance[1:, 0])
+    exact = mean[0] + (gone[:, 1:] - mean[1:]) @ slopes
+    found = vae.impute(gone, 500)[:, 0]
+    assert np.sqrt(np.mean((found - exact) ** 2)) < 0.25 * exact.std()
+
+
+def test_rows_and_columns_of_which_nothing_is_known():
+    X = holes(line(60))
+    with_empty = np.r_[X, np.full((3, 5), np.nan)]
+    vae = little(prior=MixturePrior(3)).fit(X)
+    # Nothing is learned from empty rows, and they are what the prior says.
+    found = clone(vae).fit(with_empty)
+    np.testing.assert_array_equal(found.transform(X), vae.transform(X))
+    empty = vae.predict_proba(with_empty[-1:])[0]
+    graph = vae._prior.on().graph
+    np.testing.assert_allclose(empty, graph.logits.softmax(0), rtol=1e-6)
+    normal_prior = little().fit(X)
+    np.testing.assert_array_equal(normal_prior.transform(with_empty[-1:]), [[0.0, 0.0]])
+    X[:, 2] = np.nan
+    with pytest.raises(ValueError, match=r"columns \[2\]"):
+        little().fit(X)
+    with pytest.raises(ValueError, match="columns"):
+        little().fit(np.full((5, 5), np.nan))
+    # Later they may be missing.
+    assert np.isfinite(vae.impute(X)).all()
+
+
+def test_infinite_entries_are_refused():
+    X = line(20)
+    vae = little().fit(X)
+    X[3, 1] = np.inf
+    for ask in (vae.fit, vae.transform, vae.impute):
+        with pytest.raises(ValueError, match="infinity"):
+            ask(X)
+
+
+def test_repetitions_and_order_of_rows_with_gaps():
+    X = holes(line(40))
+    weights = np.r_[np.full(10, 2.0), np.ones(30)]
+    weighted = little().fit(X, sample_weight=weights)
+    repeated = little().fit(np.r_[X[:10], X[::-1]])
+    np.testing.assert_array_equal(weighted.transform(X), repeated.transform(X))
+
+
+def test_parts_and_warm_starts_with_gaps():
+    X = holes(line(60))
+    parts = little().partial_fit(X[:30]).partial_fit(X[30:]).partial_fit(line(20))
+    assert np.isfinite(parts.impute(X)).all()
+    vae = little(warm_start=True).fit(line(60))
+    assert np.isfinite(vae.fit(X).impute(X)).all()
+    assert np.isfinite(vae.fit(X).impute(X)).all()
+
+
+def test_tags_say_that_entries_may_be_missing():
+    assert get_tags(VAETransformer()).input_tags.allow_nan
