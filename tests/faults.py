@@ -438,7 +438,7 @@ ESTIMATORS = {
         ("for run in runs[:N_REFINED])", "for run in runs[-1:])"),
         (").fit(x, sample_weight=weights)", ").fit(x)"),
     ],
-    "_normal.py": [
+    "_normal_answers.py": [
         ("log_density + self.metric_.log_volume", "log_density - self.metric_.log_volume"),
         (
             "self.score(X) + self._n_parameters * np.log",
@@ -446,6 +446,8 @@ ESTIMATORS = {
         ),
         ("+ 2.0 * self._n_parameters", "+ self._n_parameters"),
         ("(joint, axis=1, keepdims=True)", "(joint, axis=0, keepdims=True)"),
+    ],
+    "_normal.py": [
         ("return k * (d + 1) - 1 + of_covariance", "return k * (d + 1) + of_covariance"),
         ("mixture.means.numpy() * self._units", "mixture.means.numpy()"),
     ],

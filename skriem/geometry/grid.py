@@ -6,6 +6,7 @@ one point in a few milliseconds. Each is the length of an actual curve, hence ne
 """
 
 import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from .graph import Attached, attach, segment_lengths, symmetric_weights
 MAX_DIMS = 3
 # By dimension: how many cells an edge reaches, and to how many nodes other points are tied.
 REACH, N_TIED = {1: 1, 2: 4, 3: 2}, {1: 4, 2: 24, 3: 40}
+# The room around points, as a share of the longest side, where no table says it.
+CELL_MARGIN = 0.25
 # What lies outside is drawn from a Gaussian of so many standard deviations.
 WIDE, N_DRAWN = 1.5, 1024
 # Points closer than this many cells are joined directly.
@@ -84,6 +87,37 @@ def build_grid(space, low, high, n_cells):
     pairs, lengths = pairs[np.isfinite(lengths)], lengths[np.isfinite(lengths)]
     weights = symmetric_weights(pairs, lengths, len(nodes))
     return Grid(nodes, cKDTree(nodes), weights, spacing)
+
+
+def cells_around(spaces, points, n_cells):
+    """What to integrate on around points, None where the metric is not finite.
+
+    Parameters
+    ----------
+    spaces : Spaces
+    points : ndarray of shape (n, d)
+    n_cells : int
+        Along the longest side; in one dimension the root of how many there are.
+
+    Returns
+    -------
+    Cells or None
+    """
+    space, table, d = spaces.exact, spaces.table, points.shape[1]
+    low, high = box_around(points, CELL_MARGIN)
+    if table is not None:
+        space, low, high = table.space, table.low, table.high
+    grid = build_grid(space, low, high, round(n_cells ** (2 / d)))
+    if grid is None:
+        return None
+    nodes, (outside, log_mass) = torch.as_tensor(grid.points), beyond(grid, points)
+    log_volumes = space.log_volume(nodes) + d * math.log(grid.spacing)
+    log_mass = log_mass + spaces.exact.log_volume(outside)
+    log_volumes = torch.cat([log_volumes, log_mass])
+    # Nodes on the edge of a table may lie beyond it by rounding.
+    log_volumes = log_volumes.where(log_volumes.isfinite(), -torch.inf)
+    tied = tie(spaces.segment_lengths, grid, outside)
+    return Cells(grid, torch.cat([nodes, outside]), tied, log_volumes)
 
 
 def beyond(grid, points):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor
 from . import maps
 from .containers import enter_weights
 from .graph import attach, build_graph, graph_distances, measure_in, starting_curves
-from .grid import Cells, beyond, box_around, build_grid, tie
+from .grid import Cells, cells_around
 from .mean import frechet_means
 from .metric import ConvergenceWarning, Metric, warn_unconverged
 from .relax import relax_best
@@ -26,9 +25,8 @@ from .types import ArrayOrTensor, ArrayT
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
-# Where there are grids to integrate on, and the room around the points, as a share of the longest
-# side, where no table says it.
-MAX_CELL_DIMS, CELL_MARGIN = 2, 0.25
+# Where there are grids to integrate on.
+MAX_CELL_DIMS = 2
 # Found again when they are needed.
 CACHED = ("graph", "shortcuts", "_cells", "_routes", "_spaces")
 # Curves are solved for in batches that hold about this many numbers.
@@ -338,29 +336,12 @@ class RiemannianMetric(Metric):
         if self.points is None or self.n_dims > MAX_CELL_DIMS:
             return None
         if n_cells not in self._cells:
-            self._cells[n_cells] = self._make_cells(n_cells)
+            self._cells[n_cells] = cells_around(self._spaces, self.points, n_cells)
         return self._cells[n_cells]
 
     @cached_property
     def _cells(self):
         return {}
-
-    def _make_cells(self, n_cells):
-        space, table = self._space, self._spaces.table
-        low, high = box_around(self.points, CELL_MARGIN)
-        if table is not None:
-            space, low, high = table.space, table.low, table.high
-        grid = build_grid(space, low, high, round(n_cells ** (2 / self.n_dims)))
-        if grid is None:
-            return None
-        nodes, (outside, log_mass) = torch.as_tensor(grid.points), beyond(grid, self.points)
-        log_volumes = space.log_volume(nodes) + self.n_dims * math.log(grid.spacing)
-        log_mass = log_mass + self._space.log_volume(outside)
-        log_volumes = torch.cat([log_volumes, log_mass])
-        # Nodes on the edge of a table may lie beyond it by rounding.
-        log_volumes = log_volumes.where(log_volumes.isfinite(), -torch.inf)
-        tied = tie(self._spaces.segment_lengths, grid, outside)
-        return Cells(grid, torch.cat([nodes, outside]), tied, log_volumes)
 
     def space_for(self, *points: Tensor) -> Any:
         """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
@@ -402,29 +383,7 @@ class RiemannianMetric(Metric):
         per_curve = self._routes.resolution.levels[-1] * (6 * self.n_dims**2 + 8 * self.n_dims)
         size = max(1, CURVE_BUDGET // per_curve)
         parts = [
-            self._solve(part_a, part_b, tol, max_iter)
+            find_geodesics(self._spaces, self._routes, part_a, part_b, tol, max_iter)
             for part_a, part_b in zip(a.split(size), b.split(size))
         ]
         return parts[0] if len(parts) == 1 else Geodesics(*map(torch.cat, zip(*parts)))
-
-    def _solve(self, a, b, tol, max_iter):
-        # One order for every pair, whichever way round it was asked: distances are symmetric
-        # to the last bit.
-        flipped = _comes_first(b, a)[:, None]
-        first, second = torch.where(flipped, b, a), torch.where(flipped, a, b)
-        found = find_geodesics(self._spaces, self._routes, first, second, tol, max_iter)
-        total = found.arc_length[:, -1:]
-        return found._replace(
-            points=torch.where(flipped[..., None], found.points.flip(1), found.points),
-            arc_length=torch.where(flipped, total - found.arc_length.flip(1), found.arc_length),
-        )
-
-
-def _comes_first(a, b):
-    """Whether each row of `a` is lexicographically before the row of `b`, (n,) bool."""
-    first = torch.zeros(len(a), dtype=torch.bool, device=a.device)
-    decided = torch.zeros_like(first)
-    for k in range(a.shape[1]):
-        first |= ~decided & (a[:, k] < b[:, k])
-        decided |= a[:, k] != b[:, k]
-    return first

@@ -110,6 +110,19 @@ def find_geodesics(spaces, routes, a, b, tol, max_iter):
     -------
     Geodesics
     """
+    # One order for every pair, whichever way round it was asked: distances are symmetric to the
+    # last bit.
+    flipped = _comes_first(b, a)[:, None]
+    first, second = torch.where(flipped, b, a), torch.where(flipped, a, b)
+    found = _find(spaces, routes, first, second, tol, max_iter)
+    total = found.arc_length[:, -1:]
+    return found._replace(
+        points=torch.where(flipped[..., None], found.points.flip(1), found.points),
+        arc_length=torch.where(flipped, total - found.arc_length.flip(1), found.arc_length),
+    )
+
+
+def _find(spaces, routes, a, b, tol, max_iter):
     exact, table = spaces.exact, spaces.table
 
     def search(space, rows):
@@ -140,3 +153,13 @@ def find_geodesics(spaces, routes, a, b, tol, max_iter):
     lost |= ~found.length.isfinite()
     lost = everyone[lost]
     return found.replaced(lost, search(exact, lost)) if len(lost) else found
+
+
+def _comes_first(a, b):
+    """Whether each row of `a` is lexicographically before the row of `b`, (n,) bool."""
+    first = torch.zeros(len(a), dtype=torch.bool, device=a.device)
+    decided = torch.zeros_like(first)
+    for k in range(a.shape[1]):
+        first |= ~decided & (a[:, k] < b[:, k])
+        decided |= a[:, k] != b[:, k]
+    return first
