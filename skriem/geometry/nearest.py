@@ -99,7 +99,7 @@ class NearestNeighborMetric(Metric):
     So no distance is below that of the metric by more than rounding where those between the points
     are exact, and the triangle inequality holds for powers from 2 on wherever at most one of three
     places is off the data. Between places off the data shortest curves are bent, and straight
-    ones a few per cent longer, ten at most as measured in two dimensions.
+    ones a few per cent longer, 14 at most as measured in two dimensions.
 
     Examples
     --------
