@@ -180,12 +180,10 @@ class _VAE(
         neighbors = None
         if self.n_neighbors:
             neighbors = nearest_rows(known(self._in_unit(values)), self.n_neighbors)
-        self.loss_curve_: list[float] = []
-        for max_iter, warm_up in self._stages(values, weights, rng, warm):
-            history = self._train(values, weights, rng, max_iter, warm_up, neighbors)
-            self.loss_curve_ = self.loss_curve_ + history.loss
-            if history.interrupted:
-                break
+        self._start_prior(values, weights, rng)
+        warm_up = 0 if warm else self.max_iter // 4
+        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
+        self.loss_curve_: list[float] = history.loss
         if self.attraction > 0.0 and not history.interrupted:
             # Codes tell better who is a neighbour of whom than the data do.
             neighbors = nearest_rows(self._codes(values).numpy(), self.n_neighbors)
@@ -194,7 +192,7 @@ class _VAE(
             )
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
-        self._settle_prior(values, weights, rng)
+        self._settle_prior(values, weights)
         self._fit_metric(values, weights, rng)
         self._reservoir: Any = None
         return self

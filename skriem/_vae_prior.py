@@ -58,21 +58,6 @@ class _Groups:
     _checked: Callable[..., Any]
     _encoded: Callable[..., Any]
 
-    def _stages(self, X, weights, rng, warm):
-        """Numbers of passes to be made, and over how many the weight of divergences rises.
-
-        Where groups of codes start has to be read from codes: the first quarter of the passes is
-        made under a normal prior.
-        """
-        n_first = 0 if warm else self.max_iter // 4
-        if not warm and n_first and settings_of(self.prior) is not None:
-            yield n_first, n_first
-            self._start_prior(X, weights, rng)
-            yield self.max_iter - n_first, n_first
-            return
-        self._start_prior(X, weights, rng)
-        yield self.max_iter, n_first
-
     def _start_prior(self, X, weights, rng, n_before=0.0):
         """The prior to train with: the present one where it will do, or one that starts from
         k-means; `n_before` is how much other data weigh that have been learned from.
@@ -100,11 +85,8 @@ class _Groups:
             settings.component,
         ).stored()
 
-    def _settle_prior(self, X, weights, rng):
+    def _settle_prior(self, X, weights):
         """What the prior says after training of all data, whatever the last batch was."""
-        if settings_of(self.prior) is not None and not self._prior.n_labels:
-            # An interrupt came before there were groups.
-            self._start_prior(X, weights, rng)
         prior = self._prior.on()
         self._prior = prior.settled(*self._encoded(X), torch.as_tensor(weights)).stored()
 

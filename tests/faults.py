@@ -115,8 +115,8 @@ GEOMETRY = {
         ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),
         ("group_sums(weights[rows] * trial_energy,", "group_sums(trial_energy,"),
     ],
+    "geometry/search.py": [("total - found.arc_length.flip(1)", "found.arc_length.flip(1)")],
     "geometry/riemannian.py": [
-        ("total - found.arc_length.flip(1)", "found.arc_length.flip(1)"),
         (
             "maps.log(self._space, base, Z, geodesics, 0.1 * tol)",
             "maps.log(self._space, Z, base, geodesics, 0.1 * tol)",
