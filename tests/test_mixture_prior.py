@@ -308,6 +308,23 @@ def test_draws_stand_for_the_whole_posterior(component, monkeypatch):
     )
 
 
+def test_draws_have_the_covariances_of_their_components():
+    """Of potentials and components that are long in other directions."""
+    n, roots = 20_000, torch.tensor([[[1.0, 0.0], [2.0, -1.0]]], dtype=torch.float64)
+    model = Graph(
+        torch.zeros(1, dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64), roots
+    )
+    mean = torch.tensor([0.5, -1.0], dtype=torch.float64).expand(n, -1)
+    log_variance = torch.tensor([1.0, -2.0], dtype=torch.float64).expand(n, -1)
+    said = expected(conjugate(1), mean)
+    posterior = MixturePosterior(mean, log_variance, model, said, NormalTails())
+    codes, _, _ = posterior.draws(torch.Generator().manual_seed(0))
+    covariance = posterior.combined.covariances[0, 0]
+    error = (torch.cov(codes.T) - covariance).abs() / covariance.diagonal().max()
+    assert error.max() < 0.03
+    torch.testing.assert_close(codes.mean(0), posterior.combined.means[0, 0], atol=0.02, rtol=0.0)
+
+
 def test_the_divergence_against_draws():
     """Of normal components with parameters that are certain, from the densities themselves."""
     ours, (mean, log_variance) = mixture(), potentials(1)
