@@ -714,7 +714,14 @@ REFUSED = {
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_what_is_no_table_of_numbers_is_refused(name, what, fitted):
     X, message = REFUSED[what]
-    method = "predict" if hasattr(fitted[name], "predict") else "transform"
-    for ask in (clone(fitted[name]).fit, getattr(fitted[name], method)):
+    estimator = fitted[name]
+    method = "predict" if hasattr(estimator, "predict") else "transform"
+    # Autoencoders take it that entries are missing.
+    if "NaN" in message and name in ("autoencoder", "pipeline"):
+        for each in (estimator, clone(estimator).fit(X)):
+            if np.shape(X)[1] == each.n_features_in_:
+                assert np.isfinite(np.asarray(getattr(each, method)(X))).all()
+        return
+    for ask in (clone(estimator).fit, getattr(estimator, method)):
         with pytest.raises((ValueError, TypeError), match=message):
             ask(X)

@@ -463,7 +463,8 @@ def test_pickles_predict_the_same(fast, data):
 
 
 def test_more_than_a_run_can_take_is_sampled(monkeypatch):
-    monkeypatch.setattr("skriem._medoid_runs.MANY", 200)
+    monkeypatch.setattr("skriem.geometry.among.MOST_COMPARED", 200)
+    monkeypatch.setattr("skriem.geometry.among.N_LANDMARKS", 100)
     X, y = make_moons(500, noise=0.05, random_state=0)
     found = RiemannianKMeans(2, metric=NeighborEncoder(power=3.0), random_state=0).fit(X)
     assert found.labels_.shape == (500,)
