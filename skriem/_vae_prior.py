@@ -144,19 +144,18 @@ class _Groups:
         """
         return self.fit(X, sample_weight=sample_weight).predict(X)
 
+    # The class says what these are.
+
     @property
     def weights_(self) -> FloatArray:
-        """Expected shares of the components, the largest first."""
         return self._mixture("weights_").shares.numpy()
 
     @property
     def means_(self) -> FloatArray:
-        """Means of the components, codes."""
         return self._mixture("means_").means.numpy()
 
     @property
     def covariances_(self) -> FloatArray:
-        """Covariances of the components: inverses of expected precisions."""
         return self._mixture("covariances_").covariances.numpy()
 
     def _mixture(self, name):

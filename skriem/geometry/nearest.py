@@ -288,7 +288,7 @@ class NearestNeighborMetric(Metric):
 
     @torch.no_grad()
     def paths(self, Z: ArrayLike) -> among.Paths:
-        """Shortest paths between the rows of `Z`, as a :class:`Paths`."""
+        """Shortest paths between the rows of `Z`, for clusters among them."""
         return among.paths_between(self.graph.weights, self._tie(self._enter(Z)[0])[0])
 
     @cached_property
