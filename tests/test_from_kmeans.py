@@ -27,6 +27,9 @@ KMeans = RiemannianKMeans
 X, Y = make_blobs(300, centers=4, cluster_std=0.6, random_state=0)
 GUIDE = Path(__file__).parents[1] / "doc" / "guide" / "from_kmeans.md"
 
+# Older versions of scikit-learn pass options that newer ones of SciPy deprecate.
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")
+
 
 def test_fit_and_predict():
     kmeans = KMeans(n_clusters=2, random_state=0, n_init="auto").fit(
