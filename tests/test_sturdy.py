@@ -81,6 +81,9 @@ def fitted():
     return copy_of
 
 
+# Python drops an interrupt that comes while a generator is thrown away, and the fit goes on.
+may_be_lost = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 # Failures and interrupts -------------------------------------------------------------------
 
 
@@ -142,6 +145,7 @@ def check_interrupted(name, share, fitted):
     assert globals_of_torch() == before
 
 
+@may_be_lost
 @pytest.mark.parametrize("share", thorough([0.9, 0.02, 0.5, 0.99], slow=[0.02, 0.5, 0.99]))
 @every_estimator
 def test_an_interrupted_fit_leaves_the_old_one_or_a_complete_one(name, share, fitted):
@@ -149,6 +153,7 @@ def test_an_interrupted_fit_leaves_the_old_one_or_a_complete_one(name, share, fi
 
 
 @pytest.mark.slow
+@may_be_lost
 @pytest.mark.parametrize("seed", range(40))
 @every_estimator
 def test_interrupts_anywhere(name, seed, fitted):
@@ -167,6 +172,7 @@ FAILING = {
     "clusters among points": ({"n_clusters": 99}, "n_samples"),
     "density": ({"n_components": 99}, "n_samples"),
     "distances": ({"method": "shortest"}, "method"),
+    "distances over waves": ({"method": "shortest"}, "method"),
 }
 
 
@@ -199,6 +205,7 @@ AFTERWARDS = {
     "clusters among points": {"metric": "precomputed", "n_clusters": 5},
     "density": {"n_components": 3, "covariance_type": "spherical", "metric": "local"},
     "distances": {"method": "exact", "metric": "local"},
+    "distances over waves": {"method": "exact", "metric": "local"},
 }
 
 
