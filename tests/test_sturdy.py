@@ -81,10 +81,10 @@ def fitted():
     return copy_of
 
 
+# Failures and interrupts -------------------------------------------------------------------
+
 # Python drops an interrupt that comes while a generator is thrown away, and the fit goes on.
 may_be_lost = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-# Failures and interrupts -------------------------------------------------------------------
 
 
 class Interrupt:
