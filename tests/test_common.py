@@ -54,7 +54,7 @@ OTHERS = [
     DeepRegressionTransformer(),
     UNITS,
     DeepRegressionTransformer((4,), output="proba", max_iter=3),
-    DeepRegressionClassifier((8, 4), objective="discriminative"),
+    DeepRegressionClassifier((8, 4), objective="discriminative", max_iter=20),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
     NeighborEncoder(standardize=False, power=1.0),
     RiemannianKMeans(metric=little(bandwidth=2.0), init="random", n_init=1),
