@@ -10,11 +10,12 @@ from surfaces import paraboloid, sphere
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, Status, curves
+from skriem.geometry import routes as ways
 from skriem.geometry.embedded import Embedded
 from skriem.geometry.geodesics import solve_geodesics
 from skriem.geometry.graph import measure_in
 from skriem.geometry.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
-from skriem.geometry.routes import GraphRoutes, LatticeRoutes
+from skriem.geometry.routes import BoxRoutes, GraphRoutes, LatticeRoutes
 
 
 def over(height):
@@ -73,6 +74,24 @@ def test_the_gap_is_that_to_the_way_over_the_hill():
 def test_there_is_no_gap_where_all_starts_lead_to_one_curve():
     metric = PullbackMetric(lambda z: z, 2)
     assert np.isinf(metric.geodesic(np.zeros((2, 2)), np.array([[3.0, 4.0], [0.0, 0.0]])).gap).all()
+
+
+def test_boxes_hold_their_pairs_and_grow_where_routes_touch_their_edges(monkeypatch):
+    asked, whole = [], ways._along_box
+
+    def seen(space, box, a, b, n_segments):
+        asked.append((box, torch.cat([a, b])))
+        return whole(space, box, a, b, n_segments)
+
+    monkeypatch.setattr(ways, "_along_box", seen)
+    a = torch.tensor([[0.5, 0.1]], dtype=torch.float64)
+    BoxRoutes().starts(Embedded(over(ridge)), a, -a)
+    for box, ends in asked:
+        low, side = box[:-1], box[-1]
+        assert ((ends - low) / side - 0.5).abs().max() < 0.3
+    sides = [float(box[-1]) for box, _ in asked]
+    assert len(sides) > 1
+    np.testing.assert_allclose(sides, sides[0] * 2.0 ** np.arange(len(sides)))
 
 
 def test_a_pair_has_the_same_route_alone_and_among_others():
