@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._medoid_runs import best_medoids
-from ._rows import LARGEST, check_weights
+from ._rows import check_size, check_weights
 from .geometry.among import Paths, Table
 from .geometry.graph import Attached
 
@@ -88,13 +88,14 @@ def _checked(estimator, X, reset):
         estimator, X, accept_sparse="csr", dtype=np.float64, reset=reset, ensure_min_samples=1
     )
     values = X.data if issparse(X) else X
-    if values.size and values.min() < 0.0:
+    if not values.size:
+        return X
+    if values.min() < 0.0:
         raise ValueError(
             "Negative values in data: X must be distances with metric='precomputed', and none is "
             "below zero. Are these similarities?"
         )
-    if values.size and values.max() > LARGEST:
-        raise ValueError(f"X has numbers beyond {LARGEST:.0e}: pass it in a larger unit.")
+    check_size(values)
     return X
 
 

@@ -15,12 +15,16 @@ def validated(estimator, X, *y, **options):
     With labels `y`, both.
     """
     found = validate_data(estimator, X, *y, dtype=[np.float64, np.float32], **options)
-    values = found[0] if y else found
+    check_size(found[0] if y else found)
+    return found
+
+
+def check_size(values):
+    """Raise ValueError for an array of numbers too large to compute with."""
     # Missing values are passed over.
     highest, lowest = (extreme.reduce(values, axis=None) for extreme in (np.fmax, np.fmin))
     if max(float(highest), -float(lowest)) > LARGEST:
         raise ValueError(f"X has numbers beyond {LARGEST:.0e}: pass it in a larger unit.")
-    return found
 
 
 def check_number(value, name, min_val, max_val=LARGEST, include_boundaries="both"):

@@ -87,8 +87,9 @@ class _Groups:
 
     def _settle_prior(self, X, weights):
         """What the prior says after training of all data, whatever the last batch was."""
-        prior = self._prior.on()
-        self._prior = prior.settled(*self._encoded(X), torch.as_tensor(weights)).stored()
+        if self._prior.n_labels:
+            prior = self._prior.on()
+            self._prior = prior.settled(*self._encoded(X), torch.as_tensor(weights)).stored()
 
     @available_if(has_groups)
     @by_blocks

@@ -73,7 +73,10 @@ GEOMETRY = {
     "geometry/graph.py": [
         ("dijkstra(weights, directed=False", "dijkstra(weights, directed=True"),
         ("through + b.distances[:, j], out=best", "through, out=best"),
-        ("np.nan_to_num(lengths, nan=np.inf)", "np.nan_to_num(lengths, nan=0.0)"),
+        (
+            "(np.nan_to_num(lengths, nan=np.inf), np.finfo",
+            "(np.nan_to_num(lengths, nan=0.0), np.finfo",
+        ),
         ("direct = line_length <= length", "direct = line_length >= length"),
         ("np.lexsort((-apart, pairs))", "np.lexsort((apart, pairs))"),
     ],

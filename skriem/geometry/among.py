@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
-from .graph import Attached
+from .graph import Attached, with_sources
 from .neighbors import subgraph
 
 # In a graph of at most so many nodes all distances are looked at; in larger ones those between so
@@ -223,15 +223,5 @@ def paths_between(weights, tied):
         return Paths(
             weights, starts, Attached(tied.points, tied.nodes[:, :1], tied.distances[:, :1])
         )
-    # Places are nodes of their own, out of which edges lead, but none to them.
-    n_nodes, k = weights.shape[0], tied.nodes.shape[1]
-    starts[off] = np.arange(n_nodes, n_nodes + len(off))
-    weights = csr_matrix(
-        (
-            np.concatenate([weights.data, tied.distances[off].ravel()]),
-            np.concatenate([weights.indices, tied.nodes[off].ravel()]),
-            np.concatenate([weights.indptr, weights.nnz + k * np.arange(1, len(off) + 1)]),
-        ),
-        shape=(n_nodes + len(off),) * 2,
-    )
-    return Paths(weights, starts, tied)
+    starts[off] = weights.shape[0] + np.arange(len(off))
+    return Paths(with_sources(weights, tied.rows(off)), starts, tied)

@@ -56,6 +56,32 @@ class Attached(NamedTuple):
         return Attached(*(field[index] for field in self))
 
 
+def with_sources(weights, sources):
+    """A graph (N, N) with places as further nodes, out of which edges lead but none to them.
+
+    Parameters
+    ----------
+    weights : csr_matrix of shape (N, N)
+    sources : Attached
+        The places, n of them.
+
+    Returns
+    -------
+    csr_matrix of shape (N + n, N + n)
+    """
+    n_nodes, (n, k) = weights.shape[0], sources.nodes.shape
+    # A stored zero is no edge for Dijkstra's algorithm.
+    lengths = np.maximum(sources.distances.ravel(), np.finfo(float).tiny)
+    return csr_matrix(
+        (
+            np.concatenate([weights.data, np.nan_to_num(lengths, nan=np.inf)]),
+            np.concatenate([weights.indices, sources.nodes.ravel()]),
+            np.concatenate([weights.indptr, weights.nnz + k * np.arange(1, n + 1)]),
+        ),
+        shape=(n_nodes + n, n_nodes + n),
+    )
+
+
 def segment_lengths(space, a, b, n_chords=N_CHORDS):
     """Lengths of the straight segments from the rows of `a` to those of `b`, (n,) array."""
     lengths = [

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import multivariate_normal
 from scipy.stats.qmc import MultivariateNormalQMC
 
-from .graph import Attached, attach, segment_lengths, symmetric_weights
+from .graph import Attached, attach, segment_lengths, symmetric_weights, with_sources
 
 MAX_DIMS = 3
 # By dimension: how many cells an edge reaches, and to how many nodes other points are tied.
@@ -199,19 +199,10 @@ def from_sources(weights, sources, return_predecessors=False):
     asked together. On request, also the node before each on its path, (n, N) int, where sources
     are numbered from N on.
     """
-    n_nodes, (n, k) = weights.shape[0], sources.nodes.shape
-    lengths = np.maximum(sources.distances.ravel(), np.finfo(float).tiny)
-    weights = csr_matrix(
-        (
-            np.concatenate([weights.data, np.nan_to_num(lengths, nan=np.inf)]),
-            np.concatenate([weights.indices, sources.nodes.ravel()]),
-            np.concatenate([weights.indptr, weights.nnz + k * np.arange(1, n + 1)]),
-        ),
-        shape=(n_nodes + n, n_nodes + n),
-    )
+    n_nodes = weights.shape[0]
     found = dijkstra(
-        weights,
-        indices=np.arange(n_nodes, n_nodes + n),
+        with_sources(weights, sources),
+        indices=np.arange(n_nodes, n_nodes + len(sources.nodes)),
         return_predecessors=return_predecessors,
     )
     if return_predecessors:

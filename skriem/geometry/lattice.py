@@ -58,7 +58,8 @@ class Lattice:
         for step in steps_around(d, REACH[d]):
             along = self.spacing * np.array(step)
             squared = np.einsum("nij,i,j->n", tensors, along, along)
-            self._speeds[step] = np.sqrt(squared.clip(min=0.0)).astype(np.float32)
+            speeds = np.sqrt(squared.clip(min=0.0)).astype(np.float32)
+            self._speeds[step] = speeds.reshape(self.counts)
 
     def points(self, nodes):
         """Coordinates of nodes, (n, d)."""
@@ -95,10 +96,7 @@ class Lattice:
 
     def _segments(self, stride):
         """Steps, and lengths of the segments from every node of every so manieth row."""
-        return [
-            (step, segments(speeds.reshape(self.counts), step, stride))
-            for step, speeds in self._speeds.items()
-        ]
+        return [(step, segments(speeds, step, stride)) for step, speeds in self._speeds.items()]
 
 
 def segments(speeds, step, stride):

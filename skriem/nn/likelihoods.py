@@ -129,23 +129,25 @@ class Gaussian(Likelihood):
         turns the loss into the logarithm of the mean squared error (Rybkin, Daniilidis and
         Levine, *Simple and effective VAE training with calibrated decoders*, ICML 2021).
         """
-        errors, known = self._errors(natural, target)
-        n_known = (self.n_varying * (1.0 - weights @ (1.0 - known))).clamp(min=LEAST_KNOWN)
+        errors, _, n_known = self._errors(natural, target, weights)
         mse = weights @ errors / n_known + NOISE_FLOOR**2
         return 0.5 * n_known * mse.log()
 
     def of_draws(self, natural, target, weights, parts):
         """With the noise that fits best, up to a constant."""
-        errors, known = self._errors(natural, target)
-        n_known = (self.n_varying * (1.0 - weights @ (1.0 - known))).clamp(min=LEAST_KNOWN)
+        errors, known, n_known = self._errors(natural, target, weights)
         variance = weights @ errors.detach().mean(0) / n_known + NOISE_FLOOR**2
         return -0.5 * (errors / variance + self.n_varying * known * variance.log())
 
-    def _errors(self, natural, target):
-        """Squared errors of what is known of every row, and how large a share that is."""
+    def _errors(self, natural, target, weights):
+        """Squared errors of what is known of every row, how large a share that is, and how many
+        of the varying features are known on average.
+        """
         missing = target.isnan()
         errors = (target - natural).masked_fill(missing, 0.0).square().sum(-1)
-        return errors, 1.0 - missing.to(errors).mean(-1)
+        known = 1.0 - missing.to(errors).mean(-1)
+        n_known = (self.n_varying * (1.0 - weights @ (1.0 - known))).clamp(min=LEAST_KNOWN)
+        return errors, known, n_known
 
     def log_density(self, x, mean, std):
         """Logarithm of the density of every entry."""
