@@ -8,6 +8,7 @@ left out. Within a layer a file stands above all that it imports.
 
 import ast
 import sys
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,25 +17,53 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Outline
 
 # Layers, the upper first; a tuple of them stands side by side.
-LAYERS = ("skriem.inspection",), ("skriem",), ("skriem.geometry", "skriem.nn")
+LAYERS = (
+    ("skriem.inspection",),
+    ("skriem.estimators.kmeans", "skriem.estimators.deep_regression"),
+    ("skriem.estimators",),
+    ("skriem.estimators.autoencoder",),
+    ("skriem.support", "skriem.decoders"),
+    ("skriem.geometry.models", "skriem.nn.regression"),
+    ("skriem.geometry.metrics", "skriem.nn"),
+    ("skriem.geometry.solvers", "skriem.nn.priors"),
+    ("skriem.geometry.paths", "skriem.geometry.spaces", "skriem.geometry.maps"),
+    ("skriem.geometry", "skriem.calculus"),
+)
 TITLES = {
-    "skriem.inspection": "skriem.inspection: pictures",
-    "skriem": "skriem: estimators",
-    "skriem.geometry": "skriem.geometry: metrics and solvers",
-    "skriem.nn": "skriem.nn: networks",
+    "skriem.inspection": "inspection: pictures",
+    "skriem.estimators.kmeans": "estimators.kmeans: clusters",
+    "skriem.estimators.deep_regression": "estimators.deep_regression: binary codes",
+    "skriem.estimators": "estimators: distances, densities, plain data",
+    "skriem.estimators.autoencoder": "estimators.autoencoder: codes with a metric",
+    "skriem.support": "support: what estimators share",
+    "skriem.decoders": "decoders: trained networks as maps",
+    "skriem.geometry.models": "geometry.models: clusters and densities",
+    "skriem.nn.regression": "nn.regression",
+    "skriem.geometry.metrics": "geometry.metrics: for users",
+    "skriem.nn": "nn: networks, likelihoods, training",
+    "skriem.geometry.solvers": "geometry.solvers: curves",
+    "skriem.nn.priors": "nn.priors",
+    "skriem.geometry.paths": "geometry.paths: graphs and grids",
+    "skriem.geometry.spaces": "geometry.spaces: what measures chords",
+    "skriem.geometry.maps": "geometry.maps",
+    "skriem.geometry": "geometry: what all use",
+    "skriem.calculus": "calculus",
 }
-FILLS = {
+COLOURS = {
     "skriem.inspection": "#f3e3f0",
-    "skriem": "#dcebf7",
+    "skriem.estimators": "#dcebf7",
+    "skriem.support": "#e8ecf0",
+    "skriem.decoders": "#fbe3d9",
     "skriem.geometry": "#fdf0d5",
     "skriem.nn": "#dff1e4",
+    "skriem.calculus": "#eeeeee",
 }
 OUTSIDE = ("sklearn", "torch", "numpy", "scipy", "matplotlib", "joblib")
 INK, FAINT = "#222222", "#5b6570"
 # In inches.
-BOX, ROW, GAP, TITLE, PAD = 0.28, 0.62, 0.16, 0.36, 0.24
-PER_LETTER, PASSAGE = 0.086, 0.16
-BETWEEN = 0.75
+BOX, ROW, GAP, TITLE, PAD = 0.28, 0.62, 0.16, 0.36, 0.42
+PER_LETTER, PER_SMALL_LETTER, PASSAGE = 0.086, 0.068, 0.16
+BETWEEN = 0.45
 N_SWEEPS = 60
 
 
@@ -83,12 +112,16 @@ def _run(node):
 
 
 def layer_of(module):
-    """The package of ours that a module belongs to, or the first name of a foreign one."""
+    """The folder of ours that a module belongs to, or the first name of a foreign one."""
     names = module.split(".")
-    if names[0] != "skriem":
-        return names[0]
-    inner = ".".join(names[:2])
-    return inner if inner in TITLES else "skriem"
+    prefixes = (".".join(names[:k]) for k in range(len(names), 0, -1))
+    return next((prefix for prefix in prefixes if prefix in TITLES), names[0])
+
+
+def floor_of(module):
+    """The outermost folder of ours that a module belongs to, or as :func:`layer_of`."""
+    names = module.split(".")
+    return ".".join(names[:2]) if names[0] == "skriem" else names[0]
 
 
 def reduced(edges):
@@ -137,7 +170,7 @@ def draw(package, path):
     total = max(sum(_widest(graphs[name]) + GAP for name in row) - GAP for row in layers)
     figure = plt.figure()
     ax = figure.add_axes((0, 0, 1, 1))
-    top, boxes = 0.0, {}
+    top, boxes, uses = 0.0, {}, {name: _used(found, name) for row in layers for name in row}
     for row in layers:
         depth = max(max(graphs[name][1].values()) for name in row) + 1
         size = TITLE + depth * ROW + PAD
@@ -145,22 +178,17 @@ def draw(package, path):
         widths = (total - GAP * (len(row) - 1)) * shares / shares.sum()
         left = 0.0
         for name, width in zip(row, widths):
-            _draw_layer(ax, name, graphs[name], left, top, width, size)
+            _draw_layer(ax, name, graphs[name], uses[name], left, top, width, size)
             boxes[name] = (left, top - size, width, size)
             left += width + GAP
         top -= size + BETWEEN
     _draw_outside(ax, found, top, total)
-    for name in boxes:
-        for other in boxes:
-            count = sum(
-                layer_of(module) == other
-                for module, imported in found.items()
-                if layer_of(module) == name
-                for module in imported
-            )
-            if name != other and count:
-                _draw_arrow(ax, boxes[name], boxes[other], count)
-    low, high = top - 1.1, 0.15
+    for upper, lower in zip(layers[:-1], layers[1:]):
+        for name in upper:
+            for other in lower:
+                if other in uses[name]:
+                    _draw_arrow(ax, boxes[name], boxes[other])
+    low, high = top - 1.5, 0.15
     ax.set(xlim=(-0.15, total + 0.15), ylim=(low, high))
     ax.axis("off")
     figure.set_size_inches(total + 0.3, high - low)
@@ -173,6 +201,12 @@ def _files(found, layer):
     # A package's own __init__ only collects what others define.
     files = [name for name in found if layer_of(name) == layer and name not in TITLES]
     return reduced({name: {o for o in found[name] if o in files and o != name} for name in files})
+
+
+def _used(found, layer):
+    """Other folders that files of a layer import from."""
+    files = [name for name in found if layer_of(name) == layer and name not in TITLES]
+    return {layer_of(other) for name in files for other in found[name]} & TITLES.keys() - {layer}
 
 
 def _width(name):
@@ -253,17 +287,21 @@ def _apart(wanted, row, sizes, low, high):
     return zip(row, packed + moved)
 
 
-def _draw_layer(ax, layer, graph, left, top, width, size):
+def _draw_layer(ax, layer, graph, used, left, top, width, size):
     edges, height = graph
     ax.add_patch(
         FancyBboxPatch(
             (left, top - size), width, size, "round,pad=0,rounding_size=0.08",
-            facecolor=FILLS[layer], edgecolor="none", zorder=0,
+            facecolor=COLOURS[floor_of(layer)], edgecolor="none", zorder=0,
         )
     )  # fmt: skip
     ax.text(
         left + 0.18, top - 0.14, TITLES[layer], va="top", fontsize=12, fontweight="bold", color=INK
     )
+    below = [name.removeprefix("skriem.") for row in LAYERS for name in row if name in used]
+    said = "imports " + ", ".join(below) if below else ""
+    lines = textwrap.fill(said, int(width / PER_SMALL_LETTER))
+    ax.text(left + 0.18, top - size + 0.1, lines, va="bottom", fontsize=8, color=FAINT)
     x, ways = _arranged(edges, height, left, width)
 
     highest = max(height.values())
@@ -303,24 +341,22 @@ def _smooth(corners):
     return Outline(points, codes)
 
 
-def _draw_arrow(ax, upper, lower, count):
-    """A bold arrow from one layer to another, with the number of imports."""
-    start, end = upper[1], lower[1] + lower[3]
-    # Those that pass a layer by keep to the side.
-    x = lower[0] + (lower[2] / 2 if start - end < BETWEEN + 0.1 else 0.09)
+def _draw_arrow(ax, upper, lower):
+    """A bold arrow from one layer to the next below it, where both are."""
+    left, right = max(upper[0], lower[0]), min(upper[0] + upper[2], lower[0] + lower[2])
+    x = (left + right) / 2 if left < right else lower[0] + lower[2] / 2
     ax.add_patch(
         FancyArrowPatch(
-            (x, start), (x, end), arrowstyle="-|>", mutation_scale=22,
+            (x, upper[1]), (x, lower[1] + lower[3]), arrowstyle="-|>", mutation_scale=22,
             color=INK, lw=2.2, shrinkA=2, shrinkB=2, zorder=5,
         )
     )  # fmt: skip
-    ax.text(x + 0.12, start - BETWEEN / 2, f"{count} imports", va="center", color=INK)
 
 
 def _draw_outside(ax, found, top, total):
     """Other packages, and which layers use them."""
     users = {
-        other: sorted({layer_of(m) for m, used in found.items() if other in map(layer_of, used)})
+        other: sorted({floor_of(m) for m, used in found.items() if other in map(layer_of, used)})
         for other in OUTSIDE
     }
     users = {other: layers for other, layers in users.items() if layers}
@@ -328,7 +364,7 @@ def _draw_outside(ax, found, top, total):
     for k, (other, layers) in enumerate(users.items()):
         x = (k + 0.5) * slot
         ax.text(x, top, other, ha="center", va="top", fontsize=11, fontweight="bold", color=INK)
-        names = [layer.split(".")[-1] if layer != "skriem" else "estimators" for layer in layers]
+        names = [layer.split(".")[-1] for layer in layers]
         ax.text(
             x, top - 0.26, "used by\n" + "\n".join(names), ha="center", va="top", fontsize=8.5,
             color=FAINT,

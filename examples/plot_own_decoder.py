@@ -90,7 +90,7 @@ metric = PullbackMetric(decoder, n_dims=2, points=codes[::4])
 # %%
 # Geodesics from one image to a few others, over the magnification factor. This decoder has no
 # noise, so nothing keeps the curves near the data, and they follow the mean image alone.
-# ``PullbackMetric.from_decoder(decoder, codes, data=images)`` puts up the walls that do.
+# ``decoder_metric(decoder, codes, data=images)`` puts up the walls that do.
 
 low, high = codes.min(0) - 0.3, codes.max(0) + 0.3
 axes = [np.linspace(low[k], high[k], 120) for k in range(2)]

@@ -3,13 +3,13 @@ The geometry of a decoder trained with pythae
 =============================================
 
 A decoder from another library becomes a metric in one call,
-:meth:`PullbackMetric.from_decoder <skriem.geometry.PullbackMetric.from_decoder>`. Here it is half
+:func:`~skriem.decoder_metric`. Here it is half
 of a variational autoencoder from pythae (``pip install pythae``).
 """
 
 # %%
 # An autoencoder first. Its activations are smooth: with ReLU, which pythae's own networks have,
-# the metric would be in pieces, and `from_decoder` would say so.
+# the metric would be in pieces, and `decoder_metric` would say so.
 
 import contextlib
 import io
@@ -26,8 +26,7 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from sklearn.datasets import load_digits
 
-from skriem import RiemannianKMeans
-from skriem.geometry import PullbackMetric
+from skriem import RiemannianKMeans, decoder_metric
 from skriem.inspection import LatentSpaceDisplay
 
 
@@ -84,9 +83,7 @@ with torch.no_grad():
 # away from the codes it is taken to be unsure. `random_state` is for the k-means that finds where
 # the codes are.
 
-metric = PullbackMetric.from_decoder(
-    model.decoder, codes, data=images, bandwidth=1.5, random_state=0
-)
+metric = decoder_metric(model.decoder, codes, data=images, bandwidth=1.5, random_state=0)
 print(metric)
 
 # %%

@@ -18,6 +18,7 @@ from skriem import (
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
+    decoder_metric,
 )
 from skriem.geometry import (
     EnsembleEmbedding,
@@ -152,7 +153,7 @@ def negative_binomial(z):
 
 
 def adopted(decoder, **options):
-    return PullbackMetric.from_decoder(decoder, POINTS, random_state=0, **options)
+    return decoder_metric(decoder, POINTS, random_state=0, **options)
 
 
 METRICS = {
@@ -267,7 +268,7 @@ def test_approximate_distances_are_of_the_type_of_points():
 
 def test_neighbors_are_encoded_there(data, monkeypatch):
     for name in ("MIN_EPOCHS", "MAX_EPOCHS"):
-        monkeypatch.setattr(f"skriem._neighbor.{name}", 2)
+        monkeypatch.setattr(f"skriem.estimators.neighbor_encoder.{name}", 2)
 
     def results(device):
         encoder = NeighborEncoder(2, device=device, random_state=0)

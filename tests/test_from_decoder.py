@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import distributions, nn
 
+from skriem import decoder_metric
+from skriem.decoders.fisher_rao import StabilisedEmbedding
+from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.geometry import PullbackMetric
-from skriem.geometry.decoder import DecoderEmbedding
-from skriem.geometry.fisher_rao import StabilisedEmbedding
-from skriem.geometry.frozen import FrozenModule
+from skriem.geometry.maps.frozen import FrozenModule
 
 TOL = 1e-2
 
@@ -32,7 +33,7 @@ def codes():
 
 
 def adopted(decoder, codes, **options):
-    return PullbackMetric.from_decoder(decoder, codes, random_state=0, **options)
+    return decoder_metric(decoder, codes, random_state=0, **options)
 
 
 class Returning(nn.Module):
@@ -406,7 +407,7 @@ def test_many_codes_are_thinned_for_the_graph():
     metric = adopted(perceptron(), codes)
     assert metric.points.shape == (1000, 2)
     assert (codes[:, None, 0] == metric.points[:, 0]).any(0).all()
-    other = PullbackMetric.from_decoder(perceptron(), codes, random_state=np.random.RandomState(0))
+    other = decoder_metric(perceptron(), codes, random_state=np.random.RandomState(0))
     assert other.points.shape == (1000, 2)
 
 
@@ -557,5 +558,5 @@ def test_functions_in_another_dtype(codes):
 
 def test_modules_that_are_no_embedding():
     for module in (Generator().eval(), Returning(lambda x: (x, x))):
-        with pytest.raises(ValueError, match="from_decoder"):
+        with pytest.raises(ValueError, match="decoder_metric"):
             PullbackMetric(module, 2)

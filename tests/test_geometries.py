@@ -17,6 +17,7 @@ from scipy.integrate import quad_vec
 from suites import thorough
 from surfaces import bumps, hyperbolic_distance, identity, near_pairs, paraboloid
 
+from skriem import decoder_metric
 from skriem.geometry import (
     ConvergenceWarning,
     EnsembleEmbedding,
@@ -32,8 +33,8 @@ from skriem.geometry import (
     regularised_metric,
     student_t_weights,
 )
-from skriem.geometry.field import Field
-from skriem.geometry.regularised import RegularisedTensor, differentiable_tensor
+from skriem.geometry.metrics.regularised import RegularisedTensor, differentiable_tensor
+from skriem.geometry.spaces.field import Field
 
 
 def unit_cost(x):
@@ -228,7 +229,7 @@ def test_no_strength_and_full_rank_change_nothing():
 def test_derivatives_of_a_regularised_metric_of_plain_functions(kind):
     # Maps that do not know their derivatives, within one that asks for them.
     if kind == "adopted":
-        base = PullbackMetric.from_decoder(bumps, MOONS, noise=0.3, bandwidth=3.0, random_state=0)
+        base = decoder_metric(bumps, MOONS, noise=0.3, bandwidth=3.0, random_state=0)
     else:
         base = PullbackMetric(EnsembleEmbedding([bumps, paraboloid]), 2)
     z = MOONS[:5]

@@ -18,6 +18,7 @@ from skriem import (
     RiemannianNormal,
     VAETransformer,
     brownian_motion,
+    decoder_metric,
     geodesic_silhouette,
 )
 from skriem.geometry import (
@@ -99,7 +100,7 @@ def metrics(metric: RiemannianMetric) -> None:
     assert_type(plane.embed(z), torch.Tensor)
     assert_type(plane.with_points(A), PullbackMetric)
     decoder = torch.nn.Linear(2, 4)
-    assert_type(PullbackMetric.from_decoder(decoder, z, data=X), PullbackMetric)
+    assert_type(decoder_metric(decoder, z, data=X), PullbackMetric)
     assert_type(PullbackMetric(EnsembleEmbedding([decoder, decoder]), 2), PullbackMetric)
     assert_type(regularised_metric(local_metric(A), 1.0), MetricField)
     assert_type(student_t_weights(3.0), tuple[float, float])
