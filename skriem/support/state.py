@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 
+OURS = __package__.partition(".")[0]
+
 
 class Estimator(BaseEstimator):
     """An estimator that checks what it is given when it is read from a file."""
@@ -42,7 +44,7 @@ def outlines(estimator):
         elif isinstance(value, (list, tuple)):
             for place, part in enumerate(value):
                 look(part, f"{name}[{place}]")
-        elif type(value).__module__.split(".")[0] == __package__:
+        elif type(value).__module__.split(".")[0] == OURS:
             # Caches may be left out of files.
             state = value.__getstate__() if hasattr(value, "__getstate__") else vars(value)
             look(state, name)
