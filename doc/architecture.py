@@ -26,7 +26,8 @@ LAYERS = (
     ("skriem.geometry.models", "skriem.nn.regression"),
     ("skriem.geometry.metrics", "skriem.nn"),
     ("skriem.geometry.solvers", "skriem.nn.priors"),
-    ("skriem.geometry.paths", "skriem.geometry.spaces", "skriem.geometry.maps"),
+    ("skriem.geometry.paths", "skriem.geometry.spaces"),
+    ("skriem.geometry.maps",),
     ("skriem.geometry", "skriem.calculus"),
 )
 TITLES = {
@@ -45,9 +46,9 @@ TITLES = {
     "skriem.nn.priors": "nn.priors",
     "skriem.geometry.paths": "geometry.paths: graphs and grids",
     "skriem.geometry.spaces": "geometry.spaces: what measures chords",
-    "skriem.geometry.maps": "geometry.maps",
+    "skriem.geometry.maps": "geometry.maps: maps and tensors, ours and users'",
     "skriem.geometry": "geometry: what all use",
-    "skriem.calculus": "calculus",
+    "skriem.calculus": "calculus: derivatives",
 }
 COLOURS = {
     "skriem.inspection": "#f3e3f0",

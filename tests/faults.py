@@ -50,11 +50,15 @@ GEOMETRY = {
     ],
     "geometry/solvers/solution.py": [("self.length**2", "self.length")],
     "geometry/spaces/field.py": [
-        ("0.5 * torch.linalg.slogdet", "torch.linalg.slogdet"),
         ("(s * by_place + by_step).sum(2)", "(s * by_place - by_step).sum(2)"),
         ("jets.z - along", "jets.z + along"),
         ("0.5 * (jets.zv.mT - jets.zv)", "0.5 * (jets.zv - jets.zv.mT)"),
         ("/ (e * g - f * f).square()", "/ (e * g - f * f)"),
+    ],
+    "geometry/spaces/base.py": [("0.5 * torch.linalg.slogdet", "torch.linalg.slogdet")],
+    "geometry/maps/tensor_field.py": [
+        ("        2.0 * by_step,", "        by_step,"),
+        ("bend[:, :, d:],", "bend[:, :, d:].mT,"),
     ],
     "geometry/spaces/embedded.py": [
         (".abs().log().sum(-1)", ".abs().log().mean(-1)"),
@@ -191,9 +195,7 @@ GEOMETRY = {
         ("often * torch.exp(squares.sum(-1)", "torch.exp(squares.sum(-1)"),
         ("k=rank + 1)[0][:, -1]", "k=rank + 1)[0][:, 1]"),
     ],
-    "geometry/metrics/ambient.py": [
-        (".squeeze(1) * moved).sum(-1)", ".squeeze(1) * value).sum(-1)")
-    ],
+    "geometry/metrics/ambient.py": [("* moved.squeeze(1)).sum(-1)", "* value).sum(-1)")],
     "geometry/metrics/location_scale.py": [
         ("2.0 * df / (df + 3.0)", "df / (df + 3.0)"),
         ("[1].square().reciprocal()", "[1].reciprocal()"),
@@ -236,9 +238,9 @@ GEOMETRY = {
         ("(weights * current.energy).sum()", "current.energy.sum()"),
     ],
     "decoders/gaussian.py": [
-        ("(z) * self._scale + tensors", "(z) + tensors"),
-        ('*tensors["precision"]) * scale]', '*tensors["precision"])]'),
-        ("factor = weight**0.5 / self._noise", "factor = weight / self._noise"),
+        ("(z) * self._scale + made", "(z) + made"),
+        ("noise.bend(z, direction) * self._scale]", "noise.bend(z, direction)]"),
+        ("factor = weight**0.5 / self._std", "factor = weight / self._std"),
         ("masked_fill(x.isnan(), 0.0).sum(-1)", "masked_fill(x.isnan(), 0.0).mean(-1)"),
     ],
     "decoders/output_sampling.py": [
@@ -248,13 +250,20 @@ GEOMETRY = {
 
 FISHER_RAO = {
     "decoders/fisher_rao.py": [
-        ("slope = 0.5 / torch.cosh", "slope = 1.0 / torch.cosh"),
-        ("return 2.0 * root * torch.exp(0.5 * odds)", "return root * torch.exp(0.5 * odds)"),
-        ("slopes - along[..., None] * h[:, None]", "slopes + along[..., None] * h[:, None]"),
-        ("by_precision = -0.5 * DOUBLED", "by_precision = 0.5 * DOUBLED"),
-        ("bent + 2.0 * pace", "bent"),
-        ("totals(p * (bent + moved.square()))", "totals(p * (bent - moved.square()))"),
+        ("slope = -0.5 * DOUBLED", "slope = 0.5 * DOUBLED"),
         ("(1.0 + DOUBLED) * contrast**2 - 1.0", "(1.0 + DOUBLED) * contrast - 1.0"),
+    ],
+    "calculus/linearised.py": [
+        (
+            "return outer + self.curvature(weights * first)",
+            "return outer + self.curvature(weights)",
+        ),
+        ("return bent + crossed + crossed.mT", "return bent + crossed"),
+        ("else weights.sum(1, keepdim=True)", "else weights.mean(1, keepdim=True)"),
+        ("- (centred * pulled[:, None]) @", "+ (centred * pulled[:, None]) @"),
+        ("second * self.slope.square() + first", "second * self.slope + first"),
+        ("+ 2.0 * self.slope * other.slope", "+ self.slope * other.slope"),
+        ("totals(shares * (self.bend + slope.square()))", "totals(shares * self.bend)"),
     ],
 }
 
@@ -269,8 +278,9 @@ NETWORKS = {
     ],
     "nn/precision.py": [
         ("linear(z, 2.0 * rates[:, None] * centers,", "linear(z, rates[:, None] * centers,"),
-        ("by_precision = -0.5 * std / precision", "by_precision = 0.5 * std / precision"),
-        ("0.75 * slope.square() / precision", "0.5 * slope.square() / precision"),
+        ("-0.5 * std / precision.value", "0.5 * std / precision.value"),
+        ("0.75 * std / precision.value", "0.5 * std / precision.value"),
+        ("bend = slope.square() - 2.0 * rates", "bend = slope.square() - rates"),
         ("(bandwidth * widths).square()", "(bandwidth * widths)"),
         ("floor = typical / contrast**2", "floor = typical / contrast"),
     ],
@@ -346,25 +356,31 @@ NETWORKS = {
 }
 
 LIKELIHOODS = {
-    "nn/likelihoods.py": [
+    "nn/likelihoods/base.py": [
         ("return found.masked_fill(missing, 0.0).sum(-1)", "return found.sum(-1)"),
-        ("self.n_varying * known * variance.log()", "self.n_varying * variance.log()"),
         ("/ (weights @ known)", "/ weights.sum()"),
+    ],
+    "nn/likelihoods/location_scale.py": [
+        ("self.n_varying * known * variance.log()", "self.n_varying * variance.log()"),
         ("0.5 * n_known * mse.log()", "n_known * mse.log()"),
         ("std.log() + 0.5 * math.log(2.0 * math.pi)", "std.log() + math.log(2.0 * math.pi)"),
         ("math.sqrt((DEGREES - 2.0) / DEGREES)", "math.sqrt(DEGREES / (DEGREES - 2.0))"),
         ("self._scale * std * rng.standard_t", "std * rng.standard_t"),
         ("(self._nu + squares * precision /", "(self._nu + squares /"),
+        (
+            "variance = weights @ errors.detach().mean(0) /",
+            "variance = weights @ errors.detach().sum(0) /",
+        ),
+    ],
+    "nn/likelihoods/natural.py": [
+        ("slope = 0.5 / torch.cosh", "slope = 1.0 / torch.cosh"),
+        ("return 2.0 * root * torch.exp(0.5 * odds)", "return root * torch.exp(0.5 * odds)"),
         ("target * natural - softplus(natural)", "target * natural - softplus(-natural)"),
         (".numpy() + rng.gumbel(", ".numpy() - rng.gumbel("),
         ("natural.exp() - torch.lgamma(target + 1.0)", "natural.exp()"),
         ("natural + 2.0 * widening", "natural + widening"),
         ("+ size * logsigmoid(-odds)", "+ size * logsigmoid(odds)"),
         ("(natural.exp().numpy() / size)", "natural.exp().numpy()"),
-        (
-            "variance = weights @ errors.detach().mean(0) /",
-            "variance = weights @ errors.detach().sum(0) /",
-        ),
     ],
 }
 

@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from skriem.decoders.fisher_rao import fisher_rao_embedding, wall_contrast
+from skriem.decoders.fisher_rao import StabilisedEmbedding, wall_contrast
 from skriem.nn.likelihoods import LIKELIHOODS
 from skriem.nn.network import LayeredNetwork, perceptron
+from skriem.nn.precision import RBFPrecision
 
 
 def normal(*shape, seed=0):
@@ -41,12 +42,13 @@ def random_perceptron(sizes, activation="tanh", **options):
 
 
 def random_precision(n_centers, d, m):
-    return {
-        "centers": normal(n_centers, d),
-        "rates": normal(n_centers, seed=1).exp(),
-        "weights": normal(m, n_centers, seed=2).exp(),
-        "floor": 0.1 * normal(m, seed=3).exp(),
-    }
+    """Centres, rates, weights and floor."""
+    return [
+        normal(n_centers, d),
+        normal(n_centers, seed=1).exp(),
+        normal(m, n_centers, seed=2).exp(),
+        0.1 * normal(m, seed=3).exp(),
+    ]
 
 
 def fisher_rao(name, walled, m=3):
@@ -56,8 +58,8 @@ def fisher_rao(name, walled, m=3):
     parts = [normal(m, seed=7).numpy()] if name == "negative_binomial" else []
     walls = None
     if walled:
-        walls = {k: v.numpy() for k, v in random_precision(7, 2, 1).items()}
-        walls["weights"] *= 0.02
-        walls["floor"] = np.array([1.0 / wall_contrast(30.0) ** 2])
+        centers, rates, weights, _ = (part.numpy() for part in random_precision(7, 2, 1))
+        floor = np.array([1.0 / wall_contrast(30.0) ** 2])
+        walls = RBFPrecision([centers, rates, 0.02 * weights, floor])
     network = random_perceptron([2, 5, m]).stored()
-    return fisher_rao_embedding(network, likelihood, parts, walls)
+    return StabilisedEmbedding(network, likelihood, parts, walls)

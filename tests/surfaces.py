@@ -4,6 +4,19 @@ import numpy as np
 import torch
 
 from skriem.geometry import PullbackMetric
+from skriem.geometry.maps.users import UserMap, UserTensorField
+from skriem.geometry.spaces.embedded import Embedded
+from skriem.geometry.spaces.field import Field
+
+
+def embedded(function):
+    """The space of a map that knows no derivatives."""
+    return Embedded(UserMap(function))
+
+
+def field(function):
+    """The space of tensors that know no derivatives."""
+    return Field(UserTensorField(function))
 
 
 def identity(z):

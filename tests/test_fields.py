@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import make_moons
 from surfaces import (
+    field,
     great_circle,
     half_plane,
     hills,
@@ -24,9 +25,9 @@ from skriem.geometry.metrics.metric_field import LocalVariance
 from skriem.geometry.spaces.corrected import Corrected
 from skriem.geometry.spaces.embedded import Embedded
 from skriem.geometry.spaces.energy import discrete_energy
-from skriem.geometry.spaces.field import Field
 from skriem.geometry.spaces.table import TabulatedTensor, tabulate
 from skriem.nn.network import LayeredNetwork, perceptron
+from skriem.nn.precision import RBFNoise
 
 
 def test_hyperbolic_plane():
@@ -46,7 +47,7 @@ def test_field_and_embedding_of_one_surface_agree():
 
 
 def test_energy_derivatives_of_a_field():
-    space, n_sub = Field(wavy), 3
+    space, n_sub = field(wavy), 3
     nodes = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 5, 2)))
     model = space.expand(nodes, n_sub)
     torch.testing.assert_close(model.energy, discrete_energy(space, nodes, n_sub))
@@ -121,8 +122,8 @@ def test_derivatives_of_the_local_metric_are_those_of_its_tensor():
         rng.normal(size=(30, 3)), 0.7, 0.01, rng.uniform(1, 2, 30), np.array([1.0, 0.5, 2.0])
     )
     z, v = (torch.as_tensor(rng.normal(size=(20, 3))) for _ in range(2))
-    automatic = Field(lambda at: tensors(at)).jets(z, v)
-    for ours, expected in zip(Field(tensors).jets(z, v), automatic):
+    automatic = field(lambda at: tensors(at)).tensor_fn.jets(z, v)
+    for ours, expected in zip(tensors.jets(z, v), automatic):
         torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -185,7 +186,7 @@ def test_local_metric():
 
 
 def test_gradient_of_the_energy_is_that_of_its_expansion():
-    space = Field(tensor_of(hills))
+    space = field(tensor_of(hills))
     nodes = torch.as_tensor(np.random.default_rng(0).uniform(-1, 1, (4, 9, 3)))
     energy, gradient = space.gradient(nodes, 2)
     expanded = space.expand(nodes, 2)
@@ -198,7 +199,7 @@ def test_gradient_of_the_energy_is_that_of_its_expansion():
 
 @pytest.mark.parametrize(("embed", "d"), [(lambda z: torch.cat([z, z.sin()], 1), 1), (hills, 3)])
 def test_table_has_the_tensor_and_its_derivatives(embed, d):
-    exact = Field(tensor_of(embed))
+    exact = field(tensor_of(embed))
     rng = np.random.default_rng(0)
     box = rng.uniform(-1, 1, (60, d))
     table, error = tabulate(exact, box, 2e-5)
@@ -206,7 +207,7 @@ def test_table_has_the_tensor_and_its_derivatives(embed, d):
     z, v = (torch.as_tensor(rng.uniform(-0.9, 0.9, (50, d))) for _ in range(2))
     z = z.clamp(torch.as_tensor(box.min(0)), torch.as_tensor(box.max(0)))
     tabulated = TabulatedTensor(table)
-    for k, (found, expected) in enumerate(zip(tabulated.jets(z, v), exact.jets(z, v))):
+    for k, (found, expected) in enumerate(zip(tabulated.jets(z, v), exact.tensor_fn.jets(z, v))):
         # Every derivative costs an order of the spacing.
         torch.testing.assert_close(found, expected, rtol=0, atol=5e-2 if k == 3 else 5e-3)
     torch.testing.assert_close(tabulated(z), exact.tensor(z), rtol=0, atol=1e-3)
@@ -215,8 +216,8 @@ def test_table_has_the_tensor_and_its_derivatives(embed, d):
 
 def test_table_is_refused_where_the_metric_is_degenerate():
     box = np.random.default_rng(0).uniform(-1, 1, (60, 2))
-    assert tabulate(Field(lambda z: z.new_zeros(len(z), 2, 2)), box, 1e-3)[0] is None
-    assert tabulate(Field(lambda z: z.new_full((len(z), 2, 2), np.nan)), box, 1)[0] is None
+    assert tabulate(field(lambda z: z.new_zeros(len(z), 2, 2)), box, 1e-3)[0] is None
+    assert tabulate(field(lambda z: z.new_full((len(z), 2, 2), np.nan)), box, 1)[0] is None
 
 
 @pytest.mark.parametrize(("tol", "bound"), [(1e-3, 1e-3), (1e-5, 1e-5)])
@@ -248,13 +249,9 @@ def test_thinned_decoder_is_nearly_the_same():
     shapes = [(600, 2), (600,), (8, 2), (8,), (600, 8), (600,)]
     parts = [rng.normal(size=shape) for shape in shapes]
     network = LayeredNetwork(perceptron([2, 8, 600], "tanh"), parts)
-    precision = {
-        "centers": rng.normal(size=(20, 2)),
-        "rates": np.full(20, 2.0),
-        "weights": rng.uniform(0.5, 5.0, (600, 20)),
-        "floor": np.full(600, 0.01),
-    }
-    full = DecoderEmbedding(network, np.zeros(600), 1.0, 1.0, precision)
+    weights = rng.normal(size=(20, 2)), np.full(20, 2.0), rng.uniform(0.5, 5.0, (600, 20))
+    noise = RBFNoise([*weights, np.full(600, 0.01)])
+    full = DecoderEmbedding(network, np.zeros(600), 1.0, 1.0, noise)
     codes = rng.normal(size=(200, 2))
     thin = Embedded(full.thinned(codes))
     at = torch.as_tensor(codes[:50])

@@ -15,7 +15,7 @@ from geometries import (
 from scipy import stats
 from scipy.integrate import quad_vec
 from suites import thorough
-from surfaces import bumps, hyperbolic_distance, identity, near_pairs, paraboloid
+from surfaces import bumps, field, hyperbolic_distance, identity, near_pairs, paraboloid
 
 from skriem import decoder_metric
 from skriem.geometry import (
@@ -33,8 +33,8 @@ from skriem.geometry import (
     regularised_metric,
     student_t_weights,
 )
-from skriem.geometry.metrics.regularised import RegularisedTensor, differentiable_tensor
-from skriem.geometry.spaces.field import Field
+from skriem.geometry.maps.decoder import Decoder
+from skriem.geometry.metrics.regularised import RegularisedTensor
 
 
 def unit_cost(x):
@@ -65,8 +65,8 @@ def test_a_cost_of_one_is_the_pullback():
 def test_derivatives_of_pulled_back_costs_are_those_of_the_tensor(name):
     metric, (z, _) = GEOMETRIES[name].make(), GEOMETRIES[name].points()
     z, v = torch.as_tensor(z), torch.as_tensor(z[::-1].copy())
-    automatic = Field(lambda at: metric._tensor_fn(at)).jets(z, v)
-    for ours, expected in zip(Field(metric._tensor_fn).jets(z, v), automatic):
+    automatic = field(lambda at: metric._tensor_fn(at)).tensor_fn.jets(z, v)
+    for ours, expected in zip(metric._tensor_fn.jets(z, v), automatic):
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -160,8 +160,8 @@ def test_derivatives_of_the_conformal_metric_are_those_of_its_tensor(d):
     rng = np.random.default_rng(0)
     metric = conformal_metric(rng.normal(size=(30, d)), rng.uniform(0.5, 1.0, (30, d)))
     z, v = (torch.as_tensor(rng.normal(size=(20, d))) for _ in range(2))
-    automatic = Field(lambda at: metric._tensor_fn(at)).jets(z, v)
-    for ours, expected in zip(Field(metric._tensor_fn).jets(z, v), automatic):
+    automatic = field(lambda at: metric._tensor_fn(at)).tensor_fn.jets(z, v)
+    for ours, expected in zip(metric._tensor_fn.jets(z, v), automatic):
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -245,7 +245,7 @@ def test_small_eigenvalues_keep_their_digits():
 
 @pytest.mark.parametrize("rank", [1, 2])
 def test_derivatives_at_a_lower_rank(rank):
-    base = differentiable_tensor(GEOMETRIES["full cost"].make())
+    base = GEOMETRIES["full cost"].make()._space.differentiable_tensor
 
     def by_eigenvectors(z):
         s, vectors = torch.linalg.eigh(base(z))
@@ -254,7 +254,7 @@ def test_derivatives_at_a_lower_rank(rank):
 
     ours = RegularisedTensor(GEOMETRIES["full cost"].make(), 0.3, rank)
     z, v = (torch.as_tensor(part) for part in (CUBE, CUBE[::-1].copy()))
-    for found, expected in zip(Field(ours).jets(z, v), Field(by_eigenvectors).jets(z, v)):
+    for found, expected in zip(ours.jets(z, v), field(by_eigenvectors).tensor_fn.jets(z, v)):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
 
@@ -371,7 +371,7 @@ def test_energy_of_an_ensemble_is_the_mean_over_independent_pairs():
     torch.testing.assert_close(same, ensemble_energy([bumps], curves))
 
 
-class Shifted:
+class Shifted(Decoder):
     """A decoder of one number, the code and a shift, with noise of one."""
 
     def __init__(self, shift):
@@ -381,6 +381,9 @@ class Shifted:
         return z + self.shift
 
     mean = __call__
+
+    def draw(self, z, rng):
+        return rng.normal(self(z).numpy())
 
     def log_prob(self, x, z):
         return torch.distributions.Normal(self(z), 1.0).log_prob(x).sum(-1)

@@ -41,10 +41,10 @@ OTHERS = {
     "skriem.inspection": NUMERICS | {"sklearn", "matplotlib"},
     "skriem.estimators": NUMERICS | {"sklearn", "joblib"},
     "skriem.support": NUMERICS | {"sklearn", "joblib", "tqdm"},
-    "skriem.decoders": NUMERICS,
+    "skriem.decoders": NUMERICS | {"sklearn"},
     "skriem.geometry": NUMERICS,
     "skriem.nn": NUMERICS,
-    "skriem.calculus": {"torch"},
+    "skriem.calculus": {"torch", "numpy"},
 }
 
 

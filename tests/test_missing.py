@@ -9,7 +9,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.utils import get_tags
 
 from skriem import MixturePrior, VAETransformer
-from skriem.nn.likelihoods import LIKELIHOODS, known_average
+from skriem.nn.likelihoods import LIKELIHOODS
+from skriem.nn.likelihoods.base import known_average
 
 # What is fitted here is not fitted to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -10,6 +10,7 @@ import torch
 from networks import check_linearised, normal, random_network, random_perceptron, random_precision
 from torch.nn.functional import linear
 
+from skriem.calculus.maps import Map
 from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.nn.flatness import distortion
 from skriem.nn.image_precision import fit_image_weights
@@ -21,14 +22,14 @@ from skriem.nn.network import (
     perceptron,
 )
 from skriem.nn.precision import (
+    RBFNoise,
+    RBFPrecision,
     bandwidth_rates,
     fit_rbf_weights,
-    linearise_rbf_std,
     rbf_features,
-    rbf_precision,
 )
 from skriem.nn.train import Model, Penalties, objective, train
-from skriem.nn.variance import fit_variance, mlp_std
+from skriem.nn.variance import PerceptronNoise, fit_variance
 
 NETWORKS = {
     **{name: lambda name=name: random_perceptron([2, 5, 4, 3], name) for name in ACTIVATIONS},
@@ -66,23 +67,23 @@ def test_convolutions_and_their_adjoints(shape):
 
 
 def test_rbf_derivatives():
-    parts, z = random_precision(7, 2, 3).values(), normal(6, 2, seed=8)
-    check_linearised(
-        lambda x: rbf_precision(x, *parts).rsqrt(),
-        z,
-        linearise_rbf_std(z, *parts),
-        normal(6, 3, seed=5),
-    )
+    precision, z = RBFPrecision(random_precision(7, 2, 3)), normal(6, 2, seed=8)
+    weights, direction = normal(6, 3, seed=5), normal(6, 2, seed=4)
+    for network in (precision, RBFNoise(precision.parts)):
+        check_linearised(network, z, network.linearise(z), weights)
+        bent = Map.bend(network, z, direction)
+        torch.testing.assert_close(network.bend(z, direction), bent)
+    torch.testing.assert_close(RBFNoise(precision.parts)(z), precision(z).rsqrt())
 
 
 def random_noise(kind, m):
-    """What a DecoderEmbedding of two dimensions takes as its precision."""
+    """What a DecoderEmbedding of two dimensions takes as its noise."""
     if kind is None:
         return None
     if kind == "rbf":
-        return {k: v.numpy() for k, v in random_precision(7, 2, m).items()}
+        return RBFNoise(random_precision(7, 2, m)).stored()
     parts = [0.1 * normal(m, seed=3).exp(), *random_perceptron([2, 4, m]).parts]
-    return {str(i): part.numpy() for i, part in enumerate(parts)}
+    return PerceptronNoise(parts).stored()
 
 
 @pytest.mark.parametrize("noise", ["rbf", "mlp", None])
@@ -143,7 +144,7 @@ def test_noise_far_away_is_the_contrast_times_the_typical_noise():
     z, noise = normal(200, 2), 0.3 * torch.ones(200, 4, dtype=torch.float64)
     ones, rates = torch.ones(200, dtype=torch.float64), torch.ones(5, dtype=torch.float64)
     weights, floor = fit_rbf_weights(rbf_features(z, z[:5], rates), noise, ones, contrast=30.0)
-    far = rbf_precision(torch.full((1, 2), 1e3).double(), z[:5], rates, weights, floor).rsqrt()
+    far = RBFNoise([z[:5], rates, weights, floor])(torch.full((1, 2), 1e3).double())
     torch.testing.assert_close(far, 30.0 * noise[:1].sqrt())
 
 
@@ -249,10 +250,10 @@ def test_fitting_the_variance_network_finds_the_noise():
     z = torch.randn(4000, 1, generator=generator, dtype=torch.float64)
     std = 0.5 + torch.sigmoid(2.0 * z)
     noise = (std * torch.randn(4000, 1, generator=generator, dtype=torch.float64)).square()
-    parts = fit_variance(z, noise, torch.ones(4000, dtype=torch.float64), [16], generator)
+    fitted = fit_variance(z, noise, torch.ones(4000, dtype=torch.float64), [16], generator)
     at = torch.linspace(-1.5, 1.5, 7, dtype=torch.float64)[:, None]
     expected = 0.5 + torch.sigmoid(2.0 * at)
-    torch.testing.assert_close(mlp_std(at, *parts), expected, atol=0.1, rtol=0.0)
+    torch.testing.assert_close(fitted(at), expected, atol=0.1, rtol=0.0)
 
 
 def test_precision_of_images_is_that_of_their_parts():
@@ -279,8 +280,8 @@ def test_precision_of_images_is_that_of_their_parts():
 def test_a_mean_in_units_of_the_noise(weight):
     network, z = random_perceptron([2, 5, 3]).stored(), normal(6, 2, seed=8)
     embedding = DecoderEmbedding(network, np.arange(3.0), 2.5, 0.7)
-    jacobian = embedding.linearise(z)[1] / embedding.std(z)[:, None]
-    found = embedding.in_noises(weight).linearise(z)[1]
+    jacobian = embedding.linearise(z).jacobian / embedding.std(z)[:, None]
+    found = embedding.in_noises(weight).linearise(z).jacobian
     torch.testing.assert_close(found, weight**0.5 * jacobian)
 
 

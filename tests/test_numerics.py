@@ -6,9 +6,9 @@ import torch
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from suites import thorough
-from surfaces import bumps, sphere
+from surfaces import bumps, embedded, sphere
 
-from skriem.calculus.linearised import linearise
+from skriem.calculus.maps import linearise
 from skriem.geometry import PullbackMetric, curves
 from skriem.geometry.paths.graph import (
     attach,
@@ -21,7 +21,6 @@ from skriem.geometry.solvers.frechet_mean import frechet_means
 from skriem.geometry.solvers.geodesics import USUAL, solve_geodesics
 from skriem.geometry.solvers.relax import relax, relax_best
 from skriem.geometry.solvers.tridiagonal import eliminate, substitute
-from skriem.geometry.spaces.embedded import Embedded
 from skriem.geometry.spaces.energy import discrete_energy
 
 
@@ -74,7 +73,7 @@ def test_block_elimination_solves_the_dense_system(n):
 
 def test_energy_derivatives():
     nodes, n_sub = 0.5 * normal(2, 5, 2), 3
-    space = Embedded(bumps)
+    space = embedded(bumps)
     model = space.expand(nodes, n_sub)
     torch.testing.assert_close(model.energy, discrete_energy(space, nodes, n_sub))
     energy, gradient = space.gradient(nodes, n_sub)
@@ -117,7 +116,7 @@ def test_measured_length_is_fourth_order():
 
     def error(n):
         points = torch.linspace(0, 2, n + 1, dtype=torch.float64)[None, :, None]
-        return abs(Embedded(circle).measure(points)[0].item() - 2.0)
+        return abs(embedded(circle).measure(points)[0].item() - 2.0)
 
     assert error(8) < 1e-4
     assert error(16) < error(8) / 14
@@ -133,7 +132,7 @@ def test_resample_goes_at_constant_speed():
 def test_graph_is_connected_and_bounds_distances_from_above():
     rng = np.random.default_rng(0)
     points = np.concatenate([rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) + 50.0])
-    space = Embedded(lambda z: z)
+    space = embedded(lambda z: z)
     graph = build_graph(space, points)
     assert np.isfinite(graph.distances).all()
     n_parts, _ = connected_components(csr_matrix(graph.distances > 0))
@@ -154,7 +153,7 @@ def test_no_path_leads_through_what_has_no_metric():
 
     points = np.random.default_rng(0).uniform([-2, -1], [2, 1], size=(80, 2))
     points = points[np.abs(points[:, 0]) > 0.4]
-    graph = build_graph(Embedded(broken), points)
+    graph = build_graph(embedded(broken), points)
     left = graph.points[:, 0] < -0.3
     assert np.isinf(graph.distances[np.ix_(left, graph.points[:, 0] > 0.3)]).all()
     assert (graph.distances[np.ix_(left, left)] < 10.0).all()
@@ -162,7 +161,7 @@ def test_no_path_leads_through_what_has_no_metric():
 
 def test_shortest_paths_have_the_length_of_the_graph():
     rng = np.random.default_rng(1)
-    space = Embedded(bumps)
+    space = embedded(bumps)
     graph = build_graph(space, rng.uniform(-2, 2, size=(100, 2)))
     ends = [
         attach(measure_in(space), graph, torch.as_tensor(rng.uniform(-2, 2, size=(20, 2))))
@@ -188,7 +187,7 @@ def test_graph_start_finds_the_way_round_a_wall():
     a, b = points[:1], points[-1:]
     ends = torch.as_tensor(a), torch.as_tensor(b)
     line = [(torch.arange(1), curves.straight(*ends, USUAL.levels[0]))]
-    lost = solve_geodesics(Embedded(walled), *ends, line, 1e-3, 100).length.numpy()
+    lost = solve_geodesics(embedded(walled), *ends, line, 1e-3, 100).length.numpy()
     for known in (None, points):
         found = PullbackMetric(walled, 2, known).geodesic(a, b).length
         assert found[0] < 1.05 * 1.5 * np.pi
@@ -222,7 +221,7 @@ def test_frechet_means_of_groups_do_not_mix():
     z = normal(20, 2)
     groups = torch.arange(20) % 2
     weights = torch.ones(20, dtype=torch.float64)
-    nodes, space = curves.straight(z, z[groups], 8), Embedded(bumps)
+    nodes, space = curves.straight(z, z[groups], 8), embedded(bumps)
     found = frechet_means(space, nodes, 2, groups, weights, 2, 1e-13, 50)
     for k in range(2):
         mine = groups == k
@@ -255,7 +254,7 @@ def test_the_shortest_of_several_starts_is_kept():
     def hill(z):
         return torch.cat([z, 4.0 * torch.exp(-z.square().sum(-1, keepdim=True))], dim=-1)
 
-    space, rows = Embedded(hill), torch.arange(2)
+    space, rows = embedded(hill), torch.arange(2)
     a = torch.tensor([[-2.0, 0.2], [-2.0, -0.2]], dtype=torch.float64)
     lines = curves.straight(a, -a * torch.tensor([1.0, -1.0]), 16)
     bow = 2.0 * torch.sin(torch.linspace(0.0, np.pi, 17, dtype=torch.float64))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_swiss_roll
-from surfaces import paraboloid, sphere
+from surfaces import embedded, paraboloid, sphere
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, Status, curves
@@ -15,7 +15,6 @@ from skriem.geometry.paths.lattice import Lattice, coarse_routes, lattice_distan
 from skriem.geometry.solvers import routes as ways
 from skriem.geometry.solvers.geodesics import solve_geodesics
 from skriem.geometry.solvers.routes import BoxRoutes, GraphRoutes, LatticeRoutes
-from skriem.geometry.spaces.embedded import Embedded
 
 
 def over(height):
@@ -85,7 +84,7 @@ def test_boxes_hold_their_pairs_and_grow_where_routes_touch_their_edges(monkeypa
 
     monkeypatch.setattr(ways, "_along_box", seen)
     a = torch.tensor([[0.5, 0.1]], dtype=torch.float64)
-    BoxRoutes().starts(Embedded(over(ridge)), a, -a)
+    BoxRoutes().starts(embedded(over(ridge)), a, -a)
     for box, ends in asked:
         low, side = box[:-1], box[-1]
         assert ((ends - low) / side - 0.5).abs().max() < 0.3
@@ -107,7 +106,7 @@ def test_a_pair_has_the_same_route_alone_and_among_others():
 
 
 def lattice_over(embed, d=2, n_nodes=20_000, stride=4, side=1.0):
-    space = Embedded(embed)
+    space = embedded(embed)
     low = np.full(d, -side)
     return Lattice(space, measure_in(space), low, -low, n_nodes, stride)
 
@@ -126,7 +125,7 @@ def test_distances_along_a_lattice_in_flat_space(d, excess):
 
 def test_edges_are_as_long_as_the_segments_they_stand_for():
     lattice = lattice_over(paraboloid)
-    space = Embedded(paraboloid)
+    space = embedded(paraboloid)
     nodes = np.arange(np.prod(lattice.counts))
     for stride in (1, 4):
         if stride > 1:
@@ -143,7 +142,7 @@ def test_edges_are_as_long_as_the_segments_they_stand_for():
 
 
 def test_routes_are_at_constant_speed_and_the_first_is_the_shortest():
-    space = Embedded(over(hill))
+    space = embedded(over(hill))
     rng = np.random.default_rng(1)
     a, b = torch.tensor(rng.uniform(-1.0, 1.0, size=(2, 10, 2)))
     lattice = lattice_over(over(hill), side=1.5)

@@ -5,13 +5,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from surfaces import stereographic
+from surfaces import embedded, stereographic
 
 from skriem.geometry import PullbackMetric
 from skriem.geometry.paths.graph import measure_in
 from skriem.geometry.paths.grid import build_grid, grid_distances, tie
 from skriem.geometry.solvers.shortcuts import CELLS, corrected, fit_correction
-from skriem.geometry.spaces.embedded import Embedded
 
 
 def points(n, d, seed=0):
@@ -25,8 +24,8 @@ def flat(z):
 @pytest.mark.parametrize(("d", "bound"), [(1, 1e-6), (2, 0.03), (3, 0.08)])
 def test_grid_paths_are_hardly_longer_than_straight_lines(d, bound):
     X = points(60, d)
-    grid = build_grid(Embedded(flat), X.min(0) - 0.1, X.max(0) + 0.1, CELLS[d])
-    measure = measure_in(Embedded(flat))
+    grid = build_grid(embedded(flat), X.min(0) - 0.1, X.max(0) + 0.1, CELLS[d])
+    measure = measure_in(embedded(flat))
     tied = tie(measure, grid, torch.as_tensor(X))
     found = grid_distances(measure, grid, tied, tied)
     exact = np.linalg.norm(X[:, None] - X, axis=-1)
@@ -41,7 +40,7 @@ def test_grid_paths_are_hardly_longer_than_straight_lines(d, bound):
 
 
 def test_a_grid_around_one_point_is_none():
-    assert build_grid(Embedded(flat), np.zeros(2), np.zeros(2), 80) is None
+    assert build_grid(embedded(flat), np.zeros(2), np.zeros(2), 80) is None
 
 
 def test_on_the_sphere():

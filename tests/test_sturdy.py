@@ -34,7 +34,7 @@ from skriem import (
     geometry,
 )
 from skriem.geometry import MetricField, PullbackMetric, ambient_metric
-from skriem.nn.likelihoods import Categorical, draw_counts
+from skriem.nn.likelihoods.natural import Categorical, draw_counts
 from skriem.support import progress as _progress
 
 # What is fitted here is not fitted to the end.

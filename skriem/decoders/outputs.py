@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import distributions
 
-from ..geometry.maps.frozen import FrozenModule, UserMap, in_their_dtype
+from ..geometry.maps.frozen import FrozenModule, in_their_dtype
+from ..geometry.maps.users import UserMap
 from ..nn.likelihoods import Bernoulli, Categorical, NegativeBinomial, Poisson
 
 # Codes decoded at once.
@@ -98,8 +99,7 @@ def log_means(found):
 class AdoptedDecoder(UserMap):
     """A decoder from elsewhere as a map from codes (n, d) to tensors (n, m).
 
-    Immutable, with the two things that an embedding asks of a network: :meth:`on` and
-    ``fingerprint``.
+    Immutable.
 
     Parameters
     ----------

@@ -1,17 +1,16 @@
 """Decoders that were trained elsewhere as embeddings, and what their uncertainty is to be."""
 
-import warnings
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
 
-from ..geometry.maps.frozen import frozen, kinks_of
-from ..nn.likelihoods import NOISE_FLOOR
-from ..nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
-from .fisher_rao import fisher_rao_embedding, wall_contrast
+from ..calculus.maps import Map
+from ..geometry.maps.frozen import frozen
+from ..geometry.maps.kinks import kinks_of
+from ..nn.likelihoods.base import NOISE_FLOOR
+from ..nn.precision import RBFNoise
+from .fisher_rao import StabilisedEmbedding
 from .gaussian import DecoderEmbedding
 from .outputs import AdoptedDecoder, base_of, decoded, mean_of, reading_of, rows, targets_of
 from .pretrained_checks import (
@@ -23,6 +22,7 @@ from .pretrained_checks import (
     checked_data,
     try_out,
 )
+from .uncertainty import fit_precision, fit_walls, place_bumps
 
 # Codes that a metric keeps for its graph.
 MAX_POINTS = 1000
@@ -35,7 +35,7 @@ N_TRIED = 16
 class Adopted(NamedTuple):
     """What a metric is made of, and what to warn of."""
 
-    embed: Callable
+    embed: Map
     points: np.ndarray
     warning: str | None
 
@@ -66,25 +66,26 @@ def adopt(
     values = decoded(network, z)
     check_values(values, plain, z, reading)
     data = None if data is None else checked_data(data, len(z), mean_of(found).shape[1:])
+    ones = z.new_ones(len(z))
+
+    def bumps():
+        return place_bumps(z, ones, n_centers, bandwidth, int(rng.integers(2**31 - 1)))
+
     if reading.likelihood is not None:
-        walls = None
-        if contrast > 1:
-            # The precision of errors that are one wherever there are data.
-            ones, contrast = z.new_ones(len(z), 1), wall_contrast(contrast)
-            walls = walls_around(z, ones, n_centers, bandwidth, contrast, rng)
+        walls = fit_walls(bumps(), z, ones, contrast) if contrast > 1 else None
         likelihood, parts = further_parameters(base_of(found), reading)
-        embed = fisher_rao_embedding(network, likelihood, parts, walls)
+        embed = StabilisedEmbedding(network, likelihood, parts, walls)
     elif reading.name == "gaussian":
         targets = None if data is None else targets_of(data, network)
         squares, std = squared_errors(values, targets, noise)
-        walls = None
+        spread = None
         if contrast > 1:
-            walls = walls_around(z, squares, n_centers, bandwidth, contrast, rng)
+            centers, rates, *weights = fit_precision(bumps(), z, squares, ones, contrast).parts
             if data is None:
                 # One noise for all outputs.
-                for name in ("weights", "floor"):
-                    walls[name] = np.repeat(walls[name], values.shape[1], axis=0)
-        embed = DecoderEmbedding(network, np.zeros(values.shape[1]), 1.0, std, walls)
+                weights = [np.repeat(part, values.shape[1], axis=0) for part in weights]
+            spread = RBFNoise([centers, rates, *weights])
+        embed = DecoderEmbedding(network, np.zeros(values.shape[1]), 1.0, std, spread)
     else:
         embed = network
     points = z[np.sort(rng.permutation(len(z))[:MAX_POINTS])]
@@ -147,30 +148,6 @@ def squared_errors(values, targets, noise):
         return squares, float(squares.mean().sqrt())
     std = NOISE_SHARE * scale if noise is None else float(noise)
     return torch.full_like(values[:, :1], std**2), std
-
-
-def walls_around(z, squares, n_centers, bandwidth, contrast, rng):
-    """Precision network around codes for squared errors (n, m), dict of ndarray."""
-    centers, rates = place_bumps(z, n_centers, bandwidth, rng)
-    features = rbf_features(z, centers, rates)
-    weights, floor = fit_rbf_weights(features, squares, z.new_ones(len(z)), contrast)
-    found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}
-    return {name: value.numpy() for name, value in found.items()}
-
-
-def place_bumps(z, n_centers, bandwidth, rng):
-    """Centres by k-means on codes (n, d), and their rates: Tensors (K, d) and (K,)."""
-    if n_centers == "auto":
-        n_centers = usual_n_centers(len(z))
-    codes = z.numpy()
-    n_centers = min(n_centers, len(np.unique(codes, axis=0)))
-    with warnings.catch_warnings():
-        # A centre may lose its codes on the way, and is left out then.
-        warnings.simplefilter("ignore", UserWarning)
-        centers, labels = kmeans2(codes, n_centers, iter=30, minit="++", seed=rng)
-    used, labels = np.unique(labels, return_inverse=True)
-    centers, labels = torch.as_tensor(centers[used]), torch.as_tensor(labels)
-    return centers, bandwidth_rates(z, z.new_ones(len(z)), labels, centers, bandwidth)
 
 
 def generator(random_state):

@@ -6,7 +6,7 @@ import numbers
 import numpy as np
 import torch
 
-from ..geometry.maps.frozen import ADVICE, check_rows
+from ..geometry.maps.users import ADVICE, check_rows
 from .outputs import READINGS, check_shape, decoded, mean_of
 
 

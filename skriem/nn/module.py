@@ -7,14 +7,14 @@ from functools import cached_property
 
 import torch
 
-from .network import Network
+from .network import Form, Network
 
 MAX_SEED = 2**31 - 1
 # Held by the thread that has torch's global generators; others that want them wait.
 BORROWED = threading.RLock()
 
 
-class ModuleForm:
+class ModuleForm(Form):
     """What a factory makes, without weights.
 
     Parameters

@@ -4,13 +4,15 @@ A form, such as :class:`Layered`, knows how a network computes; :class:`Network`
 weights. Weights are one row of tensors or arrays, so that fitted state is arrays alone.
 """
 
-import hashlib
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
 from torch.nn.functional import linear
 
+from ..calculus.linearised import Linearised
 from .layers import Convolution, Deconvolution, Dense, glorot
+from .weighted import Weighted
 
 # Twice differentiable activations only: the metric of a piecewise linear decoder is
 # piecewise constant, and geodesics through it are polygons.
@@ -28,7 +30,19 @@ DERIVATIVES = {
 }
 
 
-class Layered:
+class Form(ABC):
+    """How a network computes, without its weights."""
+
+    @abstractmethod
+    def trainable(self, parts):
+        """The weights that training may change."""
+
+    def in_mode(self, training):
+        """The same form in training or in evaluation mode, where that makes a difference."""
+        return self
+
+
+class Layered(Form):
     """Affine layers with an activation between them, and a linear connection past them all.
 
     The first two weights are those of the linear connection from input to output, then come
@@ -74,7 +88,6 @@ class Layered:
         return parts
 
     def trainable(self, parts):
-        """The weights that training may change."""
         return list(parts) if self.skip else list(parts[1:])
 
     def __call__(self, x, parts):
@@ -90,14 +103,8 @@ class Layered:
     def linearise(self, x, parts):
         """Value, Jacobian and curvature at the rows of `x`.
 
-        Returns
-        -------
-        value : Tensor of shape (n, m)
-        jacobian : Tensor of shape (n, d, m)
-        curvature : callable
-            Maps weights (n, m) to the weighted sums of the outputs' Hessians, (n, d, d). A
-            hidden unit contributes the outer product of its input's gradient, times its second
-            derivative, times the weight that reaches it through the layers above.
+        A hidden unit contributes to the curvature the outer product of its input's gradient, times
+        its second derivative, times the weight that reaches it through the layers above.
         """
         first, second = DERIVATIVES[self.activation]
         activate = ACTIVATIONS[self.activation]
@@ -121,7 +128,7 @@ class Layered:
             return total
 
         value = linear(x, parts[0], parts[1]) + last(h, last_weight, last_bias)
-        return value, last(jacobian, last_weight) + parts[0].T, curvature
+        return Linearised(value, last(jacobian, last_weight) + parts[0].T, curvature)
 
     def bend(self, x, direction, parts):
         """Second derivative along a direction at every row of `x`, (n, m)."""
@@ -138,10 +145,6 @@ class Layered:
             h = self._through(layer, h, value, False)
         return last(bend, last_weight)
 
-    def in_mode(self, training):
-        """Training and evaluation are the same here."""
-        return self
-
     def _with_weights(self, parts):
         return zip(self.layers, parts[2::2], parts[3::2])
 
@@ -156,75 +159,68 @@ class Layered:
         return f"Layered({shapes}, {kinds})"
 
 
-class Network:
+class Network(Weighted):
     """A form of network with weights; a function of its input.
-
-    Immutable. With arrays as weights it can be stored; :meth:`on` gives one that computes.
 
     Parameters
     ----------
-    form : Layered or ModuleForm
+    form : Form
     parts : sequence of ndarray or Tensor
     """
 
     def __init__(self, form, parts):
-        self.form, self.parts = form, list(parts)
+        super().__init__(parts)
+        self.form = form
 
-    def __call__(self, x):
-        return self.form(x, self.parts)
+    def _with(self, parts):
+        return type(self)(self.form, parts)
 
     def trainable(self):
         """The weights that training may change, list of Tensor."""
         return self.form.trainable(self.parts)
 
     def on(self, dtype=torch.float64, device=None, training=False):
-        """A copy with tensors as weights, of a dtype where they are floating point numbers."""
-        parts = [
-            torch.tensor(part, dtype=dtype if part.dtype.kind == "f" else None, device=device)
-            for part in self.parts
-        ]
-        return type(self)(self.form.in_mode(training), parts)
+        """A copy with tensors as weights, in training or in evaluation mode."""
+        return super().on(dtype, device)._in_mode(training)
 
     def evaluated(self):
         """The same network in evaluation mode."""
-        return type(self)(self.form.in_mode(False), self.parts)
+        return self._in_mode(False)
 
     def stored(self):
-        """A copy with arrays as weights."""
-        arrays = [part.detach().cpu().numpy() for part in self.parts]
-        return type(self)(self.form.in_mode(False), arrays)
+        """A copy with arrays as weights, in evaluation mode."""
+        return super().stored()._in_mode(False)
 
-    @property
-    def fingerprint(self):
-        """Digest of form and weights (arrays)."""
-        digest = hashlib.sha256(repr(self.form).encode())
-        for part in self.parts:
-            digest.update(str(part.shape).encode() + part.tobytes())
-        return digest.hexdigest()
+    def _in_mode(self, training):
+        return type(self)(self.form.in_mode(training), self.parts)
+
+    def __repr__(self):
+        return repr(self.form)
 
 
 class LayeredNetwork(Network):
     """A network that knows its own derivatives."""
 
+    def __call__(self, x):
+        return self.form(x, self.parts)
+
     def linearise(self, x):
-        """See :func:`skriem.calculus.linearised.linearise`."""
         return self.form.linearise(x, self.parts)
 
     def bend(self, x, direction):
-        """Second derivative along a direction at every row of `x`, (n, m)."""
         return self.form.bend(x, direction, self.parts)
 
-    def folded(self):
+    def compact(self):
         """A network (arrays) with the same distances between outputs and fewer of them.
 
         The output is linear in the last hidden layer and the input together. An orthogonal
         change of the output space, which no distance notices, leaves as many outputs as these
-        have units. None where there is nothing to be gained.
+        have units.
         """
         form, skip, last = self.form, self.parts[0], self.parts[-2]
         n_units = form.layers[-1].n_inputs + skip.shape[1]
         if not isinstance(form.layers[-1], Dense) or len(last) <= n_units:
-            return None
+            return self
         factor = np.linalg.qr(np.concatenate([last, skip], axis=1, dtype=np.float64), mode="r")
         zeros, n_hidden = np.zeros(n_units), last.shape[1]
         layers = [*form.layers[:-1], Dense(n_hidden, n_units)]
@@ -232,7 +228,6 @@ class LayeredNetwork(Network):
         return LayeredNetwork(Layered(layers, form.activation, form.residual), parts)
 
     def some_outputs(self, kept):
-        """A network (arrays) with some of the outputs, or None if they cannot be separated."""
         if not isinstance(self.form.layers[-1], Dense):
             return None
         layers = [*self.form.layers[:-1], Dense(self.form.layers[-1].n_inputs, len(kept))]

@@ -8,6 +8,9 @@ Oddity*, ICLR 2018, section 4).
 import torch
 from torch.nn.functional import linear
 
+from ..calculus.linearised import Jet, Linearised
+from .weighted import Noise, Weighted
+
 # Bumps: at most, and samples for each.
 MAX_CENTERS, SAMPLES_PER_CENTER = 64, 8
 PRIOR_SAMPLES = 1.0
@@ -28,64 +31,79 @@ def rbf_features(z, centers, rates):
     return torch.exp(exponent.clamp(max=0.0))
 
 
-def rbf_precision(z, centers, rates, weights, floor):
-    """Precision of every output, (n, m), from weights (m, K) > 0 and floor (m,) > 0."""
-    return linear(rbf_features(z, centers, rates), weights, floor)
+class RBFPrecision(Weighted):
+    """Precision of every output, (n, m): a sum of bumps with weights, and a floor.
 
-
-def rbf_std(z, centers, rates, weights, floor):
-    """Standard deviation of every output, one over the root of the precision, (n, m)."""
-    return rbf_precision(z, centers, rates, weights, floor).rsqrt()
-
-
-def linearise_rbf_precision(z, centers, rates, weights, floor):
-    """Precision with its derivatives.
-
-    Returns
-    -------
-    value : Tensor of shape (n, m)
-    jacobian : Tensor of shape (n, d, m)
-    curvature : callable
-        Maps weights (n, m) to the weighted sums of the outputs' Hessians, (n, d, d).
+    Parameters
+    ----------
+    parts : sequence of ndarray or Tensor
+        Centres (K, d) and rates (K,) of the bumps, weights (m, K) > 0, floor (m,) > 0.
     """
-    features = rbf_features(z, centers, rates)
-    # In this order in memory, or the matrix product below takes five times as long.
-    offsets = z.unsqueeze(-1) - centers.T.contiguous()
-    slopes = linear((-2.0 * features * rates).unsqueeze(1) * offsets, weights)
 
-    def curvature(output_weights):
-        on_features = (output_weights @ weights) * features * rates
-        total = (offsets * (4.0 * on_features * rates).unsqueeze(1)) @ offsets.mT
-        isotropic = 2.0 * on_features.sum(1)[:, None, None]
-        return total - isotropic * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    def __call__(self, z):
+        centers, rates, weights, floor = self.parts
+        return linear(rbf_features(z, centers, rates), weights, floor)
 
-    return linear(features, weights, floor), slopes, curvature
+    def linearise(self, z):
+        centers, rates, weights, floor = self.parts
+        features = rbf_features(z, centers, rates)
+        # In this order in memory, or the matrix product below takes five times as long.
+        offsets = z.unsqueeze(-1) - centers.T.contiguous()
+        slopes = linear((-2.0 * features * rates).unsqueeze(1) * offsets, weights)
+
+        def curvature(output_weights):
+            on_features = (output_weights @ weights) * features * rates
+            total = (offsets * (4.0 * on_features * rates).unsqueeze(1)) @ offsets.mT
+            isotropic = 2.0 * on_features.sum(1)[:, None, None]
+            return total - isotropic * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+
+        return Linearised(linear(features, weights, floor), slopes, curvature)
+
+    def jet(self, z, direction):
+        centers, rates, weights, floor = self.parts
+        features = rbf_features(z, centers, rates)
+        along = (direction * z).sum(1, keepdim=True) - direction @ centers.T
+        slope = -2.0 * rates * along
+        bend = slope.square() - 2.0 * rates * direction.square().sum(1, keepdim=True)
+        moved, bent = linear(features * slope, weights), linear(features * bend, weights)
+        return Jet(linear(features, weights, floor), moved, bent)
+
+    def bend(self, z, direction):
+        return self.jet(z, direction).bend
 
 
-def linearise_rbf_std(z, centers, rates, weights, floor):
-    """Standard deviation with its derivatives; see :func:`linearise_rbf_precision`."""
-    precision, slopes, on_precision = linearise_rbf_precision(z, centers, rates, weights, floor)
-    std = precision.rsqrt()
-    by_precision = -0.5 * std / precision
+class RBFNoise(Noise):
+    """Standard deviation of every output, one over the root of its precision, (n, m).
 
-    def curvature(output_weights):
-        bend = 0.75 * output_weights * std / precision.square()
-        outer = (slopes * bend.unsqueeze(1)) @ slopes.mT
-        return outer + on_precision(output_weights * by_precision)
+    Parameters
+    ----------
+    parts : sequence of ndarray or Tensor
+        See :class:`RBFPrecision`.
+    """
 
-    return std, by_precision.unsqueeze(1) * slopes, curvature
+    @property
+    def precision(self):
+        """The network that it is the inverse root of."""
+        return RBFPrecision(self.parts)
+
+    def __call__(self, z):
+        return self.precision(z).rsqrt()
+
+    def linearise(self, z):
+        return _inverse_root(self.precision.linearise(z))
+
+    def bend(self, z, direction):
+        return _inverse_root(self.precision.jet(z, direction)).bend
+
+    def sampled(self, kept, scale):
+        centers, rates, weights, floor = self.parts
+        square = scale**2
+        return RBFNoise([centers, rates, weights[kept] / square[:, None], floor[kept] / square])
 
 
-def bend_rbf_std(z, direction, centers, rates, weights, floor):
-    """Second derivative of the standard deviation along a direction at every point, (n, m)."""
-    features = rbf_features(z, centers, rates)
-    along = (direction * z).sum(1, keepdim=True) - direction @ centers.T
-    slope = -2.0 * rates * along
-    bend = slope.square() - 2.0 * rates * direction.square().sum(1, keepdim=True)
-    precision = linear(features, weights, floor)
-    slope, bend = linear(features * slope, weights), linear(features * bend, weights)
-    std = precision.rsqrt()
-    return std / precision * (0.75 * slope.square() / precision - 0.5 * bend)
+def _inverse_root(precision):
+    std = precision.value.rsqrt()
+    return precision.then(std, -0.5 * std / precision.value, 0.75 * std / precision.value.square())
 
 
 def bandwidth_rates(z, sample_weight, labels, centers, bandwidth):

@@ -8,7 +8,7 @@ import torch
 
 from .attraction import info_nce
 from .flatness import distortion
-from .likelihoods import Likelihood
+from .likelihoods.base import Likelihood
 from .network import Network
 from .priors.base import NormalPrior, Prior
 

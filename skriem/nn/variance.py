@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import softplus
 
 from .network import LayeredNetwork, layered_network, perceptron
+from .weighted import Noise
 
 ACTIVATION = "tanh"
 # Variances below this share of the typical one are not believed.
@@ -17,44 +18,37 @@ FLOOR = 1e-3
 BATCH_SIZE, N_EPOCHS, LEARNING_RATE = 200, 100, 3e-3
 
 
-def network_of(parts):
-    """The network from its weights and biases in one row."""
-    sizes = [parts[2].shape[1], *(bias.shape[0] for bias in parts[3::2])]
-    return LayeredNetwork(perceptron(sizes, ACTIVATION), parts)
+class PerceptronNoise(Noise):
+    """Standard deviation of every output, the root of floor + softplus(network), (n, m).
 
+    Parameters
+    ----------
+    parts : sequence of ndarray or Tensor
+        The floor (m,), then weights and biases of the network.
+    """
 
-def mlp_std(z, floor, *parts):
-    """Standard deviation of every output, the root of floor + softplus(network), (n, m)."""
-    return (floor + softplus(network_of(parts)(z))).sqrt()
+    @property
+    def _network(self):
+        parts = self.parts[1:]
+        sizes = [parts[2].shape[1], *(bias.shape[0] for bias in parts[3::2])]
+        return LayeredNetwork(perceptron(sizes, ACTIVATION), parts)
 
+    def __call__(self, z):
+        return (self.parts[0] + softplus(self._network(z))).sqrt()
 
-def linearise_mlp_std(z, floor, *parts):
-    """Standard deviation, Jacobian and curvature; see :meth:`.network.Layered.linearise`."""
-    value, jacobian, curvature = network_of(parts).linearise(z)
-    std, slope, bend = _std_of(value, floor)
+    def linearise(self, z):
+        return self._of(self._network.linearise(z))
 
-    def of_std(weights):
-        outer = (jacobian * (weights * bend).unsqueeze(1)) @ jacobian.mT
-        return outer + curvature(weights * slope)
+    def bend(self, z, direction):
+        return self._of(self._network.jet(z, direction)).bend
 
-    return std, jacobian * slope.unsqueeze(1), of_std
-
-
-def bend_mlp_std(z, direction, floor, *parts):
-    """Second derivative of the standard deviation along a direction at every point, (n, m)."""
-    network = network_of(parts)
-    value, jacobian, _ = network.linearise(z)
-    along = (direction.unsqueeze(1) @ jacobian).squeeze(1)
-    _, slope, bend = _std_of(value, floor)
-    return bend * along.square() + slope * network.bend(z, direction)
-
-
-def _std_of(value, floor):
-    """The root of floor + softplus with its first two derivatives."""
-    variance, sigmoid = floor + softplus(value), torch.sigmoid(value)
-    std = variance.sqrt()
-    slope = 0.5 * sigmoid / std
-    return std, slope, 0.5 * sigmoid * (1.0 - sigmoid) / std - 0.5 * slope * sigmoid / variance
+    def _of(self, network):
+        """The root of floor + softplus, with its first two derivatives."""
+        variance = self.parts[0] + softplus(network.value)
+        sigmoid, std = torch.sigmoid(network.value), variance.sqrt()
+        slope = 0.5 * sigmoid / std
+        bend = 0.5 * sigmoid * (1.0 - sigmoid) / std - 0.5 * slope * sigmoid / variance
+        return network.then(std, slope, bend)
 
 
 def fit_variance(z, noise, sample_weight, hidden, generator):
@@ -71,8 +65,7 @@ def fit_variance(z, noise, sample_weight, hidden, generator):
 
     Returns
     -------
-    list of Tensor
-        The floor, then the weights and biases of the network.
+    PerceptronNoise
     """
     d, m = z.shape[1], noise.shape[1]
     typical = (sample_weight @ noise / sample_weight.sum()).clamp(min=1e-12)
@@ -92,4 +85,4 @@ def fit_variance(z, noise, sample_weight, hidden, generator):
             (sample_weight[rows] @ losses / sample_weight[rows].sum()).backward()
             optimizer.step()
         schedule.step()
-    return [floor, *(part.detach() for part in parts)]
+    return PerceptronNoise([floor, *(part.detach() for part in parts)])

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...geometry.types import FloatArray, RandomState
 from ...nn.importance import log_weights
-from ...nn.likelihoods import Likelihood
+from ...nn.likelihoods.base import Likelihood
 from ...nn.priors.base import Prior
 from ...support.blocks import by_blocks
 from .parts import torch_generator

@@ -4,19 +4,15 @@ from functools import partial
 
 import torch
 
-from ...decoders.fisher_rao import fisher_rao_embedding, wall_contrast
+from ...decoders.fisher_rao import StabilisedEmbedding
 from ...decoders.gaussian import DecoderEmbedding
+from ...decoders.uncertainty import fit_precision, fit_walls, place_bumps
 from ...geometry import PullbackMetric, location_scale_metric
 from ...geometry.maps.ensemble import EnsembleEmbedding
-from ...nn.likelihoods import NOISE_FLOOR, Gaussian, known_average
-from ...nn.precision import rbf_precision
-from .parts import (
-    fit_precision,
-    fit_variance_network,
-    place_bumps,
-    torch_generator,
-    with_channels,
-)
+from ...nn.likelihoods.base import NOISE_FLOOR, known_average
+from ...nn.precision import RBFNoise
+from ...nn.variance import fit_variance
+from .parts import torch_generator, with_channels
 
 # Rounds of weighing outliers down when the precision is fitted to errors with heavy tails.
 N_ROUNDS = 5
@@ -60,30 +56,33 @@ def location_scale_decoder(vae, decoder, precision, codes, z, targets, weights, 
     typical = torch.as_tensor(known_average(squares.numpy(), weights.numpy()))
     squares = torch.where(squares.isnan(), typical, squares)
     noise = likelihood.typical_noise(squares, weights, vae._likelihood_parts)
-    network = None
+    spread = None
     if precision == "mlp":
         hidden = list(vae.hidden_layer_sizes)[::-1]
-        network = fit_variance_network(z, squares, weights, hidden, torch_generator(rng))
+        spread = fit_variance(z, squares, weights, hidden, torch_generator(rng)).stored()
     elif precision == "rbf":
-        bumps = place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng)
+        bumps = bumps_of(vae, codes, weights, rng)
         image = None
         if vae.image_shape is not None:
             image = with_channels(vae.image_shape), torch_generator(rng)
         fit = partial(
             fit_precision, bumps, z, sample_weight=weights, contrast=vae.contrast, image=image
         )
-        network = fit_robust_precision(fit, z, squares, noise, likelihood)
-    return DecoderEmbedding(decoder, vae._center, vae._scale, noise, network, likelihood)
+        spread = RBFNoise(fit_robust_precision(fit, z, squares, noise, likelihood).parts)
+    return DecoderEmbedding(decoder, vae._center, vae._scale, noise, spread, likelihood)
+
+
+def bumps_of(vae, codes, weights, rng):
+    """Centres and rates of the bumps that a VAETransformer asks for."""
+    return place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng.randint(2**31 - 1))
 
 
 def fit_robust_precision(fit, z, squares, noise, likelihood):
     """Precision network for errors (n, m) from a distribution that may have heavy tails."""
-    if type(likelihood) is Gaussian:
-        return fit(noise=squares)
     precision = torch.full_like(squares, noise**-2)
-    for _ in range(N_ROUNDS):
+    for _ in range(N_ROUNDS if likelihood.is_heavy_tailed else 1):
         network = fit(noise=likelihood.robust_squares(squares, precision))
-        precision = rbf_precision(z, *map(torch.as_tensor, network.values()))
+        precision = network.on()(z)
     return network
 
 
@@ -91,11 +90,8 @@ def natural_decoder(vae, decoder, precision, codes, z, targets, weights, rng):
     """A decoder whose distributions have one parameter."""
     walls = None
     if precision == "rbf":
-        bumps = place_bumps(codes, weights, vae.n_centers, vae.bandwidth, rng)
-        # The precision of errors that are one wherever there are data.
-        ones = torch.ones(len(z), 1).to(z)
-        walls = fit_precision(bumps, z, ones, weights, wall_contrast(vae.contrast))
-    return fisher_rao_embedding(decoder, vae._likelihood, vae._likelihood_parts, walls)
+        walls = fit_walls(bumps_of(vae, codes, weights, rng), z, weights, vae.contrast)
+    return StabilisedEmbedding(decoder, vae._likelihood, vae._likelihood_parts, walls)
 
 
 def metric_of(vae, embedding, points):

@@ -1,7 +1,6 @@
 """What a variational autoencoder is made of before and after training, as plain functions.
 
-Principal components and k-means centres come from scikit-learn, the networks from
-:mod:`skriem.nn`.
+Principal components come from scikit-learn, the networks from :mod:`skriem.nn`.
 """
 
 import math
@@ -9,17 +8,14 @@ import numbers
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_scalar
 
-from ...nn.image_precision import fit_image_weights
-from ...nn.likelihoods import LIKELIHOODS, known_average
+from ...nn.likelihoods import LIKELIHOODS
+from ...nn.likelihoods.base import known_average
 from ...nn.module import module_network
 from ...nn.network import ACTIVATIONS, convolutional, layered_network, perceptron
-from ...nn.precision import bandwidth_rates, fit_rbf_weights, rbf_features, usual_n_centers
-from ...nn.variance import fit_variance
 from ...support.rows import check_number
 
 # Neighbours are looked for along as many principal components at most.
@@ -215,78 +211,6 @@ def principal_maps(x, weights, n_components, seed):
     encode[: len(std)] = components / std[:, None]
     decode[:, : len(std)] = components.T * std
     return encode, decode
-
-
-def place_bumps(codes, sample_weight, n_centers, bandwidth, rng):
-    """Centres of a precision network, by k-means on the codes, and their rates.
-
-    Parameters
-    ----------
-    codes : Tensor of shape (n, d)
-    sample_weight : Tensor of shape (n,)
-    n_centers : int or "auto"
-        At most; never more than there are distinct codes.
-    bandwidth : float
-    rng : RandomState
-
-    Returns
-    -------
-    centers : Tensor of shape (K, d)
-    rates : Tensor of shape (K,)
-    """
-    if n_centers == "auto":
-        n_centers = usual_n_centers(len(codes))
-    n_centers = min(n_centers, len(np.unique(codes.numpy(), axis=0)))
-    kmeans = KMeans(n_centers, n_init=1, random_state=rng.randint(2**31 - 1))
-    kmeans.fit(codes.numpy(), sample_weight=sample_weight.numpy())
-    centers = torch.as_tensor(kmeans.cluster_centers_)
-    labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
-    return centers, bandwidth_rates(codes, sample_weight, labels, centers, bandwidth)
-
-
-def fit_precision(bumps, z, noise, sample_weight, contrast, image=None):
-    """Precision network around bumps.
-
-    Parameters
-    ----------
-    bumps : pair of Tensor
-        Centres and rates; see :func:`place_bumps`.
-    z : Tensor of shape (n, d)
-        Codes at which the noise was observed.
-    noise : Tensor of shape (n, m)
-        Squared errors of the decoder's mean at `z`.
-    sample_weight : Tensor of shape (n,)
-    contrast : float
-    image : tuple or None
-        Shape of the images that outputs are the pixels of, and a torch generator; see
-        :mod:`skriem.nn.image_precision`.
-
-    Returns
-    -------
-    dict of ndarray
-        ``centers, rates, weights, floor``.
-    """
-    centers, rates = bumps
-    features = rbf_features(z, centers, rates)
-    if image is None:
-        weights, floor = fit_rbf_weights(features, noise, sample_weight, contrast)
-    else:
-        weights, floor = fit_image_weights(features, noise, sample_weight, contrast, *image)
-    found = {"centers": centers, "rates": rates, "weights": weights, "floor": floor}
-    return {name: value.numpy() for name, value in found.items()}
-
-
-def fit_variance_network(z, noise, sample_weight, hidden, generator):
-    """A standard variance network; see :mod:`skriem.nn.variance`.
-
-    Returns
-    -------
-    dict of ndarray
-        ``floor``, then weights and biases.
-    """
-    floor, *parts = fit_variance(z, noise, sample_weight, hidden, generator)
-    names = ["floor", *(f"part_{i}" for i in range(len(parts)))]
-    return {name: value.numpy() for name, value in zip(names, [floor, *parts])}
 
 
 def torch_generator(rng, device="cpu"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...decoders.fisher_rao import fisher_rao_embedding
+from ...decoders.fisher_rao import StabilisedEmbedding
 from ...decoders.gaussian import DecoderEmbedding
 from ...geometry import PullbackMetric
 from ...nn.likelihoods import Bernoulli
@@ -30,7 +30,7 @@ def embedding_of(network):
     """
     noise = network.noise.numpy()
     if not len(noise):
-        return fisher_rao_embedding(decoder_of(network), Bernoulli(), [], None)
+        return StabilisedEmbedding(decoder_of(network), Bernoulli())
     decoder = decoder_of(network, noise)
     return DecoderEmbedding(decoder, np.zeros(len(noise)), 1.0, 1.0)
 

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...calculus.linearised import bend, linearise
+from ...calculus.linearised import Linearised, beside
 from ..types import TensorMap
-from .frozen import as_map
+from .decoder import Decoder
+from .users import as_map
 
 
-class EnsembleEmbedding:
+class EnsembleEmbedding(Decoder):
     """Decoders side by side, so that the pulled-back metric is the mean of theirs.
 
     Where they disagree, away from the data, their derivatives are large and so is the metric
@@ -53,14 +54,14 @@ class EnsembleEmbedding:
         self._members = [as_map(member, "a member") for member in members]
         if not self._members:
             raise ValueError("An ensemble needs at least one member.")
-        self.follows_dtype = all(getattr(m, "follows_dtype", False) for m in self._members)
+        self.follows_dtype = all(member.follows_dtype for member in self._members)
         self._share = 1.0 / math.sqrt(len(self._members))
 
     def __call__(self, z: Tensor) -> Tensor:
         """Embed the rows of `z`: tensor (n, d) -> tensor (n, S m)."""
         return self._share * torch.cat([member(z) for member in self._members], dim=-1)
 
-    def linearise(self, z: Tensor) -> tuple[Tensor, Tensor, TensorMap]:
+    def linearise(self, z: Tensor) -> Linearised:
         """Value, Jacobian and curvature at rows of `z`.
 
         Parameters
@@ -74,15 +75,7 @@ class EnsembleEmbedding:
         curvature : callable
             Maps weights (n, S m) to the weighted sums of the outputs' Hessians, (n, d, d).
         """
-        found = [linearise(member, z) for member in self._members]
-        value, jacobian = (torch.cat([part[k] for part in found], dim=-1) for k in (0, 1))
-        sizes = [part[0].shape[-1] for part in found]
-
-        def curvature(weights):
-            shares = weights.split(sizes, dim=-1)
-            return self._share * sum(part[2](share) for part, share in zip(found, shares))
-
-        return self._share * value, self._share * jacobian, curvature
+        return beside([member.linearise(z) for member in self._members]) * self._share
 
     def bend(self, z: Tensor, direction: Tensor) -> Tensor:
         """Second derivative along a direction at every row of `z`.
@@ -95,7 +88,7 @@ class EnsembleEmbedding:
         -------
         Tensor of shape (n, S m)
         """
-        bent = [bend(member, z, direction) for member in self._members]
+        bent = [member.bend(z, direction) for member in self._members]
         return self._share * torch.cat(bent, dim=-1)
 
     def compact(self) -> EnsembleEmbedding:
@@ -105,9 +98,7 @@ class EnsembleEmbedding:
         -------
         EnsembleEmbedding
         """
-        return EnsembleEmbedding(
-            [m.compact() if hasattr(m, "compact") else m for m in self._members]
-        )
+        return EnsembleEmbedding([member.compact() for member in self._members])
 
     def in_noises(self, weight: float) -> EnsembleEmbedding:
         """The means in units of the members' constant noise.
@@ -167,10 +158,10 @@ class EnsembleEmbedding:
         return torch.logsumexp(each, dim=0) - math.log(len(self._members))
 
     @property
-    def fingerprint(self) -> str | None:
+    def fingerprint(self) -> str | None:  # type: ignore[override]
         """Digest of everything the map depends on, or None if a member has none."""
-        parts: list[Any] = [getattr(member, "fingerprint", None) for member in self._members]
-        return None if None in parts else hashlib.sha256(" ".join(parts).encode()).hexdigest()
+        parts = [member.fingerprint for member in self._members]
+        return None if None in parts else hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def __repr__(self):
         return f"EnsembleEmbedding({len(self._members)} of {self._members[0]!r})"

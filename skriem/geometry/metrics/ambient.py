@@ -8,9 +8,10 @@ import warnings
 import torch
 from numpy.typing import ArrayLike
 
-from ...calculus.slopes import along, jacobian
+from ...calculus.slopes import along
 from ..containers import checked_points
-from ..maps.frozen import as_map, user_map
+from ..maps.tensor_field import TensorField
+from ..maps.users import as_map, user_map
 from ..types import TensorMap
 from .metric_field import MetricField
 
@@ -18,15 +19,14 @@ from .metric_field import MetricField
 NUMBERS_PER_ENTRY = 8
 
 
-class AmbientTensor:
+class AmbientTensor(TensorField):
     """Metric tensors M(z) = J(z) G(g(z)) J(z)' of a map g and a cost G where it leads.
 
     Parameters
     ----------
-    embed : callable
-        Maps (n, d) to (n, m), each row on its own.
-    cost : callable
-        Maps (n, m) to factors (n,), diagonals (n, m) or matrices (n, m, m).
+    embed : Map
+    cost : Map
+        From (n, m) to factors (n,), diagonals (n, m) or matrices (n, m, m).
     n_dims : int
     """
 
@@ -35,20 +35,20 @@ class AmbientTensor:
         value = embed(torch.zeros(1, n_dims, dtype=torch.float64))
         entries = n_dims * value.shape[1] + self._cost_at(value).numel()
         self.numbers_per_point = NUMBERS_PER_ENTRY * entries
-        parts = [getattr(part, "fingerprint", None) for part in (embed, cost)]
+        parts = [embed.fingerprint, cost.fingerprint]
         # What cannot be read is equal to itself only.
         self.fingerprint = (
             None if None in parts else hashlib.sha256(repr(parts).encode()).hexdigest()
         )
 
     def __call__(self, z):
-        value, jacobian = tangents(self._embed, z)
+        value, jacobian, _ = self._embed.linearise(z)
         return self._weighed(value, jacobian) @ jacobian.mT
 
     def form(self, z, v):
-        """See :class:`.field.Field`; w' G w with one derivative w = v' J."""
-        value, moved = push(self._embed, z, v)
-        return (self._weighed(value, moved[:, None]).squeeze(1) * moved).sum(-1)
+        """w' G w with one derivative w = v' J."""
+        value, moved = along(self._embed, z, [v])
+        return (self._weighed(value, moved).squeeze(1) * moved.squeeze(1)).sum(-1)
 
     def _weighed(self, value, rows):
         """Rows (n, k, m) times the cost at values (n, m)."""
@@ -65,22 +65,6 @@ class AmbientTensor:
                 f"got {tuple(cost.shape)}."
             )
         return cost
-
-
-def push(embed, z, direction):
-    """Value (n, m) and derivative along a direction (n, m); gradients flow through both."""
-    value, moved = along(embed, z, [direction])
-    return value, moved[:, 0]
-
-
-def tangents(embed, z):
-    """Value (n, m) and Jacobian (n, d, m) of a row-wise map at `z`; gradients flow through both.
-
-    :func:`.jacobian.linearise` has the same without gradients, and second derivatives.
-    """
-    if hasattr(embed, "linearise"):
-        return embed.linearise(z)[:2]
-    return jacobian(embed, z)
 
 
 def ambient_metric(

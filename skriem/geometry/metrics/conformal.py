@@ -10,10 +10,11 @@ import torch
 from numpy.typing import ArrayLike
 
 from ..chunks import in_chunks
+from ..maps.tensor_field import Jets, TensorField
 from .metric_field import MetricField, neighbor_distance
 
 
-class InverseDensity:
+class InverseDensity(TensorField):
     """Metric tensors M(z) = (q(z) + rho)^(-2/d) I with a mixture of Gaussians q.
 
     Parameters
@@ -62,7 +63,7 @@ class InverseDensity:
         return torch.exp(log_total * (-2.0 / self._codes.shape[1]))
 
     def jets(self, z, v):
-        """See :meth:`.field.Field.jets`; e(z, v) = (q + rho)^(-2/d) |v|^2."""
+        """e(z, v) = (q + rho)^(-2/d) |v|^2."""
         d = z.shape[1]
         slopes, precisions, logs = self._around(z)
         total = self._log_total(logs)
@@ -76,7 +77,7 @@ class InverseDensity:
         square = v.square().sum(1)
         factor_slope = power * factor[:, None] * slope
         factor_bend = power * factor[:, None, None] * (power * outer + bend)
-        return (
+        return Jets(
             factor * square,
             square[:, None] * factor_slope,
             2.0 * factor[:, None] * v,

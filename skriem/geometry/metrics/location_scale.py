@@ -8,12 +8,13 @@ import math
 import torch
 from numpy.typing import ArrayLike
 
+from ...calculus.maps import Map
 from ..types import TensorMap
 from .ambient import ambient_metric
 from .metric_field import MetricField
 
 
-class FisherInformation:
+class FisherInformation(Map):
     """Diagonal Fisher information of locations and standard deviations.
 
     Parameters

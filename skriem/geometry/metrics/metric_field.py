@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from ..chunks import in_chunks
-from ..maps.frozen import user_map
+from ..maps.tensor_field import Jets, TensorField
+from ..maps.users import user_map
 from ..spaces.field import Field
 from ..types import TensorMap
 from .riemannian import RiemannianMetric
@@ -84,7 +85,7 @@ class MetricField(RiemannianMetric):
         if warning is not None:
             warnings.warn(warning, UserWarning, stacklevel=2)
         self._space = Field(self._tensor_fn)
-        self.fingerprint = getattr(self._tensor_fn, "fingerprint", None) or self.fingerprint
+        self.fingerprint = self._tensor_fn.fingerprint or self.fingerprint
 
     def with_points(self, points: ArrayLike) -> MetricField:
         """The same metric with other points for its graph.
@@ -102,7 +103,7 @@ class MetricField(RiemannianMetric):
         return self._derived(MetricField(self._tensor_fn, self.n_dims, points, self._tabulate))
 
 
-class LocalVariance:
+class LocalVariance(TensorField):
     """Diagonal metric tensors, one over the variance of the data around a point.
 
     M_kk(z) = 1 / (sum_n w_n(z) (x_nk - z_k)^2 + rho) with Gaussian weights w_n around z: the
@@ -153,11 +154,12 @@ class LocalVariance:
         return offsets, squares, often * torch.exp(squares.sum(-1) / (-2.0 * self._bandwidth**2))
 
     def jets(self, z, v):
-        """See :meth:`.field.Field.jets`; e(z, v) = sum_k v_k^2 / (variance_k + rho)."""
+        """e(z, v) = sum_k v_k^2 / (variance_k + rho)."""
         scale = torch.as_tensor(self._scale, dtype=z.dtype, device=z.device)
         value, *first, zz, zv, vv = self._jets(z, v / scale)
         by_both = scale[:, None] * scale
-        return value, *(part / scale for part in first), zz / by_both, zv / by_both, vv / by_both
+        by_first = (part / scale for part in first)
+        return Jets(value, *by_first, zz / by_both, zv / by_both, vv / by_both)
 
     def _jets(self, z, v):
         """The same by coordinates in their units."""

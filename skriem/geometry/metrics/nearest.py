@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from ..containers import enter_weights
+from ..maps.tensor_field import TensorField
 from ..paths import among, medoids, paths_among
 from ..paths.grid import from_sources, through_nodes
 from ..paths.neighbors import EXACT, MAX_TREE_DIMS, nearest_points
@@ -38,6 +39,16 @@ from .base import Metric
 N_NEIGHBORS = 15
 # Sources whose paths are looked for at once.
 CHUNK = 64
+
+
+class NearestTensor(TensorField):
+    """The metric's tensors, which are its business."""
+
+    def __init__(self, metric):
+        self._metric = metric
+
+    def __call__(self, z):
+        return self._metric._tensors(z)
 
 
 class NearestNeighborMetric(Metric):
@@ -128,7 +139,7 @@ class NearestNeighborMetric(Metric):
             raise ValueError(f"power must be at least 1, got {power}.")
         digest = hashlib.sha256(str(points.shape).encode() + points.tobytes())
         digest.update(self.scale.tobytes() + np.float64(self.power).tobytes())
-        super().__init__(Field(self._tensors), points.shape[1], points, fingerprint=None)
+        super().__init__(Field(NearestTensor(self)), points.shape[1], points, fingerprint=None)
         self.fingerprint = digest.hexdigest()
 
     def with_points(self, points: ArrayLike) -> NearestNeighborMetric:

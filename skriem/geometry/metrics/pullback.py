@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import torch
 from numpy.typing import ArrayLike
 
-from ..maps.frozen import user_map
+from ..maps.users import user_map
 from ..spaces.embedded import Embedded
 from ..types import ArrayT, TensorMap
 from .riemannian import RiemannianMetric
@@ -97,9 +97,8 @@ class PullbackMetric(RiemannianMetric):
         super().__init__(None, n_dims, points, tabulate, None)
         self._map, warning = user_map(embed, "embed", self.n_dims, self.points)
         # What is solved with may be any isometric copy.
-        compact = self._map.compact() if hasattr(self._map, "compact") else self._map
-        self._space = Embedded(compact)
-        self.fingerprint = getattr(self._map, "fingerprint", None) or self.fingerprint
+        self._space = Embedded(self._map.compact())
+        self.fingerprint = self._map.fingerprint or self.fingerprint
         if warning is not None:
             warnings.warn(warning, UserWarning, stacklevel=2)
 

@@ -7,13 +7,15 @@ import math
 
 import torch
 
-from ..spaces.embedded import Embedded
-from .ambient import AmbientTensor
+from ..maps.tensor_field import TensorField
 from .metric_field import MetricField
 from .riemannian import RiemannianMetric
 
+# Numbers that derivatives keep for every coordinate and number of the metric's own, roughly.
+DERIVATIVES = 8
 
-class RegularisedTensor:
+
+class RegularisedTensor(TensorField):
     """Metric tensors whose eigenvalues s are s^3 / (s^2 + strength), or 0 beyond the rank.
 
     Parameters
@@ -24,14 +26,15 @@ class RegularisedTensor:
     """
 
     def __init__(self, metric, strength, rank):
-        self._tensor_fn = differentiable_tensor(metric)
+        self._space = metric._space
         self._strength, self._rank = float(strength), int(rank)
-        self.numbers_per_point = getattr(self._tensor_fn, "numbers_per_point", 64)
+        numbers = self._space.numbers_per_point(torch.zeros(1, metric.n_dims, dtype=torch.float64))
+        self.numbers_per_point = DERIVATIVES * metric.n_dims * numbers
         content = f"regularised {metric.fingerprint} {self._strength!r} {self._rank}"
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
 
     def __call__(self, z):
-        tensor = self._tensor_fn(z)
+        tensor = self._space.differentiable_tensor(z)
         smooth = smoothed(tensor, self._strength)
         if self._rank == z.shape[1]:
             return smooth
@@ -40,18 +43,6 @@ class RegularisedTensor:
         eye = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         size = torch.finfo(z.dtype).eps * tensor.detach().diagonal(dim1=1, dim2=2).sum(1)
         return main @ smooth @ main + z.shape[1] * size[:, None, None] * eye
-
-
-def differentiable_tensor(metric):
-    """The metric's tensor as a twice differentiable function, (n, d) to (n, d, d)."""
-    space = metric._space
-    if isinstance(space, Embedded):
-        return AmbientTensor(space.embed, _one, metric.n_dims)
-    return space.tensor_fn
-
-
-def _one(x):
-    return x.new_ones(len(x))
 
 
 def smoothed(tensor, strength):

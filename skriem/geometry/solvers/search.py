@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ..paths.graph import segment_lengths
+from ..spaces.base import Space
 from ..spaces.corrected import Corrected
-from ..spaces.embedded import Embedded
 from ..spaces.field import Field
 from ..spaces.table import TabulatedTensor, tabulate
 from .geodesics import solve_geodesics
@@ -50,9 +50,9 @@ class Tabulated(NamedTuple):
 class Spaces(NamedTuple):
     """One geometry, exact and cheap."""
 
-    exact: Embedded | Field
+    exact: Space
     table: Tabulated | None
-    thinned: Embedded | None
+    thinned: Space | None
 
     @property
     def cheapest(self):

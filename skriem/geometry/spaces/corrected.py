@@ -1,7 +1,9 @@
 """An expensive space whose curves are relaxed with the second derivatives of a cheap one."""
 
+from .base import Chords
 
-class Corrected:
+
+class Corrected(Chords):
     """The energy and gradient of one space, the Hessian of another that is nearly the same.
 
     Newton's method with an approximate Hessian ends where the exact gradient vanishes, at the
@@ -10,14 +12,18 @@ class Corrected:
 
     Parameters
     ----------
-    exact, cheap : Embedded or Field
+    exact, cheap : Space
     """
 
     def __init__(self, exact, cheap):
         self.exact, self.cheap = exact, cheap
-        self.squared_chords, self.measure = exact.squared_chords, exact.measure
+
+    def squared_chords(self, points):
+        return self.exact.squared_chords(points)
+
+    def measure(self, points):
+        return self.exact.measure(points)
 
     def expand(self, nodes, n_sub):
-        """Expansion of the energy at `nodes` (B, T+1, d), each segment cut into `n_sub`."""
         energy, gradient = self.exact.gradient(nodes, n_sub)
         return self.cheap.expand(nodes, n_sub)._replace(energy=energy, gradient=gradient)

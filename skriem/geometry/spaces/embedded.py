@@ -2,56 +2,52 @@
 
 import torch
 
-from ...calculus.linearised import bend, linearise
 from ..chunks import in_chunks
 from ..curves import subdivide
+from .base import Space
 from .energy import Expansion, cuts, energy_gradient, over_nodes
 
 
-class Embedded:
+class Embedded(Space):
     """A map z -> g(z) with the metric M = J J' that it pulls back, J[k] = dg/dz_k.
 
     Curve energy is a sum of squares of differences of embedded points: neither the metric
     tensor nor its derivatives are needed.
+
+    Parameters
+    ----------
+    embed : Map
     """
 
     def __init__(self, embed):
         self.embed = embed
 
     def thinned(self, points):
-        """A space that is cheaper and nearly the same, or None if the map knows of none.
-
-        Parameters
-        ----------
-        points : ndarray of shape (n_points, d)
-            Where it will be used.
-        """
-        embed = self.embed.thinned(points) if hasattr(self.embed, "thinned") else None
+        embed = self.embed.thinned(points)
         return None if embed is None else Embedded(embed)
 
     def tensor(self, z):
-        """Metric tensors, (n, d, d)."""
-
         def tensors(part):
-            value, jacobian, _ = linearise(self.embed, part)
+            value, jacobian, _ = self.embed.linearise(part)
             # Derivatives may be finite where the map itself is not.
             known = value.isfinite().all(1)[:, None, None]
             return ((jacobian @ jacobian.mT).where(known, torch.nan),)
 
         return in_chunks(tensors, z, 3 * z.shape[1] * self.numbers_per_point(z))[0]
 
+    def differentiable_tensor(self, z):
+        jacobian = self.embed.linearise(z).jacobian
+        return jacobian @ jacobian.mT
+
     def rough_tensor(self, z):
-        """Metric tensors to six digits, several times as fast if the map can, (n, d, d)."""
-        if getattr(self.embed, "follows_dtype", False):
+        if self.embed.follows_dtype:
             return self.tensor(z.float()).to(z.dtype)
         return self.tensor(z)
 
     def log_volume(self, z):
-        """log sqrt(det M), (n,)."""
-
         def volumes(part):
             # The triangular factor has the tensor's determinant without squaring its condition.
-            factor = torch.linalg.qr(linearise(self.embed, part)[1].mT, mode="r").R
+            factor = torch.linalg.qr(self.embed.linearise(part).jacobian.mT, mode="r").R
             logs = factor.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
             # Fewer outputs than coordinates span no volume.
             return (logs if factor.shape[1] == z.shape[1] else torch.full_like(logs, -torch.inf),)
@@ -59,7 +55,6 @@ class Embedded:
         return in_chunks(volumes, z, 3 * z.shape[1] * self.numbers_per_point(z))[0]
 
     def squared_chords(self, points):
-        """Squared lengths of the chords between successive points: (B, N+1, d) -> (B, N)."""
         per_curve = 2 * points.shape[1] * self.numbers_per_point(points)
         return in_chunks(lambda part: (self._chords(part),), points, per_curve)[0]
 
@@ -68,16 +63,8 @@ class Embedded:
         return (values[:, 1:] - values[:, :-1]).square().sum(-1)
 
     def measure(self, points):
-        """Lengths of the curves through an even number of steps between `points`.
-
-        Chords are too short by the square of their spacing; one Richardson step over every
+        """Chords are too short by the square of their spacing; one Richardson step over every
         second point removes that term.
-
-        Returns
-        -------
-        length : Tensor of shape (B,)
-        arc_length : Tensor of shape (B, N+1)
-            Length of the chords from the start to every point.
         """
 
         def measure_part(part):
@@ -90,22 +77,18 @@ class Embedded:
         return in_chunks(measure_part, points, 2 * points.shape[1] * self.numbers_per_point(points))
 
     def lower_bounds(self, a, b):
-        """Numbers that no curve between rows of `a` and rows of `b` is shorter than, (n, m)."""
         a, b = self.embed(a), self.embed(b)
         # Distances come from products, which far from the origin have no digits left.
         return torch.cdist(a - b[:1], b - b[:1])
 
     def chords(self, a, b):
-        """The same for each row of `a` and that of `b`, (n,)."""
         return (self.embed(a) - self.embed(b)).norm(dim=-1)
 
     def gradient(self, nodes, n_sub):
-        """Energy (B,) and half its gradient (B, T+1, d), without second derivatives."""
         per_curve = 4 * nodes.shape[1] * n_sub * self.numbers_per_point(nodes)
         return in_chunks(lambda part: energy_gradient(self._chords, part, n_sub), nodes, per_curve)
 
     def expand(self, nodes, n_sub):
-        """Expansion of the energy at `nodes` (B, T+1, d), each segment cut into `n_sub`."""
         d = nodes.shape[2]
         per_curve = nodes.shape[1] * n_sub * (5 * d + 8) * self.numbers_per_point(nodes)
         return Expansion(*in_chunks(lambda part: self._expand(part, n_sub), nodes, per_curve))
@@ -114,7 +97,7 @@ class Embedded:
         n_curves, n_nodes, d = nodes.shape
         points = subdivide(nodes, n_sub)
         n_chords = points.shape[1] - 1
-        value, jacobian, curvature = linearise(self.embed, points.flatten(0, 1))
+        value, jacobian, curvature = self.embed.linearise(points.flatten(0, 1))
         # All curves in one row, a meaningless chord between each and the next.
         chord = torch.cat([value[1:] - value[:-1], torch.zeros_like(value[:1])])
         chord[n_chords :: n_chords + 1] = 0.0
@@ -165,30 +148,30 @@ class Embedded:
         return energy, gradient, diagonal, upper, bend_diagonal, bend_upper
 
     def acceleration(self, z, velocity):
-        """Coordinate acceleration of geodesics: -M^-1 J D2g[velocity, velocity], (n, d)."""
+        """-M^-1 J D2g[velocity, velocity]."""
 
         def accelerate(part):
             at, along = part.tensor_split(2, dim=-1)
-            jacobian = linearise(self.embed, at)[1]
-            force = -(jacobian @ bend(self.embed, at, along)[..., None])
+            jacobian = self.embed.linearise(at).jacobian
+            force = -(jacobian @ self.embed.bend(at, along)[..., None])
             return (torch.linalg.solve_ex(jacobian @ jacobian.mT, force)[0].squeeze(-1),)
 
         per_point = 4 * z.shape[1] * self.numbers_per_point(z)
         return in_chunks(accelerate, torch.cat([z, velocity], dim=-1), per_point)[0]
 
     def transfer(self, p, q):
-        """Tangent vectors at `p` projected onto the tangent spaces at `q`, (n, d, d)."""
-        at_p, at_q = linearise(self.embed, p)[1], linearise(self.embed, q)[1]
+        """Tangent vectors at `p` are projected onto the tangent spaces at `q`."""
+        at_p, at_q = self.embed.linearise(p).jacobian, self.embed.linearise(q).jacobian
         return torch.linalg.solve_ex(at_q @ at_q.mT, at_q @ at_p.mT)[0]
 
     def scalar_curvature(self, z):
-        """Twice the Gaussian curvature of two-dimensional spaces, by the Gauss equation, (n,)."""
-        jacobian = linearise(self.embed, z)[1]
+        """By the Gauss equation."""
+        jacobian = self.embed.linearise(z).jacobian
         gram = jacobian @ jacobian.mT
 
         def normal_part(*direction):
             along = z.new_tensor(direction).expand_as(z)
-            bent = bend(self.embed, z, along)
+            bent = self.embed.bend(z, along)
             tangent = torch.linalg.solve_ex(gram, jacobian @ bent[..., None])[0]
             return bent - (jacobian.mT @ tangent).squeeze(-1)
 
@@ -197,5 +180,5 @@ class Embedded:
         return 2.0 * ((first * second).sum(-1) - mixed.square().sum(-1)) / torch.det(gram)
 
     def numbers_per_point(self, points):
-        """Numbers that one evaluation needs: the outputs of the map."""
+        """The outputs of the map."""
         return self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]

@@ -18,6 +18,9 @@ import numpy as np
 import torch
 from scipy.ndimage import spline_filter
 
+from ...calculus.tensors import KeepsTensors
+from ..maps.tensor_field import Jets, TensorField
+
 MAX_DIMS = 3
 # Largest number of grid points, and cells along the longest side to begin with, by dimension.
 MAX_POINTS = 400_000
@@ -45,10 +48,12 @@ class Table(NamedTuple):
     coefficients: np.ndarray  # (cells + 1 + 2 PADDING per side..., d (d + 1) / 2)
 
 
-class TabulatedTensor:
+class TabulatedTensor(KeepsTensors, TensorField):
     """The metric tensor of a table, with its derivatives. NaN outside the table's box.
 
-    Serves as the function of a :class:`skriem.geometry.spaces.field.Field`.
+    Parameters
+    ----------
+    table : Table
     """
 
     def __init__(self, table):
@@ -56,7 +61,6 @@ class TabulatedTensor:
         d = len(table.low)
         self._pairs = list(itertools.combinations_with_replacement(range(d), 2))
         self.numbers_per_point = 3 * 4**d * len(self._pairs)
-        self._tensors = {}
 
     def __call__(self, z):
         d = z.shape[1]
@@ -64,7 +68,7 @@ class TabulatedTensor:
         return root @ root
 
     def jets(self, z, v):
-        """See :meth:`skriem.geometry.spaces.field.Field.jets`; e(z, v) = w . w with w = S v."""
+        """e(z, v) = w . w with w = S v."""
         n, d = z.shape
         columns = self._on(z)[-1]
         found = self._derivatives(z, 2).flatten(1).index_select(1, columns).view(n, -1, d, d)
@@ -72,7 +76,7 @@ class TabulatedTensor:
         moved = (found.flatten(1, 2) @ v[..., None]).view(n, -1, d)
         root, w, slopes, bends = found[:, 0], moved[:, 0], moved[:, 1 : d + 1], moved[:, d + 1 :]
         along = w[..., None]
-        return (
+        return Jets(
             (w * w).sum(1),
             2.0 * (slopes @ along).squeeze(-1),
             2.0 * (root @ along).squeeze(-1),
@@ -134,33 +138,27 @@ class TabulatedTensor:
         found = found.reshape(n, n_orders**d, len(self._pairs))
         return torch.where(inside[:, None, None], found, torch.nan)
 
-    def __getstate__(self):
-        return {**self.__dict__, "_tensors": {}}
-
-    def _on(self, z):
+    def _made_for(self, dtype, device):
         """The table for points of this dtype on this device.
 
         Rows are runs of four coefficients along the last side, so that looking one up reads
         memory in order.
         """
-        key = (z.dtype, z.device)
-        if key not in self._tensors:
-            low, high, spacing, coefficients = self.table
-            n_last = coefficients.shape[-2] - 3
-            runs = np.stack([coefficients[..., k : k + n_last, :] for k in range(4)], axis=-2)
-            sides = runs.shape[: len(low)]
-            strides = np.cumprod([1, *sides[:0:-1]])[::-1].copy()
-            n_cells = np.rint((high - low) / spacing)
-            to = {"dtype": z.dtype, "device": z.device}
-            self._tensors[key] = (
-                torch.as_tensor(runs.reshape(np.prod(sides), -1), **to),
-                torch.as_tensor(strides, device=z.device),
-                torch.as_tensor(low, **to),
-                torch.as_tensor(n_cells, **to),
-                torch.as_tensor(BASIS, **to),
-                torch.tensor(self._columns, device=z.device),
-            )
-        return self._tensors[key]
+        low, high, spacing, coefficients = self.table
+        n_last = coefficients.shape[-2] - 3
+        runs = np.stack([coefficients[..., k : k + n_last, :] for k in range(4)], axis=-2)
+        sides = runs.shape[: len(low)]
+        strides = np.cumprod([1, *sides[:0:-1]])[::-1].copy()
+        n_cells = np.rint((high - low) / spacing)
+        to = {"dtype": dtype, "device": device}
+        return (
+            torch.as_tensor(runs.reshape(np.prod(sides), -1), **to),
+            torch.as_tensor(strides, device=device),
+            torch.as_tensor(low, **to),
+            torch.as_tensor(n_cells, **to),
+            torch.as_tensor(BASIS, **to),
+            torch.tensor(self._columns, device=device),
+        )
 
 
 def tabulate(space, points, tol):
@@ -168,7 +166,7 @@ def tabulate(space, points, tol):
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     points : ndarray of shape (n_points, d)
     tol : float
         Relative error of lengths to stay below.

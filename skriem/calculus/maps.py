@@ -1,0 +1,101 @@
+"""What is asked of a map, and what it may know of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .linearised import Jet, Linearised
+from .slopes import along, gradient, gradients, jacobian, usable
+
+
+class Map(ABC):
+    """A function of rows, each on its own, with two derivatives.
+
+    A map needs to define ``__call__``. Derivatives are automatic unless it knows its own, which
+    are exact too and cost less. What else it may know makes work cheaper, never different.
+
+    Attributes
+    ----------
+    follows_dtype : bool
+        Whether it computes in the dtype that it is given, on the device where that is.
+    fingerprint : str or None
+        Equal for equal content. None if the content cannot be read.
+    """
+
+    follows_dtype: bool = False
+    fingerprint: str | None = None
+
+    @abstractmethod
+    def __call__(self, z: Tensor) -> Tensor:
+        """Values at the rows of `z`: (n, d) to (n, m)."""
+
+    def linearise(self, z: Tensor) -> Linearised:
+        """Value, Jacobian and curvature at the rows of `z`."""
+        return linearise(self, z)
+
+    def bend(self, z: Tensor, direction: Tensor) -> Tensor:
+        """Second derivative along a direction (n, d) at every row of `z`, (n, m)."""
+        return bend(self, z, direction)
+
+    def jet(self, z: Tensor, direction: Tensor) -> Jet:
+        """Value and two derivatives along a direction (n, d) at every row of `z`."""
+        value, slopes, _ = self.linearise(z)
+        return Jet(value, (direction[:, None] @ slopes).squeeze(1), self.bend(z, direction))
+
+    def compact(self) -> Map:
+        """An isometric map with fewer outputs where there is one, else this one."""
+        return self
+
+    def some_outputs(self, kept: NDArray) -> Map | None:
+        """The same with some of the outputs, (n_kept,) int, or None if they cannot be separated."""
+        return None
+
+    def thinned(self, codes: NDArray) -> Map | None:
+        """A map with about the same geometry and far fewer outputs, or None.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n_codes, d)
+            Where it will be used: between these.
+        """
+        return None
+
+
+def linearise(function, z):
+    """The derivatives of any row-wise function at `z`, automatically; gradients flow through.
+
+    Parameters
+    ----------
+    function : callable
+        Maps (n, d) to (n, m).
+    z : Tensor of shape (n, d)
+
+    Returns
+    -------
+    Linearised
+    """
+
+    def curvature(weights):
+        with gradients():
+            at = usable(z).detach().requires_grad_()
+            slope = gradient((usable(weights) * function(at)).sum(), at)
+            rows = [gradient(slope[:, k].sum(), at) for k in range(z.shape[-1])]
+        return torch.stack(rows, dim=1).detach()
+
+    value, slopes = jacobian(function, z)
+    if not z.requires_grad:
+        value, slopes = value.detach(), slopes.detach()
+    return Linearised(value, slopes, curvature)
+
+
+def bend(function, z, direction):
+    """Second derivative of any row-wise function along a direction at every point, (n, m)."""
+
+    def slope(at):
+        return along(function, at, [direction])[1][:, 0]
+
+    return along(slope, z.detach(), [direction])[1][:, 0].detach()
