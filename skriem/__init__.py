@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from . import geometry, inspection
     from .decoders.metric import decoder_metric
     from .estimators.autoencoder.mixture_prior import MixturePrior
+    from .estimators.autoencoder.neighbors import Neighbors
+    from .estimators.autoencoder.networks import Convolutional, Modules, Perceptron
+    from .estimators.autoencoder.noise import DecoderEnsemble, RBFNoise
     from .estimators.autoencoder.vae import VAETransformer
     from .estimators.deep_regression.classifier import DeepRegressionClassifier
     from .estimators.deep_regression.transformer import DeepRegressionTransformer
@@ -25,11 +28,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Convolutional": "estimators.autoencoder.networks",
+    "DecoderEnsemble": "estimators.autoencoder.noise",
     "DeepRegressionClassifier": "estimators.deep_regression.classifier",
     "DeepRegressionTransformer": "estimators.deep_regression.transformer",
     "GeodesicDistance": "estimators.distance",
     "MixturePrior": "estimators.autoencoder.mixture_prior",
+    "Modules": "estimators.autoencoder.networks",
     "NeighborEncoder": "estimators.neighbor_encoder",
+    "Neighbors": "estimators.autoencoder.neighbors",
+    "Perceptron": "estimators.autoencoder.networks",
+    "RBFNoise": "estimators.autoencoder.noise",
     "RiemannianKMeans": "estimators.kmeans.kmeans",
     "RiemannianNormal": "estimators.normal",
     "VAETransformer": "estimators.autoencoder.vae",
@@ -42,11 +51,17 @@ _HOMES = {
 _PACKAGES = "geometry", "inspection"
 
 __all__ = [
+    "Convolutional",
+    "DecoderEnsemble",
     "DeepRegressionClassifier",
     "DeepRegressionTransformer",
     "GeodesicDistance",
     "MixturePrior",
+    "Modules",
     "NeighborEncoder",
+    "Neighbors",
+    "Perceptron",
+    "RBFNoise",
     "RiemannianKMeans",
     "RiemannianNormal",
     "VAETransformer",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,8 +22,12 @@ from .density import _Density
 from .geometry import embedding_of, metric_of
 from .missing import _Missing, known, without_empty_rows
 from .mixture_prior import MixturePrior
+from .neighbors import Neighbors, neighbors_of
+from .networks import NetworkSettings, network_of
+from .noise import NoiseSettings, noise_of
 from .parts import check_parameters, nearest_rows
 from .prior import _Groups, check_prior
+from .renamed import check_names, knows_old_names
 from .training import _Training
 
 if TYPE_CHECKING:
@@ -51,32 +55,22 @@ class _VAE(
     to go on after that, hence a class above this one.
     """
 
+    @knows_old_names
     def __init__(
         self,
         n_components: int = 2,
         *,
-        hidden_layer_sizes: Sequence[int] = (64, 32),
-        activation: Literal["tanh", "logistic", "softplus"] = "tanh",
+        network: Sequence[int] | NetworkSettings = (64, 32),
         likelihood: Literal[
             "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
         ] = "gaussian",
         prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
         geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
-        precision: Literal["rbf", "mlp", "constant"] = "rbf",
-        n_centers: int | Literal["auto"] = "auto",
-        bandwidth: float = 1.0,
-        contrast: float = 30.0,
+        noise: Literal["rbf", "mlp", "constant"] | NoiseSettings = "rbf",
+        neighbors: int | Neighbors | None = None,
         alpha: float = 1e-5,
         flatness: float = 0.0,
-        n_neighbors: int = 0,
-        attraction: float = 0.0,
         n_importance_samples: int = 1,
-        n_decoders: int = 1,
-        image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
-        residual: bool = False,
-        skip: bool = True,
-        encoder: Callable[[int, int], torch.nn.Module] | None = None,
-        decoder: Callable[[int, int], torch.nn.Module] | None = None,
         batch_size: int | Literal["auto"] = "auto",
         learning_rate_init: float = 3e-3,
         max_iter: int = 200,
@@ -91,26 +85,15 @@ class _VAE(
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
+        self.network = network
         self.likelihood = likelihood
         self.prior = prior
         self.geometry = geometry
-        self.precision = precision
-        self.n_centers = n_centers
-        self.bandwidth = bandwidth
-        self.contrast = contrast
+        self.noise = noise
+        self.neighbors = neighbors
         self.alpha = alpha
         self.flatness = flatness
-        self.n_neighbors = n_neighbors
-        self.attraction = attraction
         self.n_importance_samples = n_importance_samples
-        self.n_decoders = n_decoders
-        self.image_shape = image_shape
-        self.residual = residual
-        self.skip = skip
-        self.encoder = encoder
-        self.decoder = decoder
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
@@ -123,6 +106,11 @@ class _VAE(
         self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of this estimator and of its parts; see scikit-learn's."""
+        check_names(params)
+        return super().set_params(**params)
 
     @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -171,18 +159,18 @@ class _VAE(
             self._likelihood.check(known(values))
         else:
             self._init(values, weights, rng)
-        neighbors = None
-        if self.n_neighbors:
-            neighbors = nearest_rows(known(self._in_unit(values)), self.n_neighbors)
+        neighbors, settings = None, self._neighbors
+        if settings is not None:
+            neighbors = nearest_rows(known(self._in_unit(values)), settings.n_neighbors)
         self._start_prior(values, weights, rng)
         warm_up = 0 if warm else self.max_iter // 4
         history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
         self.loss_curve_: list[float] = history.loss
-        if self.attraction > 0.0 and not history.interrupted:
+        if settings is not None and settings.attraction > 0.0 and not history.interrupted:
             # Codes tell better who is a neighbour of whom than the data do.
-            neighbors = nearest_rows(self._codes(values).numpy(), self.n_neighbors)
+            neighbors = nearest_rows(self._codes(values).numpy(), settings.n_neighbors)
             history = self._train(
-                values, weights, rng, self.max_iter, 0, neighbors, N_STEPS, self.attraction
+                values, weights, rng, self.max_iter, 0, neighbors, N_STEPS, settings.attraction
             )
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
@@ -202,8 +190,8 @@ class _VAE(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next part of the data; at least two rows in the first call. `n_neighbors` and
-            `attraction` have no effect: neighbours may be in other parts.
+            The next part of the data; at least two rows in the first call. `neighbors` has no
+            effect: neighbours may be in other parts.
         y : Ignored
 
         Returns
@@ -286,6 +274,20 @@ class _VAE(
                 f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}."
             )
         return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
+
+    # Settings, whatever they are given as ------------------------------------------------
+
+    @property
+    def _network(self):
+        return network_of(self.network)
+
+    @property
+    def _noise(self):
+        return noise_of(self.noise)
+
+    @property
+    def _neighbors(self):
+        return neighbors_of(self.neighbors)
 
     # Geometry ----------------------------------------------------------------------------
 

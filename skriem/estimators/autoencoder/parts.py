@@ -3,7 +3,6 @@
 Principal components come from scikit-learn, the networks from :mod:`skriem.nn`.
 """
 
-import math
 import numbers
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.utils import check_scalar
 from ...nn.likelihoods import LIKELIHOODS
 from ...nn.likelihoods.base import known_average
 from ...nn.module import module_network
-from ...nn.network import ACTIVATIONS, convolutional, layered_network, perceptron
+from ...nn.network import layered_network
 from ...support.rows import check_number
 
 # Neighbours are looked for along as many principal components at most.
@@ -25,62 +24,36 @@ MAX_SEARCHED = 50
 def check_parameters(vae):
     """Raise for parameters of a VAETransformer that cannot work."""
     check_scalar(vae.n_components, "n_components", numbers.Integral, min_val=1)
-    for size in vae.hidden_layer_sizes:
-        check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
-    if not len(vae.hidden_layer_sizes):
-        raise ValueError("hidden_layer_sizes must name at least one layer, such as (64,).")
     for name, allowed in (
-        ("activation", sorted(ACTIVATIONS)),
         ("likelihood", sorted(LIKELIHOODS)),
         ("geometry", ["auto", "expected", "fisher_rao"]),
-        ("precision", ["constant", "mlp", "rbf"]),
     ):
         if getattr(vae, name) not in allowed:
             raise ValueError(f"{name} must be one of {allowed}, got {getattr(vae, name)!r}.")
+    for settings in (vae._network, vae._noise, vae._neighbors):
+        if settings is not None:
+            settings._check()
     if not LIKELIHOODS[vae.likelihood].is_location_scale:
         if vae.geometry == "expected":
             raise ValueError(
                 f"geometry='expected' needs a standard deviation beside the mean; "
                 f"likelihood={vae.likelihood!r} has none. Use geometry='fisher_rao'."
             )
-        if vae.precision == "mlp":
+        if vae.noise == "mlp":
             raise ValueError(
-                "precision='mlp' is a network for standard deviations; "
-                f"likelihood={vae.likelihood!r} has none. Use precision='rbf'."
+                "noise='mlp' is a network for standard deviations; "
+                f"likelihood={vae.likelihood!r} has none. Use noise='rbf'."
             )
-    if vae.image_shape is not None:
-        shape = tuple(vae.image_shape)
-        if len(shape) not in (2, 3) or not all(
-            isinstance(side, numbers.Integral) and side > 0 for side in shape
-        ):
-            raise ValueError(
-                "image_shape must be (height, width) or (channels, height, width), got "
-                f"{vae.image_shape!r}."
-            )
-        if vae.likelihood == "categorical":
-            raise ValueError("image_shape does not go together with likelihood='categorical'.")
-    for name in ("encoder", "decoder"):
-        factory = getattr(vae, name)
-        if isinstance(factory, torch.nn.Module):
-            raise TypeError(
-                f"{name} must be a function or class that makes a module, so that every fit "
-                f"starts afresh; got a module. Pass {name}=lambda n_in, n_out: ... ."
-            )
-        if factory is not None and not callable(factory):
-            raise TypeError(f"{name} must be a function that makes a module, got {factory!r}.")
-    for name in ("n_centers", "batch_size"):
-        if getattr(vae, name) != "auto":
-            check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
-    for name, low in (("bandwidth", 0), ("learning_rate_init", 0), ("contrast", 1)):
-        check_number(getattr(vae, name), name, min_val=low, include_boundaries="neither")
-    check_scalar(vae.n_neighbors, "n_neighbors", numbers.Integral, min_val=0)
-    if vae.attraction > 0 and not vae.n_neighbors:
-        raise ValueError("attraction draws neighbours together: set n_neighbors, such as 15.")
-    for name in ("alpha", "attraction", "flatness", "tol"):
+    if vae._network._image_shape is not None and vae.likelihood == "categorical":
+        raise ValueError("Convolutional does not go together with likelihood='categorical'.")
+    if vae.batch_size != "auto":
+        check_scalar(vae.batch_size, "batch_size", numbers.Integral, min_val=1)
+    rate = vae.learning_rate_init
+    check_number(rate, "learning_rate_init", min_val=0, include_boundaries="neither")
+    for name in ("alpha", "flatness", "tol"):
         check_number(getattr(vae, name), name, min_val=0)
-    for name in ("mixed_precision", "residual", "skip"):
-        check_scalar(getattr(vae, name), name, (bool, np.bool_))
-    for name in ("max_iter", "n_iter_no_change", "n_importance_samples", "n_decoders"):
+    check_scalar(vae.mixed_precision, "mixed_precision", (bool, np.bool_))
+    for name in ("max_iter", "n_iter_no_change", "n_importance_samples"):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
     fraction = vae.validation_fraction
     check_number(fraction, "validation_fraction", 0, 1, include_boundaries="neither")
@@ -149,47 +122,21 @@ def make_networks(vae, x, weights, bias, slope, rng):
     encode_skip, decode_skip = principal_maps(x[:, :n_outputs], weights, d, seed)
     encode_skip = np.pad(encode_skip, ((0, 0), (0, n_inputs - n_outputs)))
     generator = torch_generator(rng)
-    forms = network_forms(vae, n_inputs, n_outputs)
-    if vae.encoder is not None:
-        encoder = module_network(vae.encoder, n_inputs, 2 * d, generator)
+    forms = vae._network._forms(n_inputs, d, n_outputs)
+    make_encoder, make_decoder = vae._network._factories
+    if make_encoder is not None:
+        encoder = module_network(make_encoder, n_inputs, 2 * d, generator)
     else:
         log_variance = np.concatenate([np.zeros(d), np.full(d, -2.0)])
         encoder = layered_network(forms[0], (encode_skip, log_variance), generator)
     decoders = []
-    for _ in range(vae.n_decoders):
-        if vae.decoder is not None:
-            decoders.append(module_network(vae.decoder, d, n_outputs, generator))
+    for _ in range(vae._noise._n_decoders):
+        if make_decoder is not None:
+            decoders.append(module_network(make_decoder, d, n_outputs, generator))
         else:
             skip = decode_skip * slope[:, None], bias
             decoders.append(layered_network(forms[1], skip, generator))
     return encoder.stored(), [decoder.stored() for decoder in decoders]
-
-
-def with_channels(image_shape):
-    """(channels, height, width), of grey images too."""
-    return (1, *image_shape) if len(image_shape) == 2 else tuple(image_shape)
-
-
-def network_forms(vae, n_inputs, n_outputs):
-    """Forms of the networks that a VAETransformer makes itself."""
-    d, hidden = vae.n_components, list(vae.hidden_layer_sizes)
-    options = vae.activation, vae.residual, vae.skip
-    if vae.image_shape is None:
-        return (
-            perceptron([n_inputs, *hidden, 2 * d], *options),
-            perceptron([d, *hidden[::-1], n_outputs], *options),
-        )
-    shape = with_channels(vae.image_shape)
-    if math.prod(shape) != n_outputs:
-        raise ValueError(
-            f"image_shape={vae.image_shape!r} has {math.prod(shape)} pixels, but X has "
-            f"{n_outputs} features."
-        )
-    # Which pixels are missing is an image too.
-    seen = (shape[0] * n_inputs // n_outputs, *shape[1:])
-    encoder, _ = convolutional(seen, hidden, (2 * d, d), *options)
-    _, decoder = convolutional(shape, hidden, (2 * d, d), *options)
-    return encoder, decoder
 
 
 def principal_maps(x, weights, n_components, seed):

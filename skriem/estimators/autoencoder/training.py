@@ -17,12 +17,14 @@ from ...nn.train import Model, Penalties, train
 from ...support.fitting import check_training, training_device
 from ...support.progress import Progress
 from .missing import known
-from .parts import data_scale, make_networks, network_forms
+from .parts import data_scale, make_networks
 
 
 class _Training:
     """Scales, networks and their training; see :class:`skriem.VAETransformer`."""
 
+    _network: Any
+    _noise: Any
     _in_unit: Callable[..., Any]
     _inputs: Callable[..., Any]
 
@@ -38,13 +40,13 @@ class _Training:
         if np.isnan(X).any() and not self._sees_missing:
             return False
         n_inputs = n_outputs * (1 + self._sees_missing)
-        forms = network_forms(self, n_inputs, n_outputs)
+        forms = self._network._forms(n_inputs, self.n_components, n_outputs)
         sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_outputs)
-        for k, factory in enumerate((self.encoder, self.decoder)):
+        for k, factory in enumerate(self._network._factories):
             if factory is not None:
                 forms = *forms[:k], ModuleForm(factory, *sizes[k]), *forms[k + 1 :]
         present = [self._encoder, *self._decoders]
-        wanted = [forms[0], *[forms[1]] * self.n_decoders]
+        wanted = [forms[0], *[forms[1]] * self._noise._n_decoders]
         return [repr(network.form) for network in present] == [repr(form) for form in wanted]
 
     def _init(self, X, weights, rng):
@@ -88,7 +90,7 @@ class _Training:
                 )
             order = torch.as_tensor(rng.permutation(len(X)), device=device)
             if neighbors is not None:
-                raise ValueError("early_stopping does not go together with n_neighbors.")
+                raise ValueError("early_stopping does not go together with neighbors.")
             held_out = [part[order[:n_held_out]] for part in data]
             data = [part[order[n_held_out:]] for part in data]
         batch_size = self.batch_size
@@ -110,7 +112,7 @@ class _Training:
         # Modules of the user's may draw, for dropout, from torch's global generator.
         with (
             Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress,
-            own_generator(seed, device) if self.encoder or self.decoder else nullcontext(),
+            own_generator(seed, device) if any(self._network._factories) else nullcontext(),
         ):
             history = train(
                 model,

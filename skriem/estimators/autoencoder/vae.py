@@ -25,12 +25,10 @@ class VAETransformer(_VAE):
     ----------
     n_components : int, default=2
         Number of latent coordinates.
-    hidden_layer_sizes : sequence of int, default=(64, 32)
-        Widths of the encoder's hidden layers; the decoder has them in reverse. Both networks
-        have a linear connection from input to output besides, which starts as principal
-        component analysis.
-    activation : {"tanh", "logistic", "softplus"}, default="tanh"
-        Smooth activations only: the geometry needs second derivatives.
+    network : sequence of int, Perceptron, Convolutional or Modules, default=(64, 32)
+        Networks of encoder and decoder. Numbers are the widths of a perceptron's hidden layers,
+        which the decoder has in reverse. :class:`Convolutional` is for images, :class:`Modules`
+        for torch modules of your own.
     likelihood : str, default="gaussian"
         Distribution of the data given the code. "gaussian" and "student_t" (four degrees of
         freedom, for data with outliers): real numbers. "bernoulli": zeros and ones, or shares
@@ -44,19 +42,15 @@ class VAETransformer(_VAE):
         "expected": distances in the unit of the data, through mean and standard deviation.
         "fisher_rao": how well the distributions of two codes can be told apart, without unit.
         "auto": "expected" for real numbers, "fisher_rao" for all others.
-    precision : {"rbf", "mlp", "constant"}, default="rbf"
-        How the decoder's noise depends on the code. "rbf": small near the data, large away
-        from them. "mlp": as a second perceptron says, which is arbitrary away from the data;
-        for comparison. "constant": everywhere the same, so that the metric is the mean's alone.
-    n_centers : int or "auto", default="auto"
-        Number of radial basis functions. "auto": one for every 8 samples, at most 64.
-    bandwidth : float, default=1.0
-        Width of a radial basis function, as a multiple of the mean distance of its codes to
-        their centre (the `a` of the paper). Smaller values follow the data more closely.
-    contrast : float, default=30.0
-        How many times the typical noise the noise far from all data is (standard deviations;
-        those of negative binomial counts grow by up to its square). Larger values make it
-        costlier to leave the data.
+    noise : {"rbf", "mlp", "constant"}, RBFNoise or DecoderEnsemble, default="rbf"
+        How the decoder's noise depends on the code. "rbf": small near the data, large away from
+        them, with the defaults of :class:`RBFNoise`. "mlp": as a second perceptron says, which is
+        arbitrary away from the data; for comparison. "constant": everywhere the same, so that the
+        metric is the mean's alone. :class:`DecoderEnsemble`: several decoders, whose disagreement
+        makes distances long.
+    neighbors : int or Neighbors, default=None
+        With a number the decoder does not learn to return the sample but one of so many nearest
+        neighbours; :class:`Neighbors` can draw codes of neighbours together besides.
     alpha : float, default=1e-5
         L2 penalty on the weights.
     flatness : float, default=0.0
@@ -64,34 +58,9 @@ class VAETransformer(_VAE):
         places and directions more than others. With 10 to 100 codes are arranged so that
         straight lines say more, at little cost in likelihood; geodesics then mostly avoid the
         places without data. Logits and logarithms of means are taken for the mean.
-    n_neighbors : int, default=0
-        With k > 0 the decoder does not learn to return the sample but one of its k nearest
-        neighbours, drawn anew in every pass. Codes then forget what neighbours do not share,
-        and decoding denoises. Cannot be combined with `early_stopping`.
-    attraction : float, default=0.0
-        If positive, training goes on for another `max_iter` passes, with neighbours among the
-        codes, and a loss of this weight, per feature, that draws codes of neighbours together
-        and others apart (InfoNCE). With 1 codes fall into groups as those of UMAP do. Needs
-        `n_neighbors`.
     n_importance_samples : int, default=1
         Codes drawn for every sample in training; several make the bound on the likelihood
         tighter (Burda, Grosse and Salakhutdinov, ICLR 2016), under a normal prior.
-    n_decoders : int, default=1
-        Number of decoders that share the encoder; every batch trains one of them. With several
-        the metric is the mean of theirs, `precision`, `bandwidth` and `contrast` are not used,
-        and where their slopes differ distances are long.
-    image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of images whose pixels are the features.
-        Networks are then convolutional and `hidden_layer_sizes` numbers of channels, each
-        after halving the image. The precision network's weights are then smooth over the
-        image: they come out of transposed convolutions with positive filters.
-    residual : bool, default=False
-        Whether hidden layers as wide as the one before add to it what they make of it.
-    skip : bool, default=True
-        Whether networks have a linear connection from input to output.
-    encoder, decoder : callable, default=None
-        ``factory(n_inputs, n_outputs)`` that makes a ``torch.nn.Module`` to be used in place of
-        ours. An encoder has twice `n_components` outputs: means, then log variances.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
     learning_rate_init : float, default=3e-3
@@ -144,7 +113,10 @@ class VAETransformer(_VAE):
 
     See Also
     --------
-    MixturePrior : A prior of codes that come in groups, with its parameters.
+    Perceptron, Convolutional, Modules : Networks, with their parameters.
+    RBFNoise, DecoderEnsemble : What makes distances away from the data long.
+    Neighbors : Codes that fall into groups.
+    MixturePrior : A prior of codes that come in groups.
     RiemannianKMeans : Clusters codes by geodesic distance.
     GeodesicDistance : Distances between codes for any estimator with precomputed distances.
 
