@@ -20,7 +20,7 @@ import numpy as np
 from _shared import load_mnist
 from scipy.stats import ttest_rel
 
-from skriem import VAETransformer
+from skriem import DecoderEnsemble, Perceptron, VAETransformer
 from skriem.geometry import ConvergenceWarning
 
 N_TRAIN, N_PAIRS = 5000, 100
@@ -48,14 +48,14 @@ def main():
     parser.add_argument("--max-iter", type=int, default=100)
     parser.add_argument("--no-skip", action="store_true", help="start from random weights")
     options = parser.parse_args()
-    shared = {"max_iter": options.max_iter, "skip": not options.no_skip}
+    shared = {"max_iter": options.max_iter, "network": Perceptron(skip=not options.no_skip)}
     rng = np.random.default_rng(0)
     X = load_mnist(options.mnist)[0]
     X = X[rng.choice(len(X), N_TRAIN, replace=False)]
     new = load_mnist(options.mnist, "test")[0]
     pairs = rng.choice(len(new), (N_PAIRS, 2), replace=False)
     models = {
-        "ensemble": {"n_decoders": options.n_decoders, **shared},
+        "ensemble": {"noise": DecoderEnsemble(options.n_decoders), **shared},
         "precision": shared,
     }
     lengths = {}

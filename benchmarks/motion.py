@@ -31,7 +31,7 @@ import numpy as np
 from _shared import load_mnist
 from paper_data import COLORS
 
-from skriem import VAETransformer
+from skriem import Perceptron, VAETransformer
 from skriem.geometry import PullbackMetric
 from skriem.inspection import LatentSpaceDisplay
 
@@ -39,8 +39,8 @@ N_PAIRS, N_POINTS, N_STEPS, N_SHOWN = 200, 500, 500, 8
 N_IMAGES, N_REPEATS, NOISE, JUMP = 5000, 4, 0.03, 1.0
 PUBLISHED = {"motion": 0.889, "bernoulli": 0.847, "gaussian": 0.847}
 # As many hidden layers as published; the residual ones are those of the published decoder.
-POSES = {"hidden_layer_sizes": (256,) * 3, "batch_size": 150, "learning_rate_init": 1e-3}
-DIGITS = {"hidden_layer_sizes": (128,) * 7, "residual": True, "max_iter": 60}
+POSES = {"network": (256,) * 3, "batch_size": 150, "learning_rate_init": 1e-3}
+DIGITS = {"network": Perceptron((128,) * 7, residual=True), "max_iter": 60}
 SETTINGS = {
     "motion": {**POSES, "max_iter": 50, "n_importance_samples": 5},
     "bernoulli": {**DIGITS, "likelihood": "bernoulli", "n_importance_samples": 15},
@@ -100,7 +100,7 @@ def compare(label, seed, metric, a, b, seconds):
 def run(name, options, seed, picture):
     """Train and compare under each metric; ratios by name."""
     X, joined = load(name, options, seed)
-    vae = VAETransformer(random_state=seed, precision="constant", **SETTINGS[name])
+    vae = VAETransformer(random_state=seed, noise="constant", **SETTINGS[name])
     started = time.perf_counter()
     codes = np.asarray(vae.fit(X).transform(joined))
     seconds = time.perf_counter() - started

@@ -11,11 +11,11 @@ import numpy as np
 from _shared import load_mnist
 from sklearn.neighbors import KNeighborsClassifier
 
-from skriem import GeodesicDistance, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, VAETransformer
 
 SETTINGS = {
     "defaults": {},
-    "n_neighbors=5, bandwidth=0.7": {"n_neighbors": 5, "bandwidth": 0.7},
+    "n_neighbors=5, bandwidth=0.7": {"neighbors": 5, "noise": RBFNoise(bandwidth=0.7)},
 }
 N_TRAIN, N_TEST = 2000, 1000
 

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.datasets import fetch_openml
 from sklearn.metrics.cluster import contingency_matrix
 
+from skriem import Convolutional
+
 # Ten colours that stay apart for colour-blind readers (Petroff, arXiv 2107.02270).
 COLORS = [
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
@@ -42,7 +44,7 @@ def load_faces(path):
 # Parameters of the autoencoders of the faces.
 OF_FACES = {
     "Frey faces": {},
-    "the same, convolutional": {"image_shape": (28, 20), "hidden_layer_sizes": (8, 16)},
+    "the same, convolutional": {"network": Convolutional((28, 20), (8, 16))},
 }
 
 

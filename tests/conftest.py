@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from suites import work_little
 from threadpoolctl import threadpool_limits
 
-from skriem import VAETransformer
+from skriem import RBFNoise, VAETransformer
 from skriem.geometry.solvers import routes
 
 # Scripts, which need more than the tests do.
@@ -34,13 +34,13 @@ def fitted_to(digits, **walls):
 @pytest.fixture(scope="session")
 def digits_vae(digits):
     """A fitted VAETransformer with low and wide walls, and the codes of what it was fitted to."""
-    return fitted_to(digits, bandwidth=2.0, contrast=10)
+    return fitted_to(digits, noise=RBFNoise(bandwidth=2.0, contrast=10))
 
 
 @pytest.fixture(scope="session")
 def steep_digits_vae(digits):
     """The same with walls as high as they are by default, for tests of how accurate lengths are."""
-    return fitted_to(digits, bandwidth=1.5)
+    return fitted_to(digits, noise=RBFNoise(bandwidth=1.5))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from skriem import (
     DeepRegressionTransformer,
     GeodesicDistance,
     MixturePrior,
+    Modules,
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
@@ -39,13 +40,13 @@ def coder(n_inputs, n_outputs):
 
 
 def little(**parameters):
-    defaults = {"hidden_layer_sizes": (8,), "max_iter": 3, "precision": "constant"}
+    defaults = {"network": (8,), "max_iter": 3, "noise": "constant"}
     return VAETransformer(random_state=0, **{**defaults, **parameters})
 
 
 ESTIMATORS = {
     "autoencoder": little(flatness=0.1),
-    "modules": little(max_iter=2, encoder=coder, decoder=coder),
+    "modules": little(max_iter=2, network=Modules(encoder=coder, decoder=coder)),
     "groups": little(prior=MixturePrior(3, component="student_t")),
     "units": DeepRegressionTransformer((4, 2), max_iter=3, random_state=0),
     "neighbors": NeighborEncoder(random_state=0),

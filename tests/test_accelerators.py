@@ -12,9 +12,13 @@ from suites import thorough
 from surfaces import bumps, paraboloid
 
 from skriem import (
+    Convolutional,
+    DecoderEnsemble,
     DeepRegressionClassifier,
     DeepRegressionTransformer,
+    Modules,
     NeighborEncoder,
+    Neighbors,
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
@@ -32,7 +36,7 @@ from skriem.geometry import (
 
 
 def small(**parameters):
-    return VAETransformer(hidden_layer_sizes=(8,), max_iter=3, random_state=0, **parameters)
+    return VAETransformer(network=(8,), max_iter=3, random_state=0, **parameters)
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +72,21 @@ def with_dropout(n_inputs, n_outputs):
     "parameters",
     [
         {},
-        {"precision": "mlp", "flatness": 1.0},
-        {"precision": "constant", "prior": "student_t", "n_decoders": 2},
-        {"precision": "constant", "n_decoders": 2, "early_stopping": True},
+        {"noise": "mlp", "flatness": 1.0},
+        {"noise": DecoderEnsemble(2), "prior": "student_t"},
+        {"noise": DecoderEnsemble(2), "early_stopping": True},
         {"likelihood": "student_t", "n_importance_samples": 3, "batch_size": 7},
-        {"likelihood": "bernoulli", "image_shape": (6, 6), "residual": True},
+        {"likelihood": "bernoulli", "network": Convolutional((6, 6), residual=True)},
         {"likelihood": "categorical", "mixed_precision": True},
-        {"likelihood": "poisson", "n_importance_samples": 2, "n_decoders": 2},
-        {"likelihood": "negative_binomial", "n_neighbors": 5, "attraction": 1.0},
-        {"encoder": with_dropout, "decoder": with_dropout, "precision": "constant"},
+        {"likelihood": "poisson", "n_importance_samples": 2, "noise": DecoderEnsemble(2)},
+        {"likelihood": "negative_binomial", "neighbors": Neighbors(5, attraction=1.0)},
+        {"network": Modules(encoder=with_dropout, decoder=with_dropout), "noise": "constant"},
     ],
     ids=lambda parameters: "-".join(map(str, parameters)) or "default",
 )
 def test_training_there_is_training_here(data, parameters):
-    kind = "images" if "image_shape" in parameters else parameters.get("likelihood", "gaussian")
+    images = isinstance(parameters.get("network"), Convolutional)
+    kind = "images" if images else parameters.get("likelihood", "gaussian")
 
     def results(device):
         vae = small(device=device, **parameters).fit(data[kind])
@@ -104,7 +109,7 @@ def test_training_there_is_training_here(data, parameters):
 
 def test_training_part_by_part(data):
     def results(device):
-        vae = small(device=device, precision="constant").partial_fit(data["gaussian"][:20])
+        vae = small(device=device, noise="constant").partial_fit(data["gaussian"][:20])
         return vae.partial_fit(data["gaussian"][20:]).transform(data["gaussian"])
 
     expected = results("cpu")
@@ -171,9 +176,9 @@ METRICS = {
     "adopted normal": lambda data: adopted(normal),
     "adopted negative binomial": lambda data: adopted(negative_binomial),
     "gaussian": lambda data: trained(data, "gaussian"),
-    "variance network": lambda data: trained(data, "gaussian", precision="mlp"),
-    "constant noise": lambda data: trained(data, "gaussian", precision="constant"),
-    "decoders": lambda data: trained(data, "poisson", n_decoders=2),
+    "variance network": lambda data: trained(data, "gaussian", noise="mlp"),
+    "constant noise": lambda data: trained(data, "gaussian", noise="constant"),
+    "decoders": lambda data: trained(data, "poisson", noise=DecoderEnsemble(2)),
     "student_t": lambda data: trained(data, "student_t"),
     "bernoulli": lambda data: trained(data, "bernoulli"),
     "categorical": lambda data: trained(data, "categorical"),
@@ -288,7 +293,7 @@ def test_neighbors_are_encoded_there(data, monkeypatch):
 )
 def test_estimators_have_their_encoder_trained_there(data, little_work, estimator, fitted):
     def results(device):
-        encoder = small(precision="constant", device=device)
+        encoder = small(noise="constant", device=device)
         return getattr(clone(estimator).set_params(metric=encoder).fit(data["gaussian"]), fitted)
 
     with warnings.catch_warnings():

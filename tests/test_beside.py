@@ -18,7 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, RiemannianKMeans, VAETransformer
 from skriem.support.latent import find_metric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
@@ -64,7 +64,7 @@ def fitted(X):
 
 def encoder(**parameters):
     # Low and wide walls: nothing here hangs on them, and they make short work of geodesics.
-    defaults = {"max_iter": 30, "bandwidth": 2.0, "contrast": 10, "random_state": 0}
+    defaults = {"max_iter": 30, "noise": RBFNoise(bandwidth=2.0, contrast=10), "random_state": 0}
     return VAETransformer(**{**defaults, **parameters})
 
 

@@ -12,10 +12,13 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skriem import (
+    DecoderEnsemble,
     DeepRegressionClassifier,
     DeepRegressionTransformer,
     GeodesicDistance,
     NeighborEncoder,
+    Perceptron,
+    RBFNoise,
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
@@ -31,7 +34,7 @@ pytestmark = [
 
 def little(**parameters):
     """An autoencoder that is hardly trained, which is no matter to these checks."""
-    return VAETransformer(**{"hidden_layer_sizes": (8,), "max_iter": 4, **parameters})
+    return VAETransformer(**{"network": (8,), "max_iter": 4, **parameters})
 
 
 TRANSFORMERS = [
@@ -43,13 +46,16 @@ TRANSFORMERS = [
 ]
 UNITS = DeepRegressionTransformer((6, 2), max_iter=3)
 # Without walls, round which ways are long to find.
-DENSITY = RiemannianNormal(metric=little(precision="constant", n_components=1), max_iter=2)
+DENSITY = RiemannianNormal(metric=little(noise="constant", n_components=1), max_iter=2)
 OTHERS = [
     VAETransformer(),
-    VAETransformer(3, hidden_layer_sizes=(16,), precision="mlp", activation="softplus"),
-    VAETransformer(precision="constant", n_neighbors=2, flatness=0.1, max_iter=50),
+    VAETransformer(3, network=Perceptron((16,), activation="softplus"), noise="mlp"),
+    VAETransformer(noise="constant", neighbors=2, flatness=0.1, max_iter=50),
     VAETransformer(
-        likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
+        likelihood="student_t",
+        noise=DecoderEnsemble(2),
+        n_importance_samples=3,
+        network=Perceptron(residual=True, skip=False),
     ),
     DeepRegressionTransformer(),
     UNITS,
@@ -57,9 +63,9 @@ OTHERS = [
     DeepRegressionClassifier((8, 4), objective="discriminative", max_iter=20),
     NeighborEncoder(n_components=2, n_neighbors=3, standardize=True, power=3.0),
     NeighborEncoder(standardize=False, power=1.0),
-    RiemannianKMeans(metric=little(bandwidth=2.0), init="random", n_init=1),
+    RiemannianKMeans(metric=little(noise=RBFNoise(bandwidth=2.0)), init="random", n_init=1),
     RiemannianNormal(
-        metric=little(bandwidth=3.0),
+        metric=little(noise=RBFNoise(bandwidth=3.0)),
         covariance_type="diag",
         max_iter=3,
         init_params="k-means++",

@@ -31,6 +31,7 @@ from suites import thorough, work_little
 from skriem import (
     GeodesicDistance,
     NeighborEncoder,
+    Neighbors,
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
@@ -80,9 +81,7 @@ def _surroundings():
 
 
 def vae(**parameters):
-    return VAETransformer(
-        **{"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0, **parameters}
-    )
+    return VAETransformer(**{"network": (8,), "max_iter": 4, "random_state": 0, **parameters})
 
 
 # Data --------------------------------------------------------------------------------------
@@ -324,7 +323,7 @@ def check_distances(distances, n):
 
 
 # Without walls geodesics are short work; generated cases have them.
-NO_WALLS = {"precision": "constant"}
+NO_WALLS = {"noise": "constant"}
 FAST_METRIC = vae(random_state=None, **NO_WALLS)
 ESTIMATORS = {
     "autoencoder": (vae(), of_vae),
@@ -406,14 +405,16 @@ def test_every_kind_of_table(name, kind):
     recipe=recipes(),
     n_components=st.integers(1, 3),
     precision=st.sampled_from(["rbf", "rbf", "mlp", "constant"]),
-    neighbors=st.sampled_from([{}, {}, {"n_neighbors": 3}, {"n_neighbors": 3, "attraction": 1.0}]),
+    neighbors=st.sampled_from(
+        [{}, {}, {"neighbors": 3}, {"neighbors": Neighbors(3, attraction=1.0)}]
+    ),
 )
 # All codes but one are closer to each other than the encoder can tell: scores were NaN.
 @example(
     recipe=Recipe("outlier", 38, 1, -4, 4, "float64", "strided", 156),
     n_components=3,
     precision="rbf",
-    neighbors={"n_neighbors": 3, "attraction": 1.0},
+    neighbors={"neighbors": Neighbors(3, attraction=1.0)},
 )
 # Steps of a negative number of bytes from row to row, which torch does not take.
 @example(
@@ -423,7 +424,7 @@ def test_every_kind_of_table(name, kind):
     neighbors={},
 )
 def test_autoencoders_cope(recipe, n_components, precision, neighbors):
-    estimator = vae(n_components=n_components, precision=precision, **neighbors)
+    estimator = vae(n_components=n_components, noise=precision, **neighbors)
     copes(estimator, recipe.make(), of_vae)
 
 

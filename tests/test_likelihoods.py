@@ -11,7 +11,7 @@ from sklearn.base import clone
 from suites import thorough
 from surfaces import bend
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import RBFNoise, RiemannianKMeans, VAETransformer
 from skriem.decoders.fisher_rao import StabilisedEmbedding
 from skriem.geometry import PullbackMetric
 from skriem.nn.likelihoods import (
@@ -249,7 +249,7 @@ class Fitted(dict):
     def __missing__(self, name):
         X, y = groups(name)
         vae = VAETransformer(
-            likelihood=name, hidden_layer_sizes=(32,), bandwidth=1.5, random_state=0
+            likelihood=name, network=(32,), noise=RBFNoise(bandwidth=1.5), random_state=0
         )
         self[name] = vae.fit(X), X, y, vae.transform(X)
         return self[name]
@@ -345,7 +345,7 @@ def test_outliers_pull_student_less():
     clean = np.setdiff1d(np.arange(len(X)), rows)
     errors = {}
     for name in ("gaussian", "student_t"):
-        vae = VAETransformer(1, likelihood=name, hidden_layer_sizes=(32,), random_state=0)
+        vae = VAETransformer(1, likelihood=name, network=(32,), random_state=0)
         decoded = vae.fit(dirty).inverse_transform(vae.transform(dirty))
         errors[name] = np.square(decoded - X)[clean].mean()
     assert errors["student_t"] < 0.5 * errors["gaussian"]
@@ -364,7 +364,7 @@ def test_geometry_of_a_gaussian_can_be_the_expected_or_the_fisher_rao_metric(fit
     expected = mean.mT @ (mean / s**2) + 2.0 * std.mT @ (std / s**2)
     np.testing.assert_allclose(other.metric_.tensor(z), expected, rtol=1e-8)
     assert other.metric_ != vae.metric_
-    constant = clone(other).set_params(precision="constant").fit(X)
+    constant = clone(other).set_params(noise="constant").fit(X)
     s = constant._embedding.std(torch.as_tensor(z))[:, :, None]
     np.testing.assert_allclose(constant.metric_.tensor(z), mean.mT @ (mean / s**2), rtol=1e-8)
 
@@ -396,7 +396,7 @@ def test_new_data_of_another_kind_are_refused(method, fitted):
     ("parameters", "match"),
     [
         ({"likelihood": "poisson", "geometry": "expected"}, "has none"),
-        ({"likelihood": "bernoulli", "precision": "mlp"}, "precision='mlp'"),
+        ({"likelihood": "bernoulli", "noise": "mlp"}, "noise='mlp'"),
         ({"likelihood": "gauss"}, "likelihood must be one of"),
         ({"geometry": "flat"}, "geometry must be one of"),
     ],

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 from sklearn.utils import get_tags
 
-from skriem import MixturePrior, VAETransformer
+from skriem import Convolutional, DecoderEnsemble, MixturePrior, Modules, Neighbors, VAETransformer
 from skriem.nn.likelihoods import LIKELIHOODS
 from skriem.nn.likelihoods.base import known_average
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 def little(**parameters):
-    defaults = {"hidden_layer_sizes": (8,), "max_iter": 4, "random_state": 0}
+    defaults = {"network": (8,), "max_iter": 4, "random_state": 0}
     return VAETransformer(**{**defaults, **parameters})
 
 
@@ -110,12 +110,12 @@ def test_every_method_takes_missing_entries(kind):
     "parameters",
     [
         {"prior": MixturePrior(3)},
-        {"precision": "mlp"},
-        {"image_shape": (2, 2), "hidden_layer_sizes": (2,)},
-        {"n_neighbors": 3, "attraction": 1.0},
-        {"n_decoders": 2, "n_importance_samples": 2},
+        {"noise": "mlp"},
+        {"network": Convolutional((2, 2), (2,))},
+        {"neighbors": Neighbors(3, attraction=1.0)},
+        {"noise": DecoderEnsemble(2), "n_importance_samples": 2},
         {"early_stopping": True},
-        {"encoder": lambda n, m: torch.nn.Linear(n, m)},
+        {"network": Modules(encoder=lambda n, m: torch.nn.Linear(n, m))},
     ],
     ids=lambda parameters: "-".join(parameters),
 )
@@ -130,7 +130,7 @@ def test_missing_entries_in_every_kind_of_network(parameters):
 def test_data_in_a_plane_are_filled_in_from_the_plane(complete):
     X = line()
     gone = holes(X)
-    vae = VAETransformer(random_state=0, max_iter=60, precision="constant")
+    vae = VAETransformer(random_state=0, max_iter=60, noise="constant")
     vae.fit(X if complete else gone)
     missing = np.isnan(gone)
     error = np.square(vae.impute(gone) - X)[missing].mean()
@@ -141,7 +141,7 @@ def test_data_in_a_plane_are_filled_in_from_the_plane(complete):
 def test_imputations_are_conditional_means():
     """Of a linear model: what the normal distribution of the data says."""
     X = line(1000, 3, noise=0.5)
-    vae = VAETransformer(random_state=0, max_iter=60, precision="constant").fit(X)
+    vae = VAETransformer(random_state=0, max_iter=60, noise="constant").fit(X)
     gone = X[:100].copy()
     gone[:, 0] = np.nan
     covariance, mean = np.cov(X.T), X.mean(0)

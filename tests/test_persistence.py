@@ -21,6 +21,7 @@ from skriem import (
     GeodesicDistance,
     MixturePrior,
     NeighborEncoder,
+    RBFNoise,
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
@@ -33,14 +34,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def vae(**parameters):
     return VAETransformer(
-        random_state=0, **{"max_iter": 5, "bandwidth": 3.0, "contrast": 5, **parameters}
+        random_state=0,
+        **{"max_iter": 5, "noise": RBFNoise(bandwidth=3.0, contrast=5), **parameters},
     )
 
 
 ESTIMATORS = {
     "VAETransformer": vae(),
-    "VAETransformer, variance network": vae(precision="mlp"),
-    "VAETransformer, mixture": vae(precision="constant", prior=MixturePrior(2)),
+    "VAETransformer, variance network": vae(noise="mlp"),
+    "VAETransformer, mixture": vae(noise="constant", prior=MixturePrior(2)),
     "NeighborEncoder": NeighborEncoder(random_state=0),
     "DeepRegressionTransformer": DeepRegressionTransformer((6, 2), max_iter=2, random_state=0),
     "DeepRegressionTransformer, binary": make_pipeline(
@@ -48,15 +50,15 @@ ESTIMATORS = {
         DeepRegressionTransformer((6, 2), likelihood="bernoulli", max_iter=2, random_state=0),
     ),
     "DeepRegressionClassifier": DeepRegressionClassifier((6,), max_iter=2, random_state=0),
-    "RiemannianKMeans": RiemannianKMeans(3, metric=vae(precision="constant"), random_state=0),
+    "RiemannianKMeans": RiemannianKMeans(3, metric=vae(noise="constant"), random_state=0),
     "RiemannianKMeans, drop-in": RiemannianKMeans(
         3, metric=NeighborEncoder(power=1), random_state=0
     ),
     "pipeline of k-means": make_pipeline(vae(), RiemannianKMeans(3, random_state=0)),
     "RiemannianNormal": RiemannianNormal(
-        2, metric=vae(precision="constant"), random_state=0, max_iter=2
+        2, metric=vae(noise="constant"), random_state=0, max_iter=2
     ),
-    "GeodesicDistance": GeodesicDistance(metric=vae(precision="constant"), random_state=0),
+    "GeodesicDistance": GeodesicDistance(metric=vae(noise="constant"), random_state=0),
     "pipeline of distances": make_pipeline(vae(), GeodesicDistance(random_state=0, method="grid")),
 }
 

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, RiemannianKMeans, RiemannianNormal, VAETransformer
 from skriem.support.latent import LatentArray, find_metric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 def encoder(**parameters):
     # Low and wide walls: nothing here hangs on them, and they make short work of geodesics.
-    defaults = {"max_iter": 5, "bandwidth": 2.0, "contrast": 10, "random_state": 0}
+    defaults = {"max_iter": 5, "noise": RBFNoise(bandwidth=2.0, contrast=10), "random_state": 0}
     return VAETransformer(**{**defaults, **parameters})
 
 
@@ -91,7 +91,7 @@ def test_cached_step_sees_a_change_of_the_metric_alone(X, tmp_path):
     # The codes are the same for all bandwidths; only the geometry differs.
     found = []
     for bandwidth in (0.7, 1.0, 2.0):
-        steps = encoder(bandwidth=bandwidth), GeodesicDistance()
+        steps = encoder(noise=RBFNoise(bandwidth=bandwidth)), GeodesicDistance()
         pipe = make_pipeline(*steps, FunctionTransformer(), memory=str(tmp_path)).fit(X[:20])
         assert pipe[1].metric_ == pipe[0].metric_
         found.append(pipe[:-1].transform(X[:20]))
@@ -111,12 +111,12 @@ def test_grid_search_over_a_parameter_of_the_metric_alone_with_a_cache(X, y, tmp
 
     def search(memory):
         pipe = make_pipeline(
-            encoder(contrast=5),
+            encoder(noise=RBFNoise(contrast=5)),
             GeodesicDistance(method="graph", random_state=0),
             KNeighborsClassifier(1, metric="precomputed"),
             memory=memory,
         )
-        grid = {"vaetransformer__bandwidth": bandwidths}
+        grid = {"vaetransformer__noise__bandwidth": bandwidths}
         return GridSearchCV(pipe, grid, scoring=mean_distance, cv=2).fit(X[:60], y[:60])
 
     expected = search(None).cv_results_["mean_test_score"]
@@ -126,7 +126,7 @@ def test_grid_search_over_a_parameter_of_the_metric_alone_with_a_cache(X, y, tmp
         np.testing.assert_allclose(found.cv_results_["mean_test_score"], expected, rtol=1e-12)
         best = found.best_estimator_
         assert best[1].metric_ == best[0].metric_
-        assert best[0].bandwidth == bandwidths[np.argmax(expected)]
+        assert best[0].noise.bandwidth == bandwidths[np.argmax(expected)]
 
 
 @pytest.mark.slow
@@ -238,7 +238,7 @@ def test_arithmetic_in_between_drops_the_metric(X, change):
     ],
 )
 def test_predicting_with_codes_of_a_foreign_encoder_raises(X, estimator, method):
-    vae = encoder(precision="constant")
+    vae = encoder(noise="constant")
     pipe = make_pipeline(vae, clone(estimator)).fit(X[:40])
     foreign = encoder(random_state=1).fit(X[:40])
     # As after a refit of the first step alone.

@@ -26,8 +26,12 @@ from soak import soak
 from suites import thorough
 
 from skriem import (
+    DecoderEnsemble,
     GeodesicDistance,
+    Modules,
     NeighborEncoder,
+    Neighbors,
+    RBFNoise,
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
@@ -162,7 +166,7 @@ def test_interrupts_anywhere(name, seed, fitted):
 
 FAILING = {
     "autoencoder": ({"learning_rate_init": 1e30}, "diverged"),
-    "modules": ({"decoder": lambda n, m: torch.nn.Linear(n, m + 1)}, "must turn"),
+    "modules": ({"network": Modules(decoder=lambda n, m: torch.nn.Linear(n, m + 1))}, "must turn"),
     "groups": ({"learning_rate_init": 1e30}, "diverged"),
     "units": ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes"),
     "neighbors": ({"power": 0.5}, "power"),
@@ -195,7 +199,7 @@ def test_a_failed_fit_changes_nothing(name, fitted):
 # What a random_state draws for scores is asked for in each call, and no part of what is fitted.
 AFTERWARDS = {
     "autoencoder": {"n_components": 1, "likelihood": "poisson", "geometry": "fisher_rao"},
-    "modules": {"n_components": 3, "encoder": None, "decoder": None, "n_decoders": 2},
+    "modules": {"n_components": 3, "network": (8,), "noise": DecoderEnsemble(2)},
     "groups": {"prior": "normal", "n_components": 1},
     "units": {"hidden_layer_sizes": (3,), "likelihood": "bernoulli", "alpha": 1.0},
     "neighbors": {"n_components": 1, "power": 1.0, "standardize": True},
@@ -452,28 +456,42 @@ def test_distances_that_are_not_finite_are_counted(method):
     assert not np.isfinite(found[:-1, -1]).any()
 
 
-UNUSABLE = [
-    (VAETransformer, name, value)
-    for name in ("bandwidth", "contrast", "flatness", "attraction", "tol", "alpha")
-    for value in (np.nan, np.inf, -1.0)
-] + [
-    (VAETransformer, "bandwidth", 1e-300),
-    (VAETransformer, "contrast", 1e160),
-    (VAETransformer, "learning_rate_init", np.nan),
-    (VAETransformer, "validation_fraction", np.nan),
-    (VAETransformer, "device", "nowhere"),
-    (VAETransformer, "device", "cuda:99"),
-    (NeighborEncoder, "power", np.nan),
-    (RiemannianKMeans, "tol", np.nan),
-    (RiemannianNormal, "tol", np.nan),
-    (RiemannianNormal, "reg_covar", np.nan),
-]
+UNUSABLE = (
+    [
+        (VAETransformer, name, value)
+        for name in ("flatness", "tol", "alpha")
+        for value in (np.nan, np.inf, -1.0)
+    ]
+    + [
+        (RBFNoise, name, value)
+        for name in ("bandwidth", "contrast")
+        for value in (np.nan, np.inf, -1.0)
+    ]
+    + [
+        (Neighbors, "attraction", np.nan),
+        (Neighbors, "attraction", np.inf),
+        (Neighbors, "attraction", -1.0),
+        (RBFNoise, "bandwidth", 1e-300),
+        (RBFNoise, "contrast", 1e160),
+        (VAETransformer, "learning_rate_init", np.nan),
+        (VAETransformer, "validation_fraction", np.nan),
+        (VAETransformer, "device", "nowhere"),
+        (VAETransformer, "device", "cuda:99"),
+        (NeighborEncoder, "power", np.nan),
+        (RiemannianKMeans, "tol", np.nan),
+        (RiemannianNormal, "tol", np.nan),
+        (RiemannianNormal, "reg_covar", np.nan),
+    ]
+)
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), UNUSABLE)
 def test_parameters_that_cannot_be_used(kind, name, value):
+    estimator = kind(**{name: value})
+    if kind in PARTS:
+        estimator = VAETransformer(**{PARTS[kind]: estimator})
     with pytest.raises(ValueError, match=name):
-        kind(**{name: value}).fit(table())
+        estimator.fit(table())
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

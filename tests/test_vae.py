@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,16 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from suites import thorough
 
-from skriem import VAETransformer
+from skriem import (
+    Convolutional,
+    DecoderEnsemble,
+    Modules,
+    Neighbors,
+    Perceptron,
+    RBFNoise,
+    VAETransformer,
+)
+from skriem.estimators.autoencoder.renamed import NOW
 from skriem.geometry import PullbackMetric
 
 X = load_iris().data
@@ -100,7 +110,7 @@ def test_noise_is_small_near_the_data_and_large_away_from_them(digits_vae):
 
 
 def test_constant_precision_gives_the_metric_of_the_mean(digits):
-    vae = small(precision="constant").fit(digits[0])
+    vae = small(noise="constant").fit(digits[0])
     assert vae.metric_.embed(np.zeros((1, 2))).shape == (1, 64)
     assert np.isfinite(vae.score(digits[0]))
 
@@ -112,7 +122,7 @@ def test_likelihood_of_a_linear_gaussian_model():
     covariance = loadings.T @ loadings + 0.25 * np.eye(3)
     log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
     exact = -0.5 * (np.einsum("ni,ij,nj->n", data, np.linalg.inv(covariance), data) + log_det)
-    vae = VAETransformer(precision="constant", random_state=0, max_iter=100).fit(data)
+    vae = VAETransformer(noise="constant", random_state=0, max_iter=100).fit(data)
     found = vae.score_samples(data, n_samples=500)
     assert abs(found.mean() - exact.mean()) < 0.1
     assert np.corrcoef(found, exact)[0, 1] > 0.9
@@ -142,7 +152,7 @@ def test_likelihood_agrees_with_averaging_over_the_prior(digits_vae, digits):
 
 
 def test_a_standard_variance_network_is_a_metric_too(digits):
-    vae = small(precision="mlp").fit(digits[0])
+    vae = small(noise="mlp").fit(digits[0])
     codes = vae.transform(digits[0][:6])
     assert vae.metric_.embed(codes).shape == (6, 128)
     assert (vae.metric_.distance(codes[:3], codes[3:], tol=1e-2) > 0).all()
@@ -178,7 +188,7 @@ def test_few_draws_do_not_overestimate_the_likelihood():
     rng = np.random.default_rng(0)
     data = rng.normal(size=(500, 2)) @ np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 1.0]])
     data += 0.5 * rng.normal(size=data.shape)
-    vae = small(precision="constant", max_iter=100).fit(data)
+    vae = small(noise="constant", max_iter=100).fit(data)
     scores = [
         np.mean([vae.set_params(random_state=k).score_samples(data, n).mean() for k in range(20)])
         for n in (1, 2, 4, 300)
@@ -192,7 +202,7 @@ def test_warm_start_goes_on(digits):
     vae.fit(digits[0])
     assert vae.loss_curve_[0] < first + 1.0
     assert vae.loss_curve_[-1] < first
-    vae.set_params(hidden_layer_sizes=(8,)).fit(digits[0])
+    vae.set_params(network=(8,)).fit(digits[0])
     assert vae.transform(digits[0]).shape == (300, 2)
 
 
@@ -254,14 +264,14 @@ def test_trained_on_cuda_used_without(digits):
     [
         {"n_components": 0},
         {"n_components": 1.5},
-        {"hidden_layer_sizes": ()},
-        {"hidden_layer_sizes": (0,)},
-        {"activation": "relu"},
+        {"network": ()},
+        {"network": (0,)},
+        {"network": Perceptron(activation="relu")},
         {"likelihood": "bernoulli"},
-        {"precision": "network"},
-        {"n_centers": 0},
-        {"bandwidth": 0.0},
-        {"contrast": 1.0},
+        {"noise": "network"},
+        {"noise": RBFNoise(0)},
+        {"noise": RBFNoise(bandwidth=0.0)},
+        {"noise": RBFNoise(contrast=1.0)},
         {"alpha": -1.0},
         {"flatness": -1.0},
         {"batch_size": 0},
@@ -321,15 +331,14 @@ def decoder(n_inputs, n_outputs):
 
 
 KINDS = {
-    "images": {"image_shape": (8, 8), "hidden_layer_sizes": (4, 8)},
-    "residual": {"hidden_layer_sizes": (16, 16, 16), "residual": True, "skip": False},
-    "modules": {"encoder": encoder, "decoder": decoder},
-    "ensemble": {"n_decoders": 3},
+    "images": {"network": Convolutional((8, 8), (4, 8))},
+    "residual": {"network": Perceptron((16, 16, 16), residual=True, skip=False)},
+    "modules": {"network": Modules(encoder=encoder, decoder=decoder)},
+    "ensemble": {"noise": DecoderEnsemble(3)},
     "several draws": {"n_importance_samples": 5},
     "draws of an ensemble of images": {
-        "image_shape": (1, 8, 8),
-        "hidden_layer_sizes": (4,),
-        "n_decoders": 2,
+        "network": Convolutional((1, 8, 8), (4,)),
+        "noise": DecoderEnsemble(2),
         "n_importance_samples": 3,
         "likelihood": "poisson",
     },
@@ -341,7 +350,7 @@ KINDS = {
 )
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
-    vae = small(bandwidth=2.0, contrast=10, **KINDS[kind]).fit(data)
+    vae = small(noise=RBFNoise(bandwidth=2.0, contrast=10), **KINDS[kind]).fit(data)
     codes = np.asarray(vae.transform(data))
     constant = np.square(data - data.mean(0)).mean()
     decoded = vae.inverse_transform(codes)
@@ -361,7 +370,7 @@ def test_every_kind_of_network(kind, digits, global_state):
 
 def test_an_ensemble_disagrees_away_from_the_data(digits):
     data = digits[0]
-    vae = small(n_decoders=3, skip=False, hidden_layer_sizes=(16,)).fit(data)
+    vae = small(noise=DecoderEnsemble(3), network=Perceptron((16,), skip=False)).fit(data)
     codes = np.asarray(vae.transform(data))
     members = vae.metric_.embed(codes).reshape(len(codes), 3, 64)
     far = vae.metric_.embed(codes * 10.0).reshape(len(codes), 3, 64)
@@ -369,7 +378,7 @@ def test_an_ensemble_disagrees_away_from_the_data(digits):
 
 
 def test_an_ensemble_has_the_mean_of_its_members_metrics(digits):
-    vae = small(n_decoders=3, likelihood="poisson").fit(digits[0])
+    vae = small(noise=DecoderEnsemble(3), likelihood="poisson").fit(digits[0])
     codes = np.asarray(vae.transform(digits[0]))[:5]
     tensors = [PullbackMetric(member, 2).tensor(codes) for member in vae._embedding._members]
     np.testing.assert_allclose(vae.metric_.tensor(codes), np.mean(tensors, axis=0), rtol=1e-10)
@@ -384,7 +393,9 @@ def normalising(n_inputs, n_outputs):
 
 
 def test_modules_with_frozen_layers_and_batch_normalisation():
-    vae = small(encoder=normalising, decoder=normalising, flatness=0.1, early_stopping=True).fit(X)
+    vae = small(
+        network=Modules(encoder=normalising, decoder=normalising), flatness=0.1, early_stopping=True
+    ).fit(X)
     np.testing.assert_array_equal(vae._encoder.parts[0], np.eye(12, 4))
     assert np.isfinite(vae.score(X))
     np.testing.assert_array_equal(np.asarray(vae.transform(X))[:1], vae.transform(X[:1]))
@@ -399,13 +410,15 @@ def test_weights_count_in_training_with_several_draws():
 
 def test_modules_are_asked_for_in_the_right_shape(digits):
     with pytest.raises(ValueError, match="4"):
-        small(encoder=lambda n_in, n_out: torch.nn.Linear(n_in, n_out + 1)).fit(digits[0])
+        small(network=Modules(encoder=lambda n_in, n_out: torch.nn.Linear(n_in, n_out + 1))).fit(
+            digits[0]
+        )
     with pytest.raises(ValueError, match="64"):
-        small(decoder=lambda n_in, n_out: torch.nn.Linear(n_in, 3)).fit(digits[0])
+        small(network=Modules(decoder=lambda n_in, n_out: torch.nn.Linear(n_in, 3))).fit(digits[0])
     with pytest.raises(TypeError, match="got a module"):
-        small(decoder=torch.nn.Linear(2, 64)).fit(digits[0])
+        small(network=Modules(decoder=torch.nn.Linear(2, 64))).fit(digits[0])
     with pytest.raises(ValueError, match="pixels"):
-        small(image_shape=(9, 8)).fit(digits[0])
+        small(network=Convolutional((9, 8))).fit(digits[0])
 
 
 def test_evidence_bound_is_the_fit_less_the_divergence(digits_vae, digits):
@@ -417,3 +430,31 @@ def test_evidence_bound_is_the_fit_less_the_divergence(digits_vae, digits):
     fit = vae._embedding.log_prob(x, z.flatten(0, 1)).reshape(1000, 20).mean(0)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1)
     np.testing.assert_allclose(vae.evidence_lower_bound(X, 1000), fit - divergence, atol=1.0)
+
+
+@pytest.mark.parametrize("name", NOW)
+def test_parameters_of_old_are_told_what_they_are_called_now(name):
+    with pytest.raises(TypeError, match=re.escape(NOW[name])):
+        VAETransformer(**{name: None})
+    with pytest.raises(TypeError, match=name):
+        VAETransformer().set_params(**{name: None})
+
+
+def test_parts_are_searched_and_cloned(digits):
+    vae = small(noise=RBFNoise(bandwidth=2.0), network=Perceptron((8,)))
+    assert vae.get_params()["noise__bandwidth"] == 2.0
+    twin = clone(vae).set_params(noise__contrast=5.0, network__activation="softplus")
+    assert vae.noise.contrast == 30.0
+    first, second = vae.fit(digits[0]), twin.fit(digits[0])
+    assert first.metric_ != second.metric_
+    # Names and widths stand for parts with the defaults.
+    same = small(network=(16,), noise="rbf", neighbors=3).fit(digits[0])
+    other = small(network=Perceptron((16,)), noise=RBFNoise(), neighbors=Neighbors(3))
+    assert same.loss_curve_ == other.fit(digits[0]).loss_curve_
+    assert same.metric_ == other.metric_
+
+
+@pytest.mark.parametrize("name", ["network", "noise", "neighbors"])
+def test_parts_of_another_kind_are_refused(name, digits):
+    with pytest.raises((TypeError, ValueError), match=name):
+        small(**{name: "wide"}).fit(digits[0])

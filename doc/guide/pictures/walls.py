@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skriem import VAETransformer
+from skriem import RBFNoise, VAETransformer
 
 POINTS, GEODESIC = "#3f90da", "#bd1f01"
 N = 160
@@ -26,15 +26,15 @@ angle = np.sort(rng.uniform(0.0, 1.35 * np.pi, 400))
 X = np.stack([np.cos(angle), np.sin(angle)], axis=1) + rng.normal(0.0, 0.06, (400, 2))
 
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.7), layout="constrained", sharey=True)
-for ax, (title, parameters) in zip(
+for ax, (title, noise) in zip(
     axes,
     {
-        "no noise in the metric": {"precision": "constant"},
-        "low walls, contrast=3": {"contrast": 3.0, "bandwidth": 2.0},
-        "high walls, contrast=30": {"contrast": 30.0, "bandwidth": 2.0},
+        "no noise in the metric": "constant",
+        "low walls, contrast=3": RBFNoise(bandwidth=2.0, contrast=3.0),
+        "high walls, contrast=30": RBFNoise(bandwidth=2.0),
     }.items(),
 ):
-    vae = VAETransformer(max_iter=100, random_state=0, **parameters).fit(X)
+    vae = VAETransformer(noise=noise, max_iter=100, random_state=0).fit(X)
     codes, metric = vae.transform(X), vae.metric_
     way = metric.geodesic(codes[10:11], codes[-10:-9])
     low, high = (-2.1, -2.6), (2.3, 2.1)
