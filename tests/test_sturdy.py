@@ -456,6 +456,7 @@ def test_distances_that_are_not_finite_are_counted(method):
     assert not np.isfinite(found[:-1, -1]).any()
 
 
+PARTS = {RBFNoise: "noise", Neighbors: "neighbors"}
 UNUSABLE = (
     [
         (VAETransformer, name, value)

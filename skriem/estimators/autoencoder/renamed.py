@@ -1,6 +1,10 @@
 """Parameters that a VAETransformer had before it took parts."""
 
+from collections.abc import Callable, Iterable
 from functools import wraps
+from typing import Any, TypeVar, cast
+
+Init = TypeVar("Init", bound=Callable[..., None])
 
 # What to write for each.
 NOW = {
@@ -21,18 +25,18 @@ NOW = {
 }
 
 
-def knows_old_names(init):
+def knows_old_names(init: Init) -> Init:
     """An ``__init__`` that says what a parameter of old is called now."""
 
     @wraps(init)
-    def wrapped(self, *args, **kwargs):
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
         check_names(kwargs)
         init(self, *args, **kwargs)
 
-    return wrapped
+    return cast(Init, wrapped)
 
 
-def check_names(names):
+def check_names(names: Iterable[str]) -> None:
     """Raise TypeError for parameters of old."""
     for name in names:
         if name in NOW:
