@@ -55,7 +55,6 @@ class _VAE(
     to go on after that, hence a class above this one.
     """
 
-    @knows_old_names
     def __init__(
         self,
         n_components: int = 2,
@@ -316,3 +315,8 @@ class _VAE(
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+# Type checkers take what is decorated in a circle of modules for anything.
+if not TYPE_CHECKING:
+    _VAE.__init__ = knows_old_names(_VAE.__init__)

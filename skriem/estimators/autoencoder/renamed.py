@@ -1,10 +1,6 @@
 """Parameters that a VAETransformer had before it took parts."""
 
-from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, TypeVar, cast
-
-Init = TypeVar("Init", bound=Callable[..., None])
 
 # What to write for each.
 NOW = {
@@ -25,18 +21,18 @@ NOW = {
 }
 
 
-def knows_old_names(init: Init) -> Init:
+def knows_old_names(init):
     """An ``__init__`` that says what a parameter of old is called now."""
 
     @wraps(init)
-    def wrapped(self: Any, *args: Any, **kwargs: Any) -> None:
+    def wrapped(self, *args, **kwargs):
         check_names(kwargs)
         init(self, *args, **kwargs)
 
-    return cast(Init, wrapped)
+    return wrapped
 
 
-def check_names(names: Iterable[str]) -> None:
+def check_names(names):
     """Raise TypeError for parameters of old."""
     for name in names:
         if name in NOW:
