@@ -143,7 +143,6 @@ def test_attraction_draws_neighbours_together():
     ("parameters", "match"),
     [
         ({"neighbors": 0}, "n_neighbors"),
-        ({"neighbors": "many"}, "number of neighbours"),
         ({"neighbors": 5, "early_stopping": True}, "early_stopping"),
         ({"neighbors": -1}, "n_neighbors"),
         ({"neighbors": Neighbors(5, attraction=-1.0)}, "attraction"),

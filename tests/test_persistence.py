@@ -213,7 +213,7 @@ def test_a_file_is_little_larger_than_what_was_learned(fitted, digits):
     learned = [encoder.metric_.points]
     for network in (encoder._encoder, *encoder._decoders):
         learned += network.parts
-    learned += list(encoder.metric_._space.embed._precision.values())
+    learned += encoder.metric_._space.embed._noise.parts
     expected = sum(part.nbytes for part in learned)
     distance = fitted("pipeline of distances")
     answers(distance, digits[0][:5])
