@@ -20,7 +20,7 @@ import torch
 from _shared import load_mnist
 
 from skriem import VAETransformer
-from skriem.nn.train import NOISE_FLOOR
+from skriem.nn.likelihoods.base import NOISE_FLOOR
 
 HIDDEN, BATCH_SIZE, N_EPOCHS, N_ROUNDS, LEARNING_RATE = (128, 64), 256, 3, 3, 1e-3
 

@@ -44,6 +44,35 @@ class Penalties(NamedTuple):
     attraction: float = 0.0  # per output, of the loss that draws codes of neighbours together
 
 
+class Learning(NamedTuple):
+    """How a batch is learned from; see :func:`train`."""
+
+    penalties: Penalties
+    n_draws: int
+    mixed_precision: bool
+    neighbors: torch.Tensor | None
+    n_steps: int
+
+
+class Patience:
+    """Whether a loss has stopped getting better: not by `tol` for `n_iter_no_change` epochs."""
+
+    def __init__(self, tol, n_iter_no_change):
+        self.tol, self.n_iter_no_change = tol, n_iter_no_change
+        self.best, self.waited = math.inf, 0
+
+    def improved(self, loss):
+        """Take note of the next loss; whether it is better than all before."""
+        better = loss < self.best - self.tol
+        self.best, self.waited = (loss, 0) if better else (self.best, self.waited + 1)
+        return better
+
+    @property
+    def is_over(self):
+        """Whether there was no improvement for long enough."""
+        return self.waited >= self.n_iter_no_change
+
+
 class History(NamedTuple):
     """What happened in training, epoch by epoch, and why it ended."""
 
@@ -227,48 +256,18 @@ def train(
     optimizer = torch.optim.Adam(
         [*parameters, log_scale], lr=learning_rate, weight_decay=weight_decay, fused=True
     )
-    n_batches = math.ceil(len(x) / batch_size)
+    learning = Learning(penalties, n_draws, mixed_precision, neighbors, n_steps)
     losses, validation_losses = [], []
-    best, best_parts, waited, converged = math.inf, None, 0, False
-    interrupted = False
+    patience, best_parts, interrupted = Patience(tol, n_iter_no_change), None, False
     try:
         for epoch in range(max_iter):
             kl_weight = min(1.0, (epoch + 1) / (warm_up + 1))
-            # The last third is spent with a falling step so that the end does not depend on
-            # which batch came last.
-            progress = epoch / max_iter
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
-            order = torch.randperm(len(x), generator=generator, device=x.device)
-            total = torch.zeros((), dtype=x.dtype, device=x.device)
-            for rows in order.tensor_split(n_batches):
-                of_target, near = rows, None
-                if neighbors is not None:
-                    of_target = walk(neighbors, rows, n_steps, generator)
-                    near = x[of_target]
-                optimizer.zero_grad(set_to_none=True)
-                loss, posterior = loss_and_posterior(
-                    model,
-                    draw_decoder(model, generator),
-                    x[rows],
-                    weights[rows],
-                    kl_weight,
-                    penalties,
-                    generator,
-                    targets[of_target],
-                    near,
-                    log_scale,
-                    n_draws,
-                    mixed_precision,
-                )
-                loss.backward()
-                if not model.likelihood.is_location_scale:
-                    torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
-                optimizer.step()
-                if posterior is not None:
-                    model.prior.learn(posterior, weights[rows])
-                total += loss.detach() * len(rows)
-            losses.append(total.item() / len(x) + model.prior.cost())
+            set_step(optimizer, learning_rate, epoch / max_iter)
+            data = x, targets, weights
+            total = one_epoch(
+                model, data, batch_size, optimizer, kl_weight, learning, generator, log_scale
+            )
+            losses.append(total / len(x) + model.prior.cost())
             watched = losses[-1]
             if held_out is not None:
                 watched = held_out_loss(model, *held_out, penalties, generator, n_draws)
@@ -277,14 +276,9 @@ def train(
                 on_epoch(losses[-1])
             if epoch < warm_up:
                 continue
-            if watched < best - tol:
-                best, waited = watched, 0
-                if held_out is not None:
-                    best_parts = [part.detach().clone() for part in model.all_parts()]
-            else:
-                waited += 1
-            if waited >= n_iter_no_change:
-                converged = True
+            if patience.improved(watched) and held_out is not None:
+                best_parts = [part.detach().clone() for part in model.all_parts()]
+            if patience.is_over:
                 break
     except KeyboardInterrupt:
         if not losses:
@@ -294,7 +288,49 @@ def train(
         part.requires_grad_(False)
     for part, kept in zip(model.all_parts(), best_parts or ()):
         part.copy_(kept)
-    return History(losses, validation_losses, converged, interrupted)
+    return History(losses, validation_losses, patience.is_over, interrupted)
+
+
+def set_step(optimizer, learning_rate, progress):
+    """The step falls over the last third, so that the end does not depend on the last batch."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
+
+
+def one_epoch(model, data, batch_size, optimizer, kl_weight, learning, generator, log_scale):
+    """Learn from all rows once, batch by batch in random order; the sum of their losses."""
+    x, targets, weights = data
+    parameters = model.trainable()
+    order = torch.randperm(len(x), generator=generator, device=x.device)
+    total = torch.zeros((), dtype=x.dtype, device=x.device)
+    for rows in order.tensor_split(math.ceil(len(x) / batch_size)):
+        of_target, near = rows, None
+        if learning.neighbors is not None:
+            of_target = walk(learning.neighbors, rows, learning.n_steps, generator)
+            near = x[of_target]
+        optimizer.zero_grad(set_to_none=True)
+        loss, posterior = loss_and_posterior(
+            model,
+            draw_decoder(model, generator),
+            x[rows],
+            weights[rows],
+            kl_weight,
+            learning.penalties,
+            generator,
+            targets[of_target],
+            near,
+            log_scale,
+            learning.n_draws,
+            learning.mixed_precision,
+        )
+        loss.backward()
+        if not model.likelihood.is_location_scale:
+            torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
+        optimizer.step()
+        if posterior is not None:
+            model.prior.learn(posterior, weights[rows])
+        total += loss.detach() * len(rows)
+    return total.item()
 
 
 def draw_decoder(model, generator):

@@ -80,19 +80,7 @@ class _Training:
             torch.as_tensor(part, dtype=torch.float32, device=device)
             for part in (self._inputs(X), self._targets(X), weights / weights.mean())
         ]
-        held_out = None
-        if self.early_stopping:
-            n_held_out = math.ceil(self.validation_fraction * len(X))
-            if n_held_out >= len(X):
-                raise ValueError(
-                    f"early_stopping needs more than {len(X)} distinct samples to hold out "
-                    f"validation_fraction={self.validation_fraction} of them."
-                )
-            order = torch.as_tensor(rng.permutation(len(X)), device=device)
-            if neighbors is not None:
-                raise ValueError("early_stopping does not go together with neighbors.")
-            held_out = [part[order[:n_held_out]] for part in data]
-            data = [part[order[n_held_out:]] for part in data]
+        data, held_out = self._held_out(data, neighbors, rng)
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = min(200, max(16, len(data[0]) // 10))
@@ -139,3 +127,20 @@ class _Training:
         self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]
         self._prior = model.prior.stored()
         return history
+
+    def _held_out(self, data, neighbors, rng):
+        """Samples that train and those that decide when to stop, None if there are none."""
+        if not self.early_stopping:
+            return data, None
+        n = len(data[0])
+        n_held_out = math.ceil(self.validation_fraction * n)
+        if n_held_out >= n:
+            raise ValueError(
+                f"early_stopping needs more than {n} distinct samples to hold out "
+                f"validation_fraction={self.validation_fraction} of them."
+            )
+        order = torch.as_tensor(rng.permutation(n), device=data[0].device)
+        if neighbors is not None:
+            raise ValueError("early_stopping does not go together with neighbors.")
+        rest = [part[order[n_held_out:]] for part in data]
+        return rest, [part[order[:n_held_out]] for part in data]
