@@ -5,7 +5,7 @@ import torch
 from .chunks import in_chunks
 from .curves import subdivide
 from .energy import Expansion, cuts, energy_gradient, over_nodes
-from .jacobian import bend, linearise
+from .jacobian import bend, bend_with, linearise
 
 
 class Embedded:
@@ -17,6 +17,7 @@ class Embedded:
 
     def __init__(self, embed):
         self.embed = embed
+        self._n_outputs = None
 
     def thinned(self, points):
         """A space that is cheaper and nearly the same, or None if the map knows of none.
@@ -168,9 +169,8 @@ class Embedded:
         """Coordinate acceleration of geodesics: -M^-1 J D2g[velocity, velocity], (n, d)."""
 
         def accelerate(part):
-            at, along = part.tensor_split(2, dim=-1)
-            jacobian = linearise(self.embed, at)[1]
-            force = -(jacobian @ bend(self.embed, at, along)[..., None])
+            jacobian, bent = bend_with(self.embed, *part.tensor_split(2, dim=-1))
+            force = -(jacobian @ bent[..., None])
             return (torch.linalg.solve_ex(jacobian @ jacobian.mT, force)[0].squeeze(-1),)
 
         per_point = 4 * z.shape[1] * self.numbers_per_point(z)
@@ -198,4 +198,6 @@ class Embedded:
 
     def numbers_per_point(self, points):
         """Numbers that one evaluation needs: the outputs of the map."""
-        return self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]
+        if self._n_outputs is None:
+            self._n_outputs = self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]
+        return self._n_outputs

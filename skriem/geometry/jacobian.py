@@ -2,7 +2,7 @@
 
 import torch
 
-from ..nn.slopes import along, gradient, gradients, jacobian, usable
+from ..nn.slopes import along, bent_jacobian, gradient, gradients, jacobian, usable
 
 
 def linearise(embed, z):
@@ -53,3 +53,10 @@ def bend(embed, z, direction):
         return along(embed, at, [direction])[1][:, 0]
 
     return along(slope, z.detach(), [direction])[1][:, 0].detach()
+
+
+def bend_with(embed, z, direction):
+    """The Jacobian, (n, d, m), and the second derivative along a direction, (n, m)."""
+    if hasattr(embed, "linearise") or hasattr(embed, "bend"):
+        return linearise(embed, z)[1], bend(embed, z, direction)
+    return bent_jacobian(embed, z, direction)
