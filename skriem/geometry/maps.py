@@ -9,7 +9,7 @@ from .shooting import shoot
 
 # Relative error of each step of an exponential map, by dtype.
 STEP_TOL = {torch.float64: 1e-9, torch.float32: 1e-5}
-MAX_STEPS = 10_000
+MAX_STEPS = 2_000
 # Accuracy of the curves that logarithms are read from; shooting improves on it.
 CURVE_TOL = 1e-3
 

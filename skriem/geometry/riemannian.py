@@ -19,12 +19,15 @@ from .metric import ConvergenceWarning, Metric, warn_unconverged
 from .relax import relax_best
 from .routes import choose_routes
 from .search import Spaces, find_geodesics, tabulated
+from .shooting import LEAST_TOL
 from .shortcuts import Shortcuts
 from .solution import Geodesics
 from .types import ArrayOrTensor, ArrayT
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
+# Accuracy of the curves that logarithms are read from where a first try failed.
+CLOSER_TOL = 1e-6
 # Where there are grids to integrate on.
 MAX_CELL_DIMS = 2
 # Found again when they are needed.
@@ -90,6 +93,10 @@ class RiemannianMetric(Metric):
     ) -> ArrayT:
         """Point with the least weighted sum of squared geodesic distances, (n_dims,).
 
+        No point near it has less. There may be others as good, or better ones far away, as where
+        points lie around a hill: which is found depends on where the search starts, which is the
+        row nearest to the weighted average.
+
         Parameters
         ----------
         Z : array-like of shape (n, n_dims)
@@ -122,6 +129,8 @@ class RiemannianMetric(Metric):
         groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
         nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
         mean = nodes[:1, -1]
+        # As accurate as logarithms can be.
+        tol = max(tol, 10.0 * LEAST_TOL[z.dtype])
         if tol < maps.CURVE_TOL:
             mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
         if not converged.all():
@@ -194,8 +203,8 @@ class RiemannianMetric(Metric):
         ----------
         Z, W : array-like of shape (n, n_dims)
         tol : float, default=1e-8
-            How far from `W` the geodesic may end, relative to its length. Above 1e-3 the
-            shooting is left out.
+            How far from `W` the geodesic may end, relative to its length; in single precision
+            1e-4 at the least. Above 1e-3 the shooting is left out.
         max_iter : int, default=100
             Newton iterations of :meth:`geodesic` at each resolution.
 
@@ -214,6 +223,11 @@ class RiemannianMetric(Metric):
         geodesics = self._between(Z, W, max(tol, maps.CURVE_TOL), max_iter)
         warn_unconverged(geodesics)
         velocity, hit = maps.log(self._space, Z, W, geodesics, tol)
+        again = torch.nonzero(~hit & geodesics.converged).squeeze(1)
+        if len(again):
+            # Near points where geodesics meet again, curves that are nearly as short lie far off.
+            closer = self._between(Z[again], W[again], CLOSER_TOL, max_iter)
+            velocity[again], hit[again] = maps.log(self._space, Z[again], W[again], closer, tol)
         missed = int((~hit & geodesics.converged).sum())
         if missed:
             warnings.warn(

@@ -14,13 +14,14 @@ from .ode import integrate
 N_LEGS = 16
 # How far from a joint the curve's velocity is read, in legs.
 BESIDE = 0.25
-# Relative error of steps: this share of the tolerance, at least as large as the dtype allows.
-SHARE, LEAST = 0.1, {torch.float64: 1e-10, torch.float32: 1e-5}
+# The least miss that a dtype allows for, and errors of steps as a share of what is allowed.
+LEAST_TOL, SHARE = {torch.float64: 1e-9, torch.float32: 1e-4}, 0.1
 # Derivatives over the starts of legs are differences of this size, relative to a leg.
 DIFFERENCE = {torch.float64: 1e-4, torch.float32: 1e-2}
-MAX_ITER, MAX_STEPS = 20, 100
-# A derivative serves for as long as it makes the gaps so much smaller.
-GAIN = 0.1
+MAX_ITER, MAX_STEPS = 20, 25
+# A derivative serves for as long as it makes the gaps so much smaller. Steps that make them
+# larger are halved, down to so much.
+GAIN, SMALLEST = 0.1, 2.0**-4
 
 
 def shoot(space, b, geodesics, velocity, tol):
@@ -35,7 +36,8 @@ def shoot(space, b, geodesics, velocity, tol):
     velocity : Tensor of shape (n, d)
         Roughly, their velocities at the start.
     tol : float
-        Largest miss of the end point, in the metric, relative to the length.
+        Largest miss of the end point, in the metric, relative to the length; more where the
+        dtype asks for it.
 
     Returns
     -------
@@ -44,6 +46,7 @@ def shoot(space, b, geodesics, velocity, tol):
     hit : Tensor of shape (n,) bool
     """
     n, d = b.shape
+    tol = max(tol, LEAST_TOL[b.dtype])
     velocity, hit = velocity.clone(), torch.zeros(n, dtype=torch.bool, device=b.device)
     size = max(1, BUDGET // (26 * d * N_LEGS * (2 * d + 1)))
     for rows in torch.arange(n, device=b.device).split(size):
@@ -54,32 +57,38 @@ def shoot(space, b, geodesics, velocity, tol):
 
 def _shoot(space, b, geodesics, velocity, tol):
     d, legs = b.shape[1], _legs(geodesics, velocity)
-    step_tol = max(SHARE * tol, LEAST[b.dtype])
+    step_tol = SHARE * tol
     ends = torch.cat([legs[:, 1:, :d], b[:, None]], dim=1)
     tensors = space.tensor(ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
-    slopes = legs.new_zeros(*legs.shape, 2 * d)
-    before, target = torch.full_like(legs[:, 0, 0], torch.inf), tol * geodesics.length
-    going = stale = torch.arange(len(b), device=b.device)
-    hit = torch.zeros(len(b), dtype=torch.bool, device=b.device)
+    slopes, steps = legs.new_zeros(*legs.shape, 2 * d), torch.zeros_like(legs)
+    share, sizes = torch.ones_like(velocity[:, :1, None]), torch.full_like(b[:, 0], torch.inf)
+    target = tol * geodesics.length
+    going = torch.arange(len(b), device=b.device)
     for _ in range(MAX_ITER):
         if len(going) == 0:
             break
-        if len(stale):
-            slopes[stale] = _slopes(space, legs[stale])
-        gaps = _follow(space, legs[going], step_tol)
-        gaps[:, :-1] -= legs[going, 1:]
-        gaps[:, -1, :d] -= b[going]
-        gaps[:, -1, d:] = 0.0
-        steps, miss = _newton(slopes[going], gaps)
-        size = _size(gaps, miss, tensors[going])
-        there, closer = size <= target[going], size < before[going]
-        hit[going[there]] = True
-        slow = size > GAIN * before[going]
-        before[going] = size
-        go_on = closer & ~there
-        stale, going = going[go_on & slow], going[go_on]
-        legs[going] += steps[go_on]
-    return N_LEGS * legs[:, 0, d:], hit
+        trial = legs[going] + share[going] * steps[going]
+        gaps = _gaps(trial, _follow(space, trial, step_tol), b[going])
+        size = _size(gaps, _newton(slopes[going], gaps)[1], tensors[going])
+        better = size < sizes[going]
+        won, lost = going[better], going[~better]
+        slow = (size[better] > GAIN * sizes[won]) | sizes[won].isinf()
+        legs[won] = trial[better]
+        if slow.any():
+            slopes[won[slow]] = _slopes(space, legs[won[slow]])
+        steps[won], miss = _newton(slopes[won], gaps[better])
+        sizes[won], share[won] = _size(gaps[better], miss, tensors[won]), 1.0
+        share[lost] /= 2.0
+        on = (sizes[won] > target[won]) & steps[won].isfinite().all(2).all(1)
+        going = torch.cat([won[on], lost[share[lost, 0, 0] >= SMALLEST]])
+    return N_LEGS * legs[:, 0, d:], sizes <= target
+
+
+def _gaps(legs, reached, b):
+    """From the starts of legs to the ends of those before, of the last from its place alone."""
+    d = b.shape[1]
+    last = torch.cat([b, reached[:, -1, d:]], dim=1)
+    return reached - torch.cat([legs[:, 1:], last[:, None]], dim=1)
 
 
 def _legs(geodesics, velocity):
