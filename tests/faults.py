@@ -131,6 +131,10 @@ GEOMETRY = {
         ("turns[:, 1::2] @ turns[:, ::2]", "turns[:, ::2] @ turns[:, 1::2]"),
         ("frame = factor[:, 0].mT @", "frame = factor[:, 0] @"),
     ],
+    "geometry/shooting.py": [
+        ("[..., None]).squeeze(-1) + gaps[:, leg]", "[..., None]).squeeze(-1) - gaps[:, leg]"),
+        ("return N_LEGS * legs[:, 0, d:]", "return legs[:, 0, d:]"),
+    ],
     "geometry/ode.py": [
         (".clamp(min=1e-300) / rtol", ".clamp(min=1e-300)"),
         ("slopes[good][..., -1]", "slopes[good][..., 0]"),

@@ -26,8 +26,7 @@ from .types import ArrayOrTensor, ArrayT
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
-# Accuracy of the curves that logarithms are read from where a first try failed.
-CLOSER_TOL = 1e-6
+CLOSER_TOL = 1e-6  # of the curves that logarithms are read from where a first try failed
 # Where there are grids to integrate on.
 MAX_CELL_DIMS = 2
 # Found again when they are needed.
@@ -93,9 +92,8 @@ class RiemannianMetric(Metric):
     ) -> ArrayT:
         """Point with the least weighted sum of squared geodesic distances, (n_dims,).
 
-        No point near it has less. There may be others as good, or better ones far away, as where
-        points lie around a hill: which is found depends on where the search starts, which is the
-        row nearest to the weighted average.
+        No point near it has less. Others, far from it, may be as good or better, as where points
+        lie around a hill; the search starts at the row nearest to the weighted average.
 
         Parameters
         ----------
@@ -129,7 +127,6 @@ class RiemannianMetric(Metric):
         groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
         nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
         mean = nodes[:1, -1]
-        # As accurate as logarithms can be.
         tol = max(tol, 10.0 * LEAST_TOL[z.dtype])
         if tol < maps.CURVE_TOL:
             mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
@@ -219,19 +216,19 @@ class RiemannianMetric(Metric):
             Once, with counts, if a geodesic did not converge or could not be hit to `tol`.
             These vectors are those of the curve found, as accurate as its tolerance.
         """
-        (Z, W), answer = self._enter_pairs(Z, W, "W")
-        geodesics = self._between(Z, W, max(tol, maps.CURVE_TOL), max_iter)
+        (z, w), answer = self._enter_pairs(Z, W, "W")
+        geodesics = self._between(z, w, max(tol, maps.CURVE_TOL), max_iter)
         warn_unconverged(geodesics)
-        velocity, hit = maps.log(self._space, Z, W, geodesics, tol)
+        velocity, hit = maps.log(self._space, z, w, geodesics, tol)
         again = torch.nonzero(~hit & geodesics.converged).squeeze(1)
         if len(again):
-            # Near points where geodesics meet again, curves that are nearly as short lie far off.
-            closer = self._between(Z[again], W[again], CLOSER_TOL, max_iter)
-            velocity[again], hit[again] = maps.log(self._space, Z[again], W[again], closer, tol)
+            # Near the antipode, curves that are nearly as short lie far off.
+            closer = self._between(z[again], w[again], CLOSER_TOL, max_iter)
+            velocity[again], hit[again] = maps.log(self._space, z[again], w[again], closer, tol)
         missed = int((~hit & geodesics.converged).sum())
         if missed:
             warnings.warn(
-                f"{missed} of {len(Z)} directions are no more accurate than the curve they were "
+                f"{missed} of {len(z)} directions are no more accurate than the curve they were "
                 "read from: shooting along them did not meet the end point to the tolerance. "
                 "Loosen tol.",
                 ConvergenceWarning,
