@@ -285,6 +285,8 @@ def _worth_searching(lattice, through, start, end, n_around):
     limit = DETOUR * through.min()
     if most < len(through):
         limit = min(limit, np.partition(through, most)[most])
+    # Those on the shortest path differ by rounding.
+    limit = max(limit, (1.0 + 1e-6) * through.min())
     near = (through <= limit).reshape([(n - 1) // lattice.stride + 1 for n in lattice.counts])
     if n_around:
         near = binary_dilation(near, generate_binary_structure(d, d), n_around)
