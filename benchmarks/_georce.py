@@ -8,7 +8,7 @@ to these. Derivatives are the package's own, which are written out for decoders.
 import numpy as np
 import torch
 
-from skriem.geometry.jacobian import linearise
+from skriem.calculus.linearised import linearise
 
 # As published: intervals, largest norm of the gradient, iterations.
 N_INTERVALS, GRADIENT, MAX_ITER = 100, 1e-4, 1000
