@@ -1,11 +1,12 @@
-"""What else finds geodesics of a decoder: stochman at its defaults, and SciPy's `solve_bvp`.
+"""What else finds geodesics of a decoder: stochman, GEORCE and SciPy's `solve_bvp`.
 
-Both return :class:`Curves`, as the rows of the tables in ``geodesics.py`` do.
+All return :class:`Curves`, as the rows of the tables in ``geodesics.py`` do.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import _georce
 import numpy as np
 import torch
 from scipy.integrate import solve_bvp
@@ -51,6 +52,21 @@ def stochman(metric, a, b, batch=None):
 
     converged = [np.full(len(curve), bool(success)) for curve, success in found]
     return Curves(at, np.concatenate(converged), STOCHMAN_GRID, torch.float32)
+
+
+def georce(metric, a, b, batch=None):
+    """The published step in batches, from the straight line; see ``_georce.py``."""
+    ends = [torch.as_tensor(z).split(batch or len(a)) for z in (a, b)]
+    points, converged = map(
+        np.concatenate, zip(*(_georce.georce(metric, *part) for part in zip(*ends)))
+    )
+
+    def at(row, t):
+        curve = points[row]
+        steps = np.linspace(0.0, 1.0, len(curve))
+        return np.stack([np.interp(t, steps, column) for column in curve.T], axis=1)
+
+    return Curves(at, converged, _georce.N_INTERVALS + 1, torch.float64)
 
 
 def bvp(metric, a, b):

@@ -1,4 +1,4 @@
-"""Speed and quality of geodesics between codes of MNIST: skriem, stochman and solve_bvp.
+"""Speed and quality of geodesics between codes of MNIST: skriem, stochman, GEORCE and solve_bvp.
 
 python benchmarks/geodesics.py --mnist mnist.npz
 
@@ -6,8 +6,9 @@ One decoder, the same random pairs of codes for everybody, and the lengths of ev
 curves by one rule: the chords between 2,001 points of the embedded curve, in float64. The
 file is an archive with the test images and labels as `X_test` (n, 28, 28) and `y_test` (n,).
 
-stochman is the release 0.3 (``pip install stochman==0.3``), see ``_peers.py``; solve_bvp takes
-seconds per pair and gets the first few of them. Both are left out with ``--skip-peers``. Best
+stochman is the release 0.3 (``pip install stochman==0.3``), see ``_peers.py``; GEORCE is its
+published step, see ``_georce.py``; solve_bvp takes seconds per pair and gets the first few of
+them. ``--peers`` says which to run. Best
 known is, for every pair, the shortest curve of all rows and of a search from several starts,
 which takes a quarter of a second per pair, more in high dimensions. Set ``OMP_NUM_THREADS`` to
 choose the number of threads.
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import joblib
 import numpy as np
 import torch
-from _peers import Curves, bvp, stochman
+from _peers import Curves, bvp, georce, stochman
 
 from skriem import RBFNoise, VAETransformer
 from skriem.geometry import PullbackMetric, curves
@@ -36,8 +37,8 @@ N_MEASURED, CHUNK = 2001, 500
 LOOSE_TOL, TIGHT_TOL = 1e-2, 1e-5
 # Segments of that curve at first, one of the levels of USUAL.
 N_TIGHT = 32
-# Pairs per call where stochman is fastest: with all in one call its arrays outgrow the cache.
-STOCHMAN_BATCH = 20
+# Pairs per call where peers are fastest: with all in one call arrays outgrow the cache.
+STOCHMAN_BATCH, GEORCE_BATCH = 20, 20
 # Pairs of the call before the one that is timed.
 N_WARM_UP = 2
 # An excess of length above this share counts as a miss.
@@ -191,7 +192,7 @@ def main():
     parser.add_argument("--n-pairs", type=int, default=1000)
     parser.add_argument("--n-components", type=int, default=2, help="dimension of the codes")
     parser.add_argument("--n-bvp", type=int, default=20, help="pairs for solve_bvp")
-    parser.add_argument("--skip-peers", action="store_true", help="skriem alone")
+    parser.add_argument("--peers", nargs="*", default=["stochman", "georce", "bvp"])
     parser.add_argument("--seed", type=int, default=0, help="of the pairs")
     parser.add_argument(
         "--n-waypoints", type=int, default=6, help="starts of the reference by way of codes"
@@ -205,10 +206,14 @@ def main():
     print(f"{vae!r}\n{len(codes)} codes, {len(a)} pairs, {torch.get_num_threads()} threads")
 
     runs = [(name, skriem, make, len(a)) for name, make in variants(metric).items()]
-    if not options.skip_peers:
+    if "georce" in options.peers:
+        in_batches = partial(georce, batch=GEORCE_BATCH)
+        runs.append(("GEORCE", in_batches, lambda: metric, len(a)))
+    if "stochman" in options.peers:
         in_batches = partial(stochman, batch=STOCHMAN_BATCH)
         runs.append(("stochman", stochman, lambda: metric, len(a)))
         runs.append((f"stochman, {STOCHMAN_BATCH} a call", in_batches, lambda: metric, len(a)))
+    if "bvp" in options.peers:
         runs.append(("solve_bvp", bvp, lambda: metric, min(options.n_bvp, len(a))))
     results = {}
     for name, method, make, n in runs:

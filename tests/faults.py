@@ -48,6 +48,10 @@ GEOMETRY = {
         ("torch.round((a + b) / side[:, None] - 1.0)", "torch.round((a + b) / side[:, None])"),
         ("return fine if (along <", "return fine if (along >"),
     ],
+    "geometry/solvers/shooting.py": [
+        ("[..., None]).squeeze(-1) + gaps[:, leg]", "[..., None]).squeeze(-1) - gaps[:, leg]"),
+        ("return N_LEGS * legs[:, 0, d:]", "return legs[:, 0, d:]"),
+    ],
     "geometry/solvers/solution.py": [("self.length**2", "self.length")],
     "geometry/spaces/field.py": [
         ("(s * by_place + by_step).sum(2)", "(s * by_place - by_step).sum(2)"),

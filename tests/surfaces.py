@@ -30,6 +30,22 @@ def sphere(z):
     )
 
 
+def ellipsoid(z):
+    return sphere(z) * torch.tensor([1.0, 2.0, 3.0]).to(z)
+
+
+def catenoid(z):
+    turn, height = z.unbind(-1)
+    radius = height.cosh()
+    return torch.stack([radius * turn.cos(), radius * turn.sin(), height], dim=-1)
+
+
+def pseudosphere(z):
+    turn, height = z.unbind(-1)
+    radius = 1.0 / height.cosh()
+    return torch.stack([radius * turn.cos(), radius * turn.sin(), height - height.tanh()], dim=-1)
+
+
 def paraboloid(z):
     return torch.cat([z, z.square().sum(-1, keepdim=True)], dim=-1)
 

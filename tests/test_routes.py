@@ -5,11 +5,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import make_swiss_roll
-from surfaces import embedded, paraboloid, sphere
+from sklearn.datasets import make_s_curve, make_swiss_roll
+from surfaces import embedded, identity, paraboloid, sphere
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, Status, curves
+from skriem.geometry.paths import lattice as lattice_module
 from skriem.geometry.paths.graph import measure_in
 from skriem.geometry.paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
 from skriem.geometry.solvers import routes as ways
@@ -229,6 +230,29 @@ def test_geodesics_of_a_rolled_sheet_are_as_short_as_any_found():
     routes = lattice_routes(other, *ends, 128)
     again = solve_geodesics(space, *ends, routes, 1e-3, 100, metric._routes.resolution)
     assert (found.length / again.length.numpy() - 1.0 < 0.02).mean() >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.whole_lattices
+def test_codes_of_an_s_curve_converge_and_have_the_lengths_of_their_curves():
+    X = make_s_curve(1000, noise=0.05, random_state=0)[0]
+    vae = VAETransformer(2, random_state=0, max_iter=100).fit(X)
+    metric, codes = vae.metric_, np.asarray(vae.transform(X))
+    found = metric.geodesic(codes[:20], codes[20:40])
+    assert found.converged.all()
+    assert (found.error <= 1e-3 * found.length).all()
+    fine = torch.tensor(found.curve(np.linspace(0.0, 1.0, 8193)))
+    np.testing.assert_allclose(metric._space.measure(fine)[0], found.length, rtol=1e-3)
+
+
+def test_there_is_a_route_where_steps_between_coarse_nodes_lead_over_others(monkeypatch):
+    monkeypatch.setitem(lattice_module.MOST_NODES, 2, 1)
+    lattice = lattice_over(identity, side=1.0)
+    a, b = torch.tensor([[-0.9, -0.85]]).double(), torch.tensor([[0.9, 0.33]]).double()
+    ((rows, nodes), *_) = lattice_routes(lattice, a, b, 64)
+    assert rows.tolist() == [0]
+    length = nodes.diff(dim=1).norm(dim=2).sum(1)
+    np.testing.assert_allclose(length, (b - a).norm(dim=1), rtol=0.05)
 
 
 def test_distances_of_sphere_points_do_not_depend_on_the_search():

@@ -41,6 +41,10 @@ class Map(ABC):
         """Second derivative along a direction (n, d) at every row of `z`, (n, m)."""
         return bend(self, z, direction)
 
+    def bent_jacobian(self, z: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """The Jacobian, (n, d, m), and the second derivative along a direction, (n, m)."""
+        return self.linearise(z).jacobian, self.bend(z, direction)
+
     def jet(self, z: Tensor, direction: Tensor) -> Jet:
         """Value and two derivatives along a direction (n, d) at every row of `z`."""
         value, slopes, _ = self.linearise(z)

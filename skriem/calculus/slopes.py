@@ -43,8 +43,8 @@ def along(function, z, directions):
         value = function(at)
         # Linear in these weights, whatever they are.
         weights = torch.zeros_like(value, requires_grad=True)
-        pulled = gradient((weights * value).sum(), at)
-        derivatives = [gradient((pulled * v).sum(), weights) for v in map(usable, directions)]
+        pulled = gradient(value, at, weights)
+        derivatives = [gradient(pulled, weights, usable(v).expand_as(pulled)) for v in directions]
     return value, torch.stack(derivatives, dim=1)
 
 
@@ -53,9 +53,26 @@ def jacobian(function, z):
     return along(function, z, [*torch.eye(z.shape[1], dtype=z.dtype, device=z.device)])
 
 
-def gradient(scalar, at):
-    """Derivative of a scalar by a tensor, zero where it does not depend on it."""
-    if not scalar.requires_grad:
+def bent_jacobian(function, z, direction):
+    """The derivatives along all coordinates, (n, d, m), and the second along a direction, (n, m).
+
+    From one evaluation, where :func:`jacobian` and two times :func:`along` take three.
+    """
+    with gradients():
+        at, direction = usable(z).detach().requires_grad_(), usable(direction)
+        value = function(at)
+        weights, others = (torch.zeros_like(value, requires_grad=True) for _ in range(2))
+        pulled = gradient(value, at, weights)
+        coordinates = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)[:, None]
+        slopes = [gradient(pulled, weights, part.expand_as(at)).detach() for part in coordinates]
+        slope = gradient(pulled, weights, direction)
+        bent = gradient(gradient(slope, at, others), others, direction)
+    return torch.stack(slopes, dim=1), bent.detach()
+
+
+def gradient(value, at, weights=None):
+    """Derivative of a scalar, or of a weighted sum, zero where it does not depend on `at`."""
+    if not value.requires_grad:
         return torch.zeros_like(at)
-    found = torch.autograd.grad(scalar, at, create_graph=True, allow_unused=True)[0]
+    (found,) = torch.autograd.grad(value, at, weights, create_graph=True, allow_unused=True)
     return torch.zeros_like(at) if found is None else found

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from ...calculus.maps import Map
+from ...calculus.slopes import bent_jacobian
 from .frozen import FrozenModule, frozen
 from .kinks import kinks_of
 from .tensor_field import TensorField
@@ -38,6 +39,9 @@ class OfUsers:
 
 class UserMap(OfUsers, Map):
     """A function of the user's as a map."""
+
+    def bent_jacobian(self, z, direction):
+        return bent_jacobian(self, z, direction)
 
 
 class UserTensorField(OfUsers, TensorField):

@@ -18,6 +18,7 @@ from ..solvers.frechet_mean import frechet_means
 from ..solvers.relax import relax_best
 from ..solvers.routes import choose_routes
 from ..solvers.search import Spaces, find_geodesics, tabulated
+from ..solvers.shooting import LEAST_TOL
 from ..solvers.shortcuts import Shortcuts
 from ..solvers.solution import Geodesics
 from ..types import ArrayOrTensor, ArrayT
@@ -25,6 +26,7 @@ from .base import ConvergenceWarning, Metric, warn_unconverged
 
 # Means are found on curves of this resolution (segments, chords per segment).
 MEAN_LEVEL = (16, 4)
+CLOSER_TOL = 1e-6  # of the curves that logarithms are read from where a first try failed
 # Where there are grids to integrate on.
 MAX_CELL_DIMS = 2
 # Found again when they are needed.
@@ -90,6 +92,9 @@ class RiemannianMetric(Metric):
     ) -> ArrayT:
         """Point with the least weighted sum of squared geodesic distances, (n_dims,).
 
+        No point near it has less. Others, far from it, may be as good or better, as where points
+        lie around a hill; the search starts at the row nearest to the weighted average.
+
         Parameters
         ----------
         Z : array-like of shape (n, n_dims)
@@ -122,6 +127,7 @@ class RiemannianMetric(Metric):
         groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
         nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
         mean = nodes[:1, -1]
+        tol = max(tol, 10.0 * LEAST_TOL[z.dtype])
         if tol < maps.CURVE_TOL:
             mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
         if not converged.all():
@@ -194,8 +200,8 @@ class RiemannianMetric(Metric):
         ----------
         Z, W : array-like of shape (n, n_dims)
         tol : float, default=1e-8
-            How far from `W` the geodesic may end, relative to its length. Above 1e-3 the
-            shooting is left out.
+            How far from `W` the geodesic may end, relative to its length; in single precision
+            1e-4 at the least. Above 1e-3 the shooting is left out.
         max_iter : int, default=100
             Newton iterations of :meth:`geodesic` at each resolution.
 
@@ -210,14 +216,19 @@ class RiemannianMetric(Metric):
             Once, with counts, if a geodesic did not converge or could not be hit to `tol`.
             These vectors are those of the curve found, as accurate as its tolerance.
         """
-        (Z, W), answer = self._enter_pairs(Z, W, "W")
-        geodesics = self._between(Z, W, max(tol, maps.CURVE_TOL), max_iter)
+        (z, w), answer = self._enter_pairs(Z, W, "W")
+        geodesics = self._between(z, w, max(tol, maps.CURVE_TOL), max_iter)
         warn_unconverged(geodesics)
-        velocity, hit = maps.log(self._space, Z, W, geodesics, tol)
+        velocity, hit = maps.log(self._space, z, w, geodesics, tol)
+        again = torch.nonzero(~hit & geodesics.converged).squeeze(1)
+        if len(again):
+            # Near the antipode, curves that are nearly as short lie far off.
+            closer = self._between(z[again], w[again], CLOSER_TOL, max_iter)
+            velocity[again], hit[again] = maps.log(self._space, z[again], w[again], closer, tol)
         missed = int((~hit & geodesics.converged).sum())
         if missed:
             warnings.warn(
-                f"{missed} of {len(Z)} directions are no more accurate than the curve they were "
+                f"{missed} of {len(z)} directions are no more accurate than the curve they were "
                 "read from: shooting along them did not meet the end point to the tolerance. "
                 "Loosen tol.",
                 ConvergenceWarning,

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.ndimage import generate_binary_structure, label
+from scipy.ndimage import binary_dilation, generate_binary_structure, label
 from scipy.sparse import csr_matrix
 
 from .. import curves
@@ -261,25 +261,35 @@ def _routes(lattice, through, start, end, n_segments):
     """
     if not np.isfinite(through.min()):
         return []
-    nodes = _worth_searching(lattice, through, start, end)
-    weights = lattice.edges(nodes)
-    trees = [
-        [part[0] for part in from_sources(weights, _among(nodes, tied), return_predecessors=True)]
-        for tied in (start, end)
-    ]
-    (there, _), (back, _) = trees
+    # Steps between coarse nodes may lead over others; with those around there is a way.
+    for n_around in (0, REACH[len(lattice.counts)]):
+        nodes = _worth_searching(lattice, through, start, end, n_around)
+        weights = lattice.edges(nodes)
+        trees = [
+            [tree[0] for tree in from_sources(weights, _among(nodes, tied), True)]
+            for tied in (start, end)
+        ]
+        (there, _), (back, _) = trees
+        if np.isfinite(there + back).any():
+            break
+    else:
+        return []
     ways = _ways(lattice.counts, nodes, there, back)
     return [_route(lattice, nodes, trees, way, start, end, n_segments) for way in ways]
 
 
-def _worth_searching(lattice, through, start, end):
+def _worth_searching(lattice, through, start, end, n_around):
     """Nodes of the lattice near which there are paths that are short enough."""
     d = len(lattice.counts)
     most = max(1, MOST_NODES[d] // lattice.stride**d)
     limit = DETOUR * through.min()
     if most < len(through):
         limit = min(limit, np.partition(through, most)[most])
+    # Those on the shortest path differ by rounding.
+    limit = max(limit, (1.0 + 1e-6) * through.min())
     near = (through <= limit).reshape([(n - 1) // lattice.stride + 1 for n in lattice.counts])
+    if n_around:
+        near = binary_dilation(near, generate_binary_structure(d, d), n_around)
     for axis, n in enumerate(lattice.counts):
         near = np.repeat(near, lattice.stride, axis=axis)
         # Those around a coarse node, from half a step before it.

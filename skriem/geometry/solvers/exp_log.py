@@ -5,14 +5,13 @@ import torch
 from .geodesics import N_SUB
 from .ode import integrate
 from .relax import regularised
+from .shooting import shoot
 
 # Relative error of each step of an exponential map, by dtype.
-STEP_TOL = {torch.float64: 1e-10, torch.float32: 1e-5}
-MAX_STEPS = 10_000
+STEP_TOL = {torch.float64: 1e-9, torch.float32: 1e-5}
+MAX_STEPS = 2_000
 # Accuracy of the curves that logarithms are read from; shooting improves on it.
 CURVE_TOL = 1e-3
-MAX_SHOTS = 20
-N_HALVINGS = 6
 
 
 def exp(space, z, velocity, step_tol=None, max_steps=MAX_STEPS):
@@ -73,51 +72,14 @@ def log(space, z, w, geodesics, tol):
         Whether the end point was met. Other velocities are those of the curve.
     """
     velocity = velocities(space, z, geodesics)
-    hit = geodesics.length == 0
     if tol >= CURVE_TOL:
         return velocity, geodesics.converged
+    hit = geodesics.length == 0
     active = torch.nonzero(~hit & velocity.isfinite().all(1)).squeeze(1)
-    shot = velocity[active]
-    target = geodesics.length[active] * tol
-    at_end = space.tensor(w[active])
-
-    def miss(points, rows):
-        offset = points - w[active[rows]]
-        size = (offset * (at_end[rows] @ offset[..., None]).squeeze(-1)).sum(1).sqrt()
-        return offset, size.nan_to_num(nan=torch.inf)
-
-    everyone = torch.arange(len(active), device=z.device)
-    offset, size = miss(exp(space, z[active], shot)[0], everyone)
-    going = everyone[(size > target) & size.isfinite()]
-    jacobian, fresh = at_end.clone(), torch.zeros_like(going, dtype=torch.bool)
-    for _ in range(MAX_SHOTS):
-        if len(going) == 0:
-            break
-        # A derivative serves for as long as it makes the miss much smaller.
-        old = going[~fresh]
-        if len(old):
-            ends = offset[old] + w[active[old]]
-            jacobian[old] = _end_derivative(space, z[active[old]], shot[old], ends)
-        before = size[going]
-        step = torch.linalg.solve_ex(jacobian[going], -offset[going][..., None])[0].squeeze(-1)
-        left = torch.arange(len(going), device=z.device)
-        for halving in range(N_HALVINGS):
-            rows = going[left]
-            trial = shot[rows] + 0.5**halving * step[left]
-            trial_offset, trial_size = miss(exp(space, z[active[rows]], trial)[0], rows)
-            better = trial_size < size[rows]
-            won = rows[better]
-            shot[won], size[won] = trial[better], trial_size[better]
-            offset[won] = trial_offset[better]
-            left = left[~better]
-            if len(left) == 0:
-                break
-        fresh = size[going] < 0.1 * before
-        go_on = (size[going] < before) & (size[going] > target[going])
-        going, fresh = going[go_on], fresh[go_on]
+    curves = geodesics.rows(active)
+    shot, met = shoot(space, w[active], curves, velocity[active], tol)
     # A shot that went round another way is a different geodesic.
-    ours = norm(space, z[active], shot) <= (1.0 + 10.0 * CURVE_TOL) * geodesics.length[active]
-    met = (size <= target) & ours
+    met &= norm(space, z[active], shot) <= (1.0 + 10.0 * CURVE_TOL) * curves.length
     velocity[active[met]] = shot[met]
     hit[active[met]] = True
     return velocity, hit
@@ -173,15 +135,6 @@ def initial_velocity(space, nodes, n_sub, length):
     velocity = torch.linalg.solve_ex(tensor, momentum[..., None])[0].squeeze(-1)
     size = norm(space, nodes[:, 0], velocity)
     return velocity * (length / size.clamp(min=torch.finfo(size.dtype).tiny))[:, None]
-
-
-def _end_derivative(space, z, velocity, ends):
-    """Derivative of the exponential map over the velocity, by differences, (n, d, d)."""
-    n, d = z.shape
-    size = STEP_TOL[z.dtype] ** 0.5 * velocity.abs().amax(1)
-    moves = size[:, None, None] * torch.eye(d, dtype=z.dtype, device=z.device)
-    moved = exp(space, z.repeat_interleave(d, dim=0), (velocity[:, None] + moves).flatten(0, 1))[0]
-    return ((moved.unflatten(0, (n, d)) - ends[:, None]) / size[:, None, None]).mT
 
 
 def norm(space, z, velocity):

@@ -26,13 +26,13 @@ class Resolution(NamedTuple):
 # Coarser curves step over ridges and are then refined on the wrong side of them.
 USUAL = Resolution((32, 64, 128), 256)
 # Where walls are many and steep.
-FINE = Resolution((128, 256, 512, 1024), 2048)
+FINE = Resolution((128, 256, 512, 1024, 2048), 4096)
 # Newton's method converges quadratically: what is left after a step is far below what the
 # step promised, and the length's error is half the energy's.
 ENERGY_TOL = 0.1
 
 
-def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL):
+def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=None):
     """Locally shortest curves from `a` to `b`, each row on its own.
 
     Parameters
@@ -48,6 +48,10 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL):
     max_iter : int
         Newton iterations at each level.
     resolution : Resolution
+    known : Tensor of shape (n,) or None
+        Errors of the lengths by the resolution of the first entry, from a space that is nearly
+        the same. None: the first level is compared with its own polyline, which is far off where
+        curves have bends.
 
     Returns
     -------
@@ -85,6 +89,9 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL):
         shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords)
         # Halving the segments leaves a quarter of the error: a third of the change.
         errors[active] = (length - lengths[active]).abs() / 3.0 + rest
+        if known is not None:
+            errors[active] = torch.minimum(errors[active], known[active] + rest)
+            known = None
         lengths[active], points[active], arc_length[active] = length, shape, arc
         n_iter[active] += relaxed.n_iter
         used[active] = n_segments

@@ -12,7 +12,7 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 10.0
 FIRST_STEP = 0.1
 
 
-def integrate(derivative, state, scale, rtol, max_steps):
+def integrate(derivative, state, scale, rtol, max_steps, first_step=FIRST_STEP):
     """Solve y' = f(y) from time 0 to 1.
 
     Parameters
@@ -25,6 +25,8 @@ def integrate(derivative, state, scale, rtol, max_steps):
     rtol : float
         Largest error of a step, as a fraction of `scale`.
     max_steps : int
+    first_step : float
+        What is tried first.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def integrate(derivative, state, scale, rtol, max_steps):
     stages, weights, third, fifth = (torch.as_tensor(table).to(state) for table in tables)
     state = state.clone()
     smallest = 4.0 * torch.finfo(state.dtype).eps
-    time, step = state.new_zeros(len(state)), state.new_full((len(state),), FIRST_STEP)
+    time, step = state.new_zeros(len(state)), state.new_full((len(state),), first_step)
     slope = derivative(state)
     active = torch.nonzero(slope.isfinite().all(1)).squeeze(1)
 

@@ -147,7 +147,9 @@ def _find(spaces, routes, a, b, tol, max_iter):
                 nodes[:, 0], nodes[:, -1] = a[rows], b[rows]
                 starts = [(torch.arange(len(rows), device=a.device), nodes)]
                 better = solve_geodesics(
-                    corrected, a[rows], b[rows], starts, tol, max_iter, routes.resolution
+                    *(corrected, a[rows], b[rows], starts, tol, max_iter),
+                    routes.resolution,
+                    part.error,
                 )
                 found = found.replaced(rows, better._replace(gap=part.gap))
     lost |= ~found.length.isfinite()

@@ -21,6 +21,7 @@ class Embedded(Space):
 
     def __init__(self, embed):
         self.embed = embed
+        self._n_outputs = None
 
     def thinned(self, points):
         embed = self.embed.thinned(points)
@@ -151,9 +152,8 @@ class Embedded(Space):
         """-M^-1 J D2g[velocity, velocity]."""
 
         def accelerate(part):
-            at, along = part.tensor_split(2, dim=-1)
-            jacobian = self.embed.linearise(at).jacobian
-            force = -(jacobian @ self.embed.bend(at, along)[..., None])
+            jacobian, bent = self.embed.bent_jacobian(*part.tensor_split(2, dim=-1))
+            force = -(jacobian @ bent[..., None])
             return (torch.linalg.solve_ex(jacobian @ jacobian.mT, force)[0].squeeze(-1),)
 
         per_point = 4 * z.shape[1] * self.numbers_per_point(z)
@@ -181,4 +181,6 @@ class Embedded(Space):
 
     def numbers_per_point(self, points):
         """The outputs of the map."""
-        return self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]
+        if self._n_outputs is None:
+            self._n_outputs = self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]
+        return self._n_outputs
