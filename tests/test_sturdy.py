@@ -44,6 +44,8 @@ pytestmark = [
 ]
 
 
+SINGLE = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
+
 # The others are made of the same parts.
 every_estimator = pytest.mark.parametrize(
     "name",
@@ -281,8 +283,12 @@ def close(found, expected):
 # Modes of torch ----------------------------------------------------------------------------
 
 
+def rounded():
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
 @pytest.mark.parametrize(
-    "mode", thorough([torch.inference_mode, torch.no_grad], slow=[torch.no_grad])
+    "mode", thorough([torch.inference_mode, rounded, torch.no_grad], slow=[torch.no_grad])
 )
 @every_estimator
 def test_modes_of_torch_do_not_matter(name, mode, fitted):
@@ -306,6 +312,35 @@ def test_derivatives_in_inference_mode(metric, of):
         found = [ask(a, b) for ask in asked] + [metric.scalar_curvature(a)]
     for one, other in zip(found, expected):
         np.testing.assert_array_equal(np.asarray(one), other)
+
+
+@pytest.mark.parametrize(
+    "metric", [PullbackMetric(slope, 2), PullbackMetric(SINGLE, 2), MetricField(hill, 2)]
+)
+def test_numbers_of_single_precision_keep_their_digits(metric):
+    a, b = (torch.as_tensor(table(seed, n=2)).float() for seed in (0, 1))
+    geodesics = metric.geodesic(a, b, 0.1)
+    asked = {
+        "tensor": (a,),
+        "norm": (a, b),
+        "log_volume": (a,),
+        "scalar_curvature": (a,),
+        "distance": (a, b, 0.1),
+        "pairwise": (a, b, 0.1),
+        "lower_bounds": (a, b),
+        "exp": (a, b),
+        "log": (a, b, 0.1),
+        "transport": (geodesics, b),
+        "frechet_mean": (a, None, 0.1),
+        "embed": (a,),
+    }
+    for name, arguments in asked.items():
+        if hasattr(metric, name):
+            expected = getattr(metric, name)(*arguments)
+            with rounded():
+                found = getattr(metric, name)(*arguments)
+            assert found.dtype == torch.float32
+            assert torch.equal(found, expected), name
 
 
 # Threads -----------------------------------------------------------------------------------
@@ -374,7 +409,6 @@ def remembered():
     return function
 
 
-SINGLE = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
 REFUSED_MAPS = {
     "detached": (lambda z: wavy(z.detach()), "no gradient"),
     "without gradients": (torch.no_grad()(wavy), "no gradient"),

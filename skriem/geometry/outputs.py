@@ -9,6 +9,7 @@ import torch
 from torch import distributions
 
 from ..nn.likelihoods import Bernoulli, Categorical, NegativeBinomial, Poisson
+from ..nn.slopes import no_gradients
 from .frozen import FrozenModule, UserMap, in_their_dtype
 
 # Codes decoded at once.
@@ -168,13 +169,13 @@ class AdoptedDecoder(UserMap):
         return f"AdoptedDecoder({self._read.__name__})"
 
 
-@torch.no_grad()
+@no_gradients()
 def decoded(network, z):
     """What a network makes of all codes, (n, m)."""
     return torch.cat([network(part) for part in z.split(N_ROWS)])
 
 
-@torch.no_grad()
+@no_gradients()
 def targets_of(data, network):
     """Data (n, ...) as rows (n, m), in features if there are any."""
     return torch.cat([network.measured(part) for part in data.split(N_ROWS)])

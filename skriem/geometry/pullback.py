@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from numpy.typing import ArrayLike
 
+from ..nn.slopes import all_digits
 from .adopted import adopt
 from .embedded import Embedded
 from .frozen import user_map
@@ -239,6 +240,7 @@ class PullbackMetric(RiemannianMetric):
             warnings.warn(adopted.warning, UserWarning, stacklevel=2)
         return cls(adopted.embed, adopted.points.shape[1], adopted.points)
 
+    @all_digits()
     def embed(self, Z: ArrayT) -> ArrayT:
         """Embed points.
 
