@@ -278,9 +278,10 @@ NETWORKS = {
             "weights.softmax(1)[:, None] @ decoded",
             "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
         ),
-        ("log_noise - 0.5 * log_variance[rows", "log_noise + 0.5 * log_variance[rows"),
+        ("(by_width, -1) - 0.5 * log_variance[", "(by_width, -1) + 0.5 * log_variance["),
+        ("TURNS * mean[rows]", "0.0 * mean[rows]"),
         ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
-        ("by_width - mean.shape[1] * widths.log()", "by_width - widths.log()"),
+        ("- mean.shape[1] * widths.log()", "- widths.log()"),
     ],
     "nn/train.py": [
         ("z = mean + torch.exp(0.5 * log_variance)", "z = mean + torch.exp(log_variance)"),
