@@ -15,7 +15,7 @@ from ._fitting import check_training, training_device
 from ._progress import Progress
 from ._rows import check_number, validated
 from ._state import Estimator
-from ._vae_parts import data_scale, torch_generator
+from ._vae_parts import check_layer_sizes, data_scale, torch_generator
 from .geometry.types import FloatArray, RandomState
 from .nn.likelihoods import LIKELIHOODS
 from .nn.regression_inference import most_probable
@@ -59,10 +59,7 @@ class _DeepRegression(Estimator):
         self.verbose = verbose
 
     def _check_parameters(self):
-        for size in self.hidden_layer_sizes:
-            check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
-        if not len(self.hidden_layer_sizes):
-            raise ValueError("hidden_layer_sizes must name at least one layer, such as (32,).")
+        check_layer_sizes(self.hidden_layer_sizes)
         if self.likelihood not in KINDS:
             raise ValueError(f"likelihood must be one of {KINDS}, got {self.likelihood!r}.")
         if self.batch_size != "auto":

@@ -162,6 +162,11 @@ class GeodesicDistance(
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
             self._around = self.metric_.with_points(points)
             errors = self._shortcuts.errors
+            if not len(errors):
+                raise ValueError(
+                    "No two samples have a distance that is finite and not zero, which approximate "
+                    "ones could be compared with. Use method='exact'."
+                )
         self.error_estimate_ = {
             "median": float(np.median(errors)),
             "quantile_99": float(np.quantile(errors, 0.99)),

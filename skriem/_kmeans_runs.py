@@ -108,7 +108,10 @@ class RunsMixin:
         return found
 
     def _given_centers(self):
-        centers = np.array(self.init, dtype=np.float64)
+        try:
+            centers = np.array(self.init, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"init must be a name or an array of centres: {error}.") from error
         expected = (self.n_clusters, self.n_features_in_)
         if centers.shape != expected:
             raise ValueError(f"init must have shape {expected}, got {centers.shape}.")

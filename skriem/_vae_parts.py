@@ -29,10 +29,7 @@ MAX_SEARCHED = 50
 def check_parameters(vae):
     """Raise for parameters of a VAETransformer that cannot work."""
     check_scalar(vae.n_components, "n_components", numbers.Integral, min_val=1)
-    for size in vae.hidden_layer_sizes:
-        check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
-    if not len(vae.hidden_layer_sizes):
-        raise ValueError("hidden_layer_sizes must name at least one layer, such as (64,).")
+    check_layer_sizes(vae.hidden_layer_sizes)
     for name, allowed in (
         ("activation", sorted(ACTIVATIONS)),
         ("likelihood", sorted(LIKELIHOODS)),
@@ -53,7 +50,7 @@ def check_parameters(vae):
                 f"likelihood={vae.likelihood!r} has none. Use precision='rbf'."
             )
     if vae.image_shape is not None:
-        shape = tuple(vae.image_shape)
+        shape = tuple(vae.image_shape) if np.iterable(vae.image_shape) else ()
         if len(shape) not in (2, 3) or not all(
             isinstance(side, numbers.Integral) and side > 0 for side in shape
         ):
@@ -78,16 +75,26 @@ def check_parameters(vae):
     for name, low in (("bandwidth", 0), ("learning_rate_init", 0), ("contrast", 1)):
         check_number(getattr(vae, name), name, min_val=low, include_boundaries="neither")
     check_scalar(vae.n_neighbors, "n_neighbors", numbers.Integral, min_val=0)
-    if vae.attraction > 0 and not vae.n_neighbors:
-        raise ValueError("attraction draws neighbours together: set n_neighbors, such as 15.")
     for name in ("alpha", "attraction", "flatness", "tol"):
         check_number(getattr(vae, name), name, min_val=0)
+    if vae.attraction > 0 and not vae.n_neighbors:
+        raise ValueError("attraction draws neighbours together: set n_neighbors, such as 15.")
     for name in ("mixed_precision", "residual", "skip"):
         check_scalar(getattr(vae, name), name, (bool, np.bool_))
     for name in ("max_iter", "n_iter_no_change", "n_importance_samples", "n_decoders"):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
     fraction = vae.validation_fraction
     check_number(fraction, "validation_fraction", 0, 1, include_boundaries="neither")
+
+
+def check_layer_sizes(sizes):
+    """Raise for what are no sizes of hidden layers."""
+    if not np.iterable(sizes) or not len(sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must name at least one layer, such as (64,), got {sizes!r}."
+        )
+    for size in sizes:
+        check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
 
 
 def feature_moments(X, weights):

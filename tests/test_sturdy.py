@@ -495,10 +495,13 @@ UNUSABLE = [
     (VAETransformer, "contrast", 1e160),
     (VAETransformer, "learning_rate_init", np.nan),
     (VAETransformer, "validation_fraction", np.nan),
+    (VAETransformer, "hidden_layer_sizes", 64),
+    (VAETransformer, "image_shape", 8.0),
     (VAETransformer, "device", "nowhere"),
     (VAETransformer, "device", "cuda:99"),
     (NeighborEncoder, "power", np.nan),
     (RiemannianKMeans, "tol", np.nan),
+    (RiemannianKMeans, "init", {}),
     (RiemannianNormal, "tol", np.nan),
     (RiemannianNormal, "reg_covar", np.nan),
 ]
@@ -508,6 +511,14 @@ UNUSABLE = [
 def test_parameters_that_cannot_be_used(kind, name, value):
     with pytest.raises(ValueError, match=name):
         kind(**{name: value}).fit(table())
+
+
+@pytest.mark.parametrize("method", ["graph", "grid", "landmarks"])
+def test_approximate_distances_need_some_that_are_not_zero(method):
+    distance = GeodesicDistance(PullbackMetric(slope, 2), method=method)
+    with pytest.raises(ValueError, match="method='exact'"):
+        distance.fit(np.ones((4, 2)))
+    assert not distance.set_params(method="exact").fit_transform(np.ones((4, 2))).any()
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
