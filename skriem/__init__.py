@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._deep_regression_classifier import DeepRegressionClassifier
     from ._distance import GeodesicDistance
     from ._kmeans import RiemannianKMeans
+    from ._linkage import RiemannianSingleLinkage
     from ._mixture_prior import MixturePrior
     from ._neighbor import NeighborEncoder
     from ._normal import RiemannianNormal
@@ -31,6 +32,7 @@ _HOMES = {
     "NeighborEncoder": "_neighbor",
     "RiemannianKMeans": "_kmeans",
     "RiemannianNormal": "_normal",
+    "RiemannianSingleLinkage": "_linkage",
     "VAETransformer": "_vae",
     "brownian_motion": "geometry.brownian",
     "conductance_gap": "_number_of_clusters",
@@ -47,6 +49,7 @@ __all__ = [
     "NeighborEncoder",
     "RiemannianKMeans",
     "RiemannianNormal",
+    "RiemannianSingleLinkage",
     "VAETransformer",
     "brownian_motion",
     "conductance_gap",

@@ -18,6 +18,7 @@ from skriem import (
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
+    RiemannianSingleLinkage,
     VAETransformer,
 )
 
@@ -72,7 +73,7 @@ OTHERS = [
 CLASSIFIER = DeepRegressionClassifier((8,), max_iter=20)
 
 
-@parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER])
+@parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER, RiemannianSingleLinkage()])
 def test_scikit_learn_checks(estimator, check, little_work):
     check(estimator)
 

@@ -182,7 +182,7 @@ def test_what_is_no_data_is_refused_in_words(name, which, rows, what, number):
 VALUES = [np.nan, np.inf, -1, 0, -0.5, 1e-300, "nonsense", None, (), {}, [np.nan], 3.7]
 # Fits of the others take long where a value turns out to be usable.
 QUICK = ["autoencoder", "modules", "groups", "units", "neighbors", "clusters"]
-QUICK += ["clusters among points"]
+QUICK += ["clusters among points", "tree", "tree of points"]
 
 
 @pytest.mark.parametrize("name", QUICK)

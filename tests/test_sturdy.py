@@ -51,7 +51,13 @@ every_estimator = pytest.mark.parametrize(
     "name",
     thorough(
         ESTIMATORS,
-        slow=["density", "clusters of codes", "clusters of points", "distances over waves"],
+        slow=[
+            "tree of points",
+            "density",
+            "clusters of codes",
+            "clusters of points",
+            "distances over waves",
+        ],
     ),
 )
 
@@ -172,6 +178,8 @@ FAILING = {
     "clusters of points": ({"n_clusters": 99}, "n_samples"),
     "clusters of codes": ({"n_clusters": 99}, "n_samples"),
     "clusters among points": ({"n_clusters": 99}, "n_samples"),
+    "tree": ({"n_clusters": 99}, "n_samples"),
+    "tree of points": ({"min_samples": 99}, "n_samples"),
     "density": ({"n_components": 99}, "n_samples"),
     "distances": ({"method": "shortest"}, "method"),
     "distances over waves": ({"method": "shortest"}, "method"),
@@ -205,6 +213,8 @@ AFTERWARDS = {
     "clusters of points": {"n_clusters": 1, "metric": "auto"},
     "clusters of codes": {"n_clusters": "auto", "metric": "auto"},
     "clusters among points": {"metric": "precomputed", "n_clusters": 5},
+    "tree": {"n_clusters": 5, "metric": "local", "min_cluster_size": 1},
+    "tree of points": {"n_clusters": None, "distance_threshold": 1.0, "metric": "auto"},
     "density": {"n_components": 3, "covariance_type": "spherical", "metric": "local"},
     "distances": {"method": "exact", "metric": "local"},
     "distances over waves": {"method": "exact", "metric": "local"},
