@@ -25,10 +25,9 @@ X = np.concatenate([moons[0], moons[1] + [1.2, 3.0], rng.uniform([-2, -2], [4, 5
 # %%
 # A cut into two clusters and one into four. Of every sample at least its distance to its tenth
 # neighbour counts, so that no scattered point is a bridge; what stays below ten samples is no
-# cluster, and grey. Along plain data distances grow with a power of the gaps, hence the logarithmic
-# axis.
+# cluster, and black. Along plain data distances grow with a power of the gaps, hence the axis.
 
-COLORS = np.array(["#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#c0c4c8"])
+COLORS = np.array(["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "black"])
 figure, axes = plt.subplots(2, 2, figsize=(9.6, 8.0), layout="constrained")
 for row, n_clusters in zip(axes, (2, 4)):
     tree = RiemannianSingleLinkage(n_clusters, min_cluster_size=10).fit(X)

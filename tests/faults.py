@@ -273,6 +273,12 @@ NETWORKS = {
         ("noise[rows] / variance + variance.log()", "noise[rows] / variance - variance.log()"),
     ],
     "nn/image_precision.py": [("(prior * _grow(", "(_grow(")],
+    "geometry/linkage.py": [
+        ("np.maximum(core[:, None], core))", "core)"),
+        ("int(np.argmax(found == wanted))", "int(np.argmax(found))"),
+        ("np.searchsorted(tree[:, 2], distance)", 'np.searchsorted(tree[:, 2], distance, "right")'),
+        ("(right, first + sizes[left])", "(right, first + sizes[right])"),
+    ],
     "nn/importance.py": [
         (
             "weights.softmax(1)[:, None] @ decoded",

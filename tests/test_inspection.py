@@ -329,8 +329,8 @@ def test_branches_have_the_colours_of_their_clusters(tree):
     display = DendrogramDisplay.from_estimator(make_pipeline(StandardScaler(), tree), n_leaves=61)
     drawn = [one for one in display.ax_.collections if len(one.get_paths())]
     colors = [tuple(one.get_color()[0]) for one in drawn for _ in one.get_paths()]
-    # Three colours, and grey where two clusters, or one and the far point, are joined.
-    inside = [k for k, pair in enumerate(colors) if pair != matplotlib.colors.to_rgba("#c0c4c8")]
+    # Three colours, and black where two clusters, or one and the far point, are joined.
+    inside = [k for k, pair in enumerate(colors) if pair != matplotlib.colors.to_rgba("black")]
     assert len(set(colors)) == 4
     assert len(inside) == sum(np.bincount(tree.labels_[tree.labels_ >= 0]) - 1)
     heights = [path.vertices[:, 1].max() for one in drawn for path in one.get_paths()]

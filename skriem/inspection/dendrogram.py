@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # What is in no cluster, or in several.
-GREY = "#c0c4c8"
+NONE = "black"
 
 
 class DendrogramDisplay:
     """A tree of clusters, with the largest distances at the top.
 
     Made by :meth:`from_estimator`. Branches have the colours of the clusters that they are in,
-    and are grey where they are in several or in none.
+    and are black where they are in several or in none.
 
     Parameters
     ----------
@@ -127,4 +127,4 @@ class DendrogramDisplay:
         low, high = np.r_[given, np.zeros(n - 1, int)], np.r_[given, np.zeros(n - 1, int)]
         for k, pair in enumerate(self.linkage[:, :2].astype(int)):
             low[n + k], high[n + k] = low[pair].min(), high[pair].max()
-        return [style_of(a)[0] if a == b >= 0 else GREY for a, b in zip(low, high)]
+        return [style_of(a)[0] if a == b >= 0 else NONE for a, b in zip(low, high)]
