@@ -21,7 +21,7 @@ from ._fitting import all_or_nothing
 from ._latent import LatentArray
 from ._memory import check_memory
 from ._metric import MetricConsumerMixin
-from ._parallel import results
+from ._parallel import check_n_jobs, results
 from ._progress import Progress
 from ._state import Estimator
 from .geometry import Metric, RiemannianMetric
@@ -138,6 +138,7 @@ class GeodesicDistance(
         """
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
+        check_n_jobs(self.n_jobs)
         values, rng = self._fit_metric(X)
         self.X_fit_: FloatArray = self._embed_values(values)
         n, d = self.X_fit_.shape

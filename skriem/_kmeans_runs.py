@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 from ._mean_runs import cluster_by_means
 from ._medoid_runs import N_RUNS, Settings, cluster_points
 from ._number_of_clusters import count_clusters
+from ._parallel import check_n_jobs
 from ._partitions import Candidates
 from ._plain_runs import cluster_plain
 from ._rows import check_number
@@ -31,6 +32,7 @@ class RunsMixin:
             raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
         check_number(self.tol, "tol", min_val=0)
+        check_n_jobs(self.n_jobs)
         if not (isinstance(self.n_init, str) and self.n_init == "auto"):
             check_scalar(self.n_init, "n_init", numbers.Integral, min_val=1)
         if self.algorithm not in ("lloyd", "elkan"):

@@ -20,6 +20,7 @@ from ._fitting import all_or_nothing
 from ._kmeans_precomputed import checked_distances, table_of_distances
 from ._metric import MetricConsumerMixin
 from ._neighbor import NeighborEncoder
+from ._parallel import check_n_jobs
 from ._rows import check_number
 from ._state import Estimator
 from .geometry import Metric
@@ -239,6 +240,7 @@ class RiemannianSingleLinkage(MetricConsumerMixin, ClusterMixin, Estimator):
             check_number(self.distance_threshold, "distance_threshold", min_val=0)
         if self.min_samples is not None:
             check_scalar(self.min_samples, "min_samples", numbers.Integral, min_val=1)
+        check_n_jobs(self.n_jobs)
         check_scalar(self.min_cluster_size, "min_cluster_size", numbers.Integral, min_val=1)
 
     def _distances_within(self, X):

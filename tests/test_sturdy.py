@@ -512,6 +512,8 @@ UNUSABLE = [
     (NeighborEncoder, "power", np.nan),
     (RiemannianKMeans, "tol", np.nan),
     (RiemannianKMeans, "init", {}),
+    (RiemannianKMeans, "n_jobs", 0),
+    (GeodesicDistance, "n_jobs", 0),
     (RiemannianNormal, "tol", np.nan),
     (RiemannianNormal, "reg_covar", np.nan),
 ]
