@@ -18,7 +18,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from skriem import GeodesicDistance, NeighborEncoder, RiemannianSingleLinkage
 from skriem.geometry import PullbackMetric
-from skriem.geometry.linkage import condense, cut_after, cut_into, single_linkage
+from skriem.geometry.models.linkage import condense, cut_after, cut_into, single_linkage
 
 
 def tree(n_clusters=2, **parameters):
