@@ -129,10 +129,9 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         batch_size = min(BATCH, max(16, n // 10))
         return VAETransformer(
             min(n_components, n_features),
-            hidden_layer_sizes=(width, width // 2),
-            precision="constant",
-            n_neighbors=max(1, min(self.n_neighbors, n // 10)),
-            attraction=ATTRACTION,
+            network=(width, width // 2),
+            noise="constant",
+            neighbors=Neighbors(max(1, min(self.n_neighbors, n // 10)), attraction=ATTRACTION),
             batch_size=batch_size,
             learning_rate_init=3e-3 * np.sqrt(WIDTHS[0] / width),
             max_iter=int(np.clip(N_STEPS * batch_size // n, MIN_EPOCHS, MAX_EPOCHS)),
