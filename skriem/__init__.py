@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .estimators.deep_regression.transformer import DeepRegressionTransformer
     from .estimators.distance import GeodesicDistance
     from .estimators.kmeans.kmeans import RiemannianKMeans
+    from .estimators.kmeans.linkage import RiemannianSingleLinkage
     from .estimators.kmeans.number_of_clusters import conductance_gap
     from .estimators.neighbor_encoder import NeighborEncoder
     from .estimators.normal import RiemannianNormal
@@ -41,6 +42,7 @@ _HOMES = {
     "RBFNoise": "estimators.autoencoder.noise",
     "RiemannianKMeans": "estimators.kmeans.kmeans",
     "RiemannianNormal": "estimators.normal",
+    "RiemannianSingleLinkage": "estimators.kmeans.linkage",
     "VAETransformer": "estimators.autoencoder.vae",
     "brownian_motion": "geometry.models.brownian",
     "conductance_gap": "estimators.kmeans.number_of_clusters",
@@ -64,6 +66,7 @@ __all__ = [
     "RBFNoise",
     "RiemannianKMeans",
     "RiemannianNormal",
+    "RiemannianSingleLinkage",
     "VAETransformer",
     "brownian_motion",
     "conductance_gap",

@@ -13,6 +13,7 @@ from skriem import (
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
+    RiemannianSingleLinkage,
     VAETransformer,
 )
 from skriem.geometry import PullbackMetric
@@ -55,6 +56,10 @@ ESTIMATORS = {
     "clusters of codes": RiemannianKMeans(2, metric=little(), random_state=0),
     "clusters among points": RiemannianKMeans(
         2, metric=NeighborEncoder(random_state=0), random_state=0
+    ),
+    "tree": RiemannianSingleLinkage(2, min_cluster_size=3, random_state=0),
+    "tree of points": RiemannianSingleLinkage(
+        2, metric=PullbackMetric(slope, 2), min_samples=2, random_state=0
     ),
     "density": RiemannianNormal(1, metric=PullbackMetric(slope, 2), max_iter=1, random_state=0),
     "distances": GeodesicDistance(PullbackMetric(slope, 2), method="graph", random_state=0),

@@ -235,6 +235,12 @@ GEOMETRY = {
             "cost = -np.bincount(labels, weights)",
         ),
     ],
+    "geometry/models/linkage.py": [
+        ("np.maximum(core[:, None], core))", "core)"),
+        ("int(np.argmax(found == wanted))", "int(np.argmax(found))"),
+        ("np.searchsorted(tree[:, 2], distance)", 'np.searchsorted(tree[:, 2], distance, "right")'),
+        ("(right, first + sizes[left])", "(right, first + sizes[right])"),
+    ],
     "geometry/models/clustering.py": [
         ("* between[labels] - distance)", "* between[labels] + distance)"),
         ("(current.bounds - drift)", "(current.bounds + drift)"),
@@ -298,9 +304,10 @@ NETWORKS = {
             "weights.softmax(1)[:, None] @ decoded",
             "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
         ),
-        ("log_noise - 0.5 * log_variance[rows", "log_noise + 0.5 * log_variance[rows"),
+        ("(by_width, -1) - 0.5 * log_variance[", "(by_width, -1) + 0.5 * log_variance["),
+        ("TURNS * mean[rows]", "0.0 * mean[rows]"),
         ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
-        ("by_width - mean.shape[1] * widths.log()", "by_width - widths.log()"),
+        ("- mean.shape[1] * widths.log()", "- widths.log()"),
     ],
     "nn/train.py": [
         ("z = mean + torch.exp(0.5 * log_variance)", "z = mean + torch.exp(log_variance)"),

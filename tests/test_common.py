@@ -21,6 +21,7 @@ from skriem import (
     RBFNoise,
     RiemannianKMeans,
     RiemannianNormal,
+    RiemannianSingleLinkage,
     VAETransformer,
 )
 
@@ -78,7 +79,7 @@ OTHERS = [
 CLASSIFIER = DeepRegressionClassifier((8,), max_iter=20)
 
 
-@parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER])
+@parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER, RiemannianSingleLinkage()])
 def test_scikit_learn_checks(estimator, check, little_work):
     check(estimator)
 

@@ -20,10 +20,16 @@ from skriem import (
     RBFNoise,
     RiemannianKMeans,
     RiemannianNormal,
+    RiemannianSingleLinkage,
     VAETransformer,
 )
 from skriem.geometry import PullbackMetric
-from skriem.inspection import DensityDisplay, GeodesicDisplay, LatentSpaceDisplay
+from skriem.inspection import (
+    DendrogramDisplay,
+    DensityDisplay,
+    GeodesicDisplay,
+    LatentSpaceDisplay,
+)
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -310,3 +316,34 @@ def test_axes_say_how_much_of_the_variance_they_show():
     ax = LatentSpaceDisplay.from_metric(plane(4), Z, n_geodesics=0).ax_
     assert "(90% of" in ax.get_xlabel()
     assert "(10% of" in ax.get_ylabel()
+
+
+# Trees -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tree():
+    X = make_blobs(60, centers=[[0, 0], [5, 0], [0, 9]], random_state=0)[0]
+    far = [[20.0, 20.0]]
+    return RiemannianSingleLinkage(3, metric=plane()).fit(np.concatenate([X, far]))
+
+
+def test_branches_have_the_colours_of_their_clusters(tree):
+    display = DendrogramDisplay.from_estimator(make_pipeline(StandardScaler(), tree), n_leaves=61)
+    drawn = [one for one in display.ax_.collections if len(one.get_paths())]
+    colors = [tuple(one.get_color()[0]) for one in drawn for _ in one.get_paths()]
+    # Three colours, and black where two clusters, or one and the far point, are joined.
+    inside = [k for k, pair in enumerate(colors) if pair != matplotlib.colors.to_rgba("black")]
+    assert len(set(colors)) == 4
+    assert len(inside) == sum(np.bincount(tree.labels_[tree.labels_ >= 0]) - 1)
+    heights = [path.vertices[:, 1].max() for one in drawn for path in one.get_paths()]
+    np.testing.assert_allclose(np.sort(heights), tree.distances_)
+
+
+def test_a_tree_is_cut_short_and_drawn_again(tree):
+    display = DendrogramDisplay.from_estimator(tree, n_leaves=5)
+    assert len(display.ax_.get_xticklabels()) == 5
+    ax = plt.subplots()[1]
+    assert DendrogramDisplay(tree.linkage_).plot(ax).ax_ is ax
+    with pytest.raises(TypeError, match="has no tree"):
+        DendrogramDisplay.from_estimator(NeighborEncoder().fit(np.eye(4)))

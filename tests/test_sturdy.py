@@ -26,11 +26,13 @@ from soak import soak
 from suites import thorough
 
 from skriem import (
+    Convolutional,
     DecoderEnsemble,
     GeodesicDistance,
     Modules,
     NeighborEncoder,
     Neighbors,
+    Perceptron,
     RBFNoise,
     RiemannianKMeans,
     RiemannianNormal,
@@ -48,12 +50,20 @@ pytestmark = [
 ]
 
 
+SINGLE = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
+
 # The others are made of the same parts.
 every_estimator = pytest.mark.parametrize(
     "name",
     thorough(
         ESTIMATORS,
-        slow=["density", "clusters of codes", "clusters of points", "distances over waves"],
+        slow=[
+            "tree of points",
+            "density",
+            "clusters of codes",
+            "clusters of points",
+            "distances over waves",
+        ],
     ),
 )
 
@@ -174,6 +184,8 @@ FAILING = {
     "clusters of points": ({"n_clusters": 99}, "n_samples"),
     "clusters of codes": ({"n_clusters": 99}, "n_samples"),
     "clusters among points": ({"n_clusters": 99}, "n_samples"),
+    "tree": ({"n_clusters": 99}, "n_samples"),
+    "tree of points": ({"min_samples": 99}, "n_samples"),
     "density": ({"n_components": 99}, "n_samples"),
     "distances": ({"method": "shortest"}, "method"),
     "distances over waves": ({"method": "shortest"}, "method"),
@@ -207,6 +219,8 @@ AFTERWARDS = {
     "clusters of points": {"n_clusters": 1, "metric": "auto"},
     "clusters of codes": {"n_clusters": "auto", "metric": "auto"},
     "clusters among points": {"metric": "precomputed", "n_clusters": 5},
+    "tree": {"n_clusters": 5, "metric": "local", "min_cluster_size": 1},
+    "tree of points": {"n_clusters": None, "distance_threshold": 1.0, "metric": "auto"},
     "density": {"n_components": 3, "covariance_type": "spherical", "metric": "local"},
     "distances": {"method": "exact", "metric": "local"},
     "distances over waves": {"method": "exact", "metric": "local"},
@@ -285,8 +299,12 @@ def close(found, expected):
 # Modes of torch ----------------------------------------------------------------------------
 
 
+def rounded():
+    return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
 @pytest.mark.parametrize(
-    "mode", thorough([torch.inference_mode, torch.no_grad], slow=[torch.no_grad])
+    "mode", thorough([torch.inference_mode, rounded, torch.no_grad], slow=[torch.no_grad])
 )
 @every_estimator
 def test_modes_of_torch_do_not_matter(name, mode, fitted):
@@ -310,6 +328,35 @@ def test_derivatives_in_inference_mode(metric, of):
         found = [ask(a, b) for ask in asked] + [metric.scalar_curvature(a)]
     for one, other in zip(found, expected):
         np.testing.assert_array_equal(np.asarray(one), other)
+
+
+@pytest.mark.parametrize(
+    "metric", [PullbackMetric(slope, 2), PullbackMetric(SINGLE, 2), MetricField(hill, 2)]
+)
+def test_numbers_of_single_precision_keep_their_digits(metric):
+    a, b = (torch.as_tensor(table(seed, n=2)).float() for seed in (0, 1))
+    geodesics = metric.geodesic(a, b, 0.1)
+    asked = {
+        "tensor": (a,),
+        "norm": (a, b),
+        "log_volume": (a,),
+        "scalar_curvature": (a,),
+        "distance": (a, b, 0.1),
+        "pairwise": (a, b, 0.1),
+        "lower_bounds": (a, b),
+        "exp": (a, b),
+        "log": (a, b, 0.1),
+        "transport": (geodesics, b),
+        "frechet_mean": (a, None, 0.1),
+        "embed": (a,),
+    }
+    for name, arguments in asked.items():
+        if hasattr(metric, name):
+            expected = getattr(metric, name)(*arguments)
+            with rounded():
+                found = getattr(metric, name)(*arguments)
+            assert found.dtype == torch.float32
+            assert torch.equal(found, expected), name
 
 
 # Threads -----------------------------------------------------------------------------------
@@ -378,7 +425,6 @@ def remembered():
     return function
 
 
-SINGLE = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
 REFUSED_MAPS = {
     "detached": (lambda z: wavy(z.detach()), "no gradient"),
     "without gradients": (torch.no_grad()(wavy), "no gradient"),
@@ -456,7 +502,7 @@ def test_distances_that_are_not_finite_are_counted(method):
     assert not np.isfinite(found[:-1, -1]).any()
 
 
-PARTS = {RBFNoise: "noise", Neighbors: "neighbors"}
+PARTS = {RBFNoise: "noise", Neighbors: "neighbors", Perceptron: "network", Convolutional: "network"}
 UNUSABLE = (
     [
         (VAETransformer, name, value)
@@ -476,10 +522,15 @@ UNUSABLE = (
         (RBFNoise, "contrast", 1e160),
         (VAETransformer, "learning_rate_init", np.nan),
         (VAETransformer, "validation_fraction", np.nan),
+        (Perceptron, "hidden_layer_sizes", 64),
+        (Convolutional, "image_shape", 8.0),
         (VAETransformer, "device", "nowhere"),
         (VAETransformer, "device", "cuda:99"),
         (NeighborEncoder, "power", np.nan),
         (RiemannianKMeans, "tol", np.nan),
+        (RiemannianKMeans, "init", {}),
+        (RiemannianKMeans, "n_jobs", 0),
+        (GeodesicDistance, "n_jobs", 0),
         (RiemannianNormal, "tol", np.nan),
         (RiemannianNormal, "reg_covar", np.nan),
     ]
@@ -493,6 +544,14 @@ def test_parameters_that_cannot_be_used(kind, name, value):
         estimator = VAETransformer(**{PARTS[kind]: estimator})
     with pytest.raises(ValueError, match=name):
         estimator.fit(table())
+
+
+@pytest.mark.parametrize("method", ["graph", "grid", "landmarks"])
+def test_approximate_distances_need_some_that_are_not_zero(method):
+    distance = GeodesicDistance(PullbackMetric(slope, 2), method=method)
+    with pytest.raises(ValueError, match="method='exact'"):
+        distance.fit(np.ones((4, 2)))
+    assert not distance.set_params(method="exact").fit_transform(np.ones((4, 2))).any()
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

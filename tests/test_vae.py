@@ -128,6 +128,16 @@ def test_likelihood_of_a_linear_gaussian_model():
     assert np.corrcoef(found, exact)[0, 1] > 0.9
 
 
+def test_errors_of_likelihoods_average_out_over_rows():
+    rows = X[::4][:32]
+    vae = small(max_iter=20, precision="constant").fit(X)
+    found = np.stack([vae.set_params(random_state=k).score_samples(rows, 30) for k in range(20)])
+    of_one, of_all = found.std(0).mean(), found.mean(1).std()
+    # Independent ones would be in a ratio of 32 ** -0.5, 0.18.
+    assert of_all < 0.4 * of_one
+    np.testing.assert_allclose(vae.score_samples(rows.astype(np.float32), 30), found[-1], atol=0.01)
+
+
 def test_more_importance_samples_do_not_lower_the_likelihood(digits_vae, digits):
     few, many = (digits_vae[0].score_samples(digits[0], n).mean() for n in (1, 200))
     assert many > few

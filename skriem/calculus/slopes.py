@@ -5,7 +5,7 @@ it at the same time get in each other's way. The transpose of a transpose costs 
 networks, and everything in torch that has gradients has it.
 """
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -13,7 +13,23 @@ import torch
 @contextmanager
 def gradients():
     """Derivatives can be taken here, whatever mode of torch the caller is in."""
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), all_digits():
+        yield
+
+
+@contextmanager
+def no_gradients():
+    """No derivatives are kept here, whatever mode of torch the caller is in."""
+    with torch.no_grad(), all_digits():
+        yield
+
+
+@contextmanager
+def all_digits():
+    """Matrix products are not rounded here because the caller's are (autocast)."""
+    with ExitStack() as stack:
+        for kind in filter(torch.is_autocast_enabled, ("cpu", "cuda")):
+            stack.enter_context(torch.autocast(kind, enabled=False))
         yield
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import distributions
 
+from ..calculus.slopes import no_gradients
 from ..geometry.maps.frozen import FrozenModule, in_their_dtype
 from ..geometry.maps.users import UserMap
 from ..nn.likelihoods import Bernoulli, Categorical, NegativeBinomial, Poisson
@@ -168,13 +169,13 @@ class AdoptedDecoder(UserMap):
         return f"AdoptedDecoder({self._read.__name__})"
 
 
-@torch.no_grad()
+@no_gradients()
 def decoded(network, z):
     """What a network makes of all codes, (n, m)."""
     return torch.cat([network(part) for part in z.split(N_ROWS)])
 
 
-@torch.no_grad()
+@no_gradients()
 def targets_of(data, network):
     """Data (n, ...) as rows (n, m), in features if there are any."""
     return torch.cat([network.measured(part) for part in data.split(N_ROWS)])

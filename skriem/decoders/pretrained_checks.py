@@ -6,6 +6,7 @@ import numbers
 import numpy as np
 import torch
 
+from ..calculus.slopes import no_gradients
 from ..geometry.maps.users import ADVICE, check_rows
 from .outputs import READINGS, check_shape, decoded, mean_of
 
@@ -79,7 +80,7 @@ def as_float64(values):
 
 def try_out(decoder, z):
     """What an :class:`AdoptedDecoder` finds at a few codes, after checks of its rows."""
-    with torch.no_grad():
+    with no_gradients():
         try:
             found = decoder.found(z)
         except RuntimeError as error:

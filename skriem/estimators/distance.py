@@ -24,7 +24,7 @@ from ..support.blocks import by_blocks
 from ..support.fitting import all_or_nothing
 from ..support.latent import LatentArray
 from ..support.memory import check_memory
-from ..support.parallel import results
+from ..support.parallel import check_n_jobs, results
 from ..support.progress import Progress
 from ..support.state import Estimator
 from .metric_input import MetricConsumerMixin
@@ -138,6 +138,7 @@ class GeodesicDistance(
         """
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {self.method!r}.")
+        check_n_jobs(self.n_jobs)
         values, rng = self._fit_metric(X)
         self.X_fit_: FloatArray = self._embed_values(values)
         n, d = self.X_fit_.shape
@@ -162,6 +163,11 @@ class GeodesicDistance(
             points = self.X_fit_ if self.method_ == "graph" else self._landmarks(rng)
             self._around = self.metric_.with_points(points)
             errors = self._shortcuts.errors
+            if not len(errors):
+                raise ValueError(
+                    "No two samples have a distance that is finite and not zero, which approximate "
+                    "ones could be compared with. Use method='exact'."
+                )
         self.error_estimate_ = {
             "median": float(np.median(errors)),
             "quantile_99": float(np.quantile(errors, 0.99)),

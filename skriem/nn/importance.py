@@ -8,6 +8,8 @@ BUDGET, N_HIDDEN = 2**24, 128
 # turn. The posterior belongs to the constant noise of training; where the noise varies it can
 # be far too narrow, and an estimate from narrow draws misses most of the mass.
 WIDTHS = (1.0, 4.0, 16.0)
+# Draws go once round where codes differ by one over this.
+TURNS = 30.0
 
 
 def log_weights(*arguments, **options):
@@ -37,8 +39,7 @@ def weighted_draws(x, mean, log_variance, embedding, prior, n_samples, generator
     Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016); their mean, for one width of
     one, is the evidence lower bound.
 
-    All rows share the same standard normal draws, so that a row's value does not depend on
-    which other rows it is asked with.
+    What a row draws depends on the row alone; see :func:`rotated`.
 
     Parameters
     ----------
@@ -62,18 +63,37 @@ def weighted_draws(x, mean, log_variance, embedding, prior, n_samples, generator
     weights : Tensor of shape (b, n_samples)
     """
     size = max(1, BUDGET // (n_samples * max(N_HIDDEN, x.shape[1])))
-    noise = torch.randn(n_samples, mean.shape[1], generator=generator, dtype=x.dtype)
-    widths = noise.new_tensor(widths)
+    shared = torch.rand(n_samples, mean.shape[1], generator=generator, dtype=x.dtype)
+    widths = shared.new_tensor(widths)
     turn = torch.arange(n_samples) % len(widths)
     share = torch.bincount(turn, minlength=len(widths)) / n_samples
-    noise = noise * widths[turn, None]
-    by_width = -0.5 * (noise.square().sum(1, keepdim=True) / widths.square())
-    by_width = by_width - mean.shape[1] * widths.log() + share.to(widths).log()
-    log_noise = torch.logsumexp(by_width, dim=1)
+    log_shares = share.to(widths).log() - mean.shape[1] * widths.log()
     for rows in torch.arange(len(x)).split(size):
+        noise = rotated(shared, TURNS * mean[rows]) * widths[turn, None]
+        by_width = -0.5 * noise.square().sum(-1, keepdim=True) / widths.square() + log_shares
         z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise
-        log_proposal = log_noise - 0.5 * log_variance[rows, None].sum(-1)
+        log_proposal = torch.logsumexp(by_width, -1) - 0.5 * log_variance[rows, None].sum(-1)
         log_prior = prior.log_density(z)
         repeated = x[rows].repeat_interleave(n_samples, dim=0)
         log_data = embedding.log_prob(repeated, z.flatten(0, 1)).unflatten(0, z.shape[:2])
         yield z, log_data + log_prior - log_proposal
+
+
+def rotated(shared, by):
+    """Standard normal draws for every row from shared uniform ones, (n, n_samples, d).
+
+    They are moved round the unit interval by a number of each row's own (Cranley and Patterson,
+    *Randomization of number theoretic methods for multiple integration*, SIAM J. Numer. Anal.
+    1976). So a row's draws do not depend on which others it is asked with, those of different rows
+    differ and their errors average out, and rows that differ by rounding have the same. The way
+    back along the interval keeps draws continuous where they come round.
+
+    Parameters
+    ----------
+    shared : Tensor of shape (n_samples, d)
+    by : Tensor of shape (n, d)
+        In turns.
+    """
+    place = 1.0 - (2.0 * torch.remainder(shared + by[:, None], 1.0) - 1.0).abs()
+    least = torch.finfo(shared.dtype).eps
+    return torch.special.ndtri(place.clamp(least, 1.0 - least))

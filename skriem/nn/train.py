@@ -95,9 +95,9 @@ def rounding(device_type, mixed_precision):
     Rounded weights are not kept: torch forgets them when the outermost context ends, which one
     around the training, or one that an interrupt has left open, puts off to after the next steps.
     """
-    if not (mixed_precision or torch.is_autocast_enabled(device_type)):
+    if not mixed_precision:
         return nullcontext()
-    return torch.autocast(device_type, torch.bfloat16, enabled=mixed_precision, cache_enabled=False)
+    return torch.autocast(device_type, torch.bfloat16, cache_enabled=False)
 
 
 def objective(*arguments, **options):

@@ -1,9 +1,11 @@
 """Tasks on whatever joblib runs them: threads, processes, a cluster."""
 
+import numbers
 import sys
 from concurrent.futures import BrokenExecutor, CancelledError
 
 from joblib import Parallel
+from sklearn.utils import check_scalar
 
 MAX_ATTEMPTS = 3
 
@@ -24,6 +26,14 @@ def results(tasks, n_jobs):
         except (BrokenExecutor, CancelledError):
             if attempt == MAX_ATTEMPTS:
                 raise
+
+
+def check_n_jobs(n_jobs):
+    """Raise for what is no number of processes."""
+    if n_jobs is not None:
+        check_scalar(n_jobs, "n_jobs", numbers.Integral)
+        if n_jobs == 0:
+            raise ValueError("n_jobs must not be 0: None or 1 for one process, -1 for all cores.")
 
 
 def is_task():

@@ -89,9 +89,6 @@ class _Density:
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.
 
-        All rows share their draws, so that a row's value does not depend on the others: the errors
-        of the estimates are alike, and do not average out.
-
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)

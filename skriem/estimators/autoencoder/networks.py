@@ -147,7 +147,7 @@ class Convolutional(NetworkSettings):
         self.skip = skip
 
     def _check(self):
-        shape = tuple(self.image_shape)
+        shape = tuple(self.image_shape) if np.iterable(self.image_shape) else ()
         if len(shape) not in (2, 3) or not all(
             isinstance(side, numbers.Integral) and side > 0 for side in shape
         ):
@@ -249,10 +249,10 @@ class Modules(NetworkSettings):
 
 def check_sizes(sizes, name):
     """Raise for widths of layers that cannot be."""
+    if not np.iterable(sizes) or not len(sizes):
+        raise ValueError(f"{name} must name at least one layer, such as (64,), got {sizes!r}.")
     for size in sizes:
         check_scalar(size, name, numbers.Integral, min_val=1)
-    if not len(sizes):
-        raise ValueError(f"{name} must name at least one layer, such as (64,).")
 
 
 def check_layers(network):

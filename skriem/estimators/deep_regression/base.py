@@ -20,6 +20,7 @@ from ...support.fitting import check_training, training_device
 from ...support.progress import Progress
 from ...support.rows import check_number, validated
 from ...support.state import Estimator
+from ..autoencoder.networks import check_sizes
 from ..autoencoder.parts import data_scale, torch_generator
 
 SHARES_ON = 0.05, 0.3
@@ -59,10 +60,7 @@ class _DeepRegression(Estimator):
         self.verbose = verbose
 
     def _check_parameters(self):
-        for size in self.hidden_layer_sizes:
-            check_scalar(size, "hidden_layer_sizes", numbers.Integral, min_val=1)
-        if not len(self.hidden_layer_sizes):
-            raise ValueError("hidden_layer_sizes must name at least one layer, such as (32,).")
+        check_sizes(self.hidden_layer_sizes, "hidden_layer_sizes")
         if self.likelihood not in KINDS:
             raise ValueError(f"likelihood must be one of {KINDS}, got {self.likelihood!r}.")
         if self.batch_size != "auto":

@@ -42,7 +42,7 @@ class PrecomputedMixin:
                 "metric='precomputed' needs a number for n_clusters, and 'k-means++' or 'random' "
                 "for init: there are no coordinates."
             )
-        among = _graph(self, X) if issparse(X) else Table(_table(self, X))
+        among = _graph(self, X) if issparse(X) else Table(table_of_distances(self, X))
         weights = check_weights(sample_weight, range(among.n))
         if among.n < self.n_clusters:
             raise ValueError(f"n_samples={among.n} should be >= n_clusters={self.n_clusters}.")
@@ -69,7 +69,7 @@ class PrecomputedMixin:
         check_is_fitted(self)
         if not hasattr(self, "_from_centers"):
             return super()._points(X)  # type: ignore[misc]
-        X = _checked(self, X, reset=False)
+        X = checked_distances(self, X, reset=False)
         if not issparse(X):
             return X[:, self.medoid_indices_]
         if not np.diff(X.indptr).all():
@@ -82,7 +82,7 @@ class PrecomputedMixin:
         return np.minimum.reduceat(ways, X.indptr[:-1], axis=0)
 
 
-def _checked(estimator, X, reset):
+def checked_distances(estimator, X, reset):
     """Distances to the samples of fit, as a dense matrix or a sparse one of rows."""
     X = validate_data(
         estimator, X, accept_sparse="csr", dtype=np.float64, reset=reset, ensure_min_samples=1
@@ -100,7 +100,7 @@ def _checked(estimator, X, reset):
 
 
 def _square(estimator, X):
-    X = _checked(estimator, X, reset=True)
+    X = checked_distances(estimator, X, reset=True)
     if X.shape[0] != X.shape[1]:
         raise ValueError(
             f"metric='precomputed' takes the distances between all samples, a square matrix; X has "
@@ -111,7 +111,7 @@ def _square(estimator, X):
     return X
 
 
-def _table(estimator, X):
+def table_of_distances(estimator, X):
     """A symmetric matrix of distances."""
     X = _square(estimator, X)
     slack = SYMMETRIC * X.max()

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
 from ...geometry.models import clustering
+from ...support.parallel import check_n_jobs
 from ...support.rows import check_number
 from .mean_runs import cluster_by_means
 from .medoid_runs import N_RUNS, Settings, cluster_points
@@ -31,6 +32,7 @@ class RunsMixin:
             raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
         check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
         check_number(self.tol, "tol", min_val=0)
+        check_n_jobs(self.n_jobs)
         if not (isinstance(self.n_init, str) and self.n_init == "auto"):
             check_scalar(self.n_init, "n_init", numbers.Integral, min_val=1)
         if self.algorithm not in ("lloyd", "elkan"):
@@ -108,7 +110,10 @@ class RunsMixin:
         return found
 
     def _given_centers(self):
-        centers = np.array(self.init, dtype=np.float64)
+        try:
+            centers = np.array(self.init, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"init must be a name or an array of centres: {error}.") from error
         expected = (self.n_clusters, self.n_features_in_)
         if centers.shape != expected:
             raise ValueError(f"init must have shape {expected}, got {centers.shape}.")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from numpy.typing import ArrayLike
 
+from ...calculus.slopes import no_gradients
 from ..containers import checked_points, enter
 from ..solvers.solution import Geodesics
 from ..types import ArrayOrTensor, ArrayT, FloatArray
@@ -79,7 +80,7 @@ class Metric(ABC):
 
     # Pointwise ---------------------------------------------------------------------------
 
-    @torch.no_grad()
+    @no_gradients()
     def tensor(self, Z: ArrayT) -> ArrayT:
         """Metric tensors at points.
 
@@ -94,7 +95,7 @@ class Metric(ABC):
         Z, answer = self._enter(Z)
         return answer(self._space.tensor(Z))
 
-    @torch.no_grad()
+    @no_gradients()
     def norm(self, Z: ArrayT, V: ArrayOrTensor) -> ArrayT:
         """Lengths of tangent vectors, sqrt(v' M(z) v): how fast a path with velocity v is.
 
@@ -110,7 +111,7 @@ class Metric(ABC):
         (z, v), answer = self._enter_pairs(Z, V, "V")
         return answer(((self._space.tensor(z) @ v[..., None]).squeeze(-1) * v).sum(-1).sqrt())
 
-    @torch.no_grad()
+    @no_gradients()
     def log_volume(self, Z: ArrayT) -> ArrayT:
         """Logarithm of the magnification factor, log sqrt(det M).
 
@@ -125,7 +126,7 @@ class Metric(ABC):
         Z, answer = self._enter(Z)
         return answer(self._space.log_volume(Z))
 
-    @torch.no_grad()
+    @no_gradients()
     def geodesic(
         self, A: ArrayOrTensor, B: ArrayOrTensor, tol: float = 1e-3, max_iter: int = 100
     ) -> Geodesics:
@@ -175,7 +176,7 @@ class Metric(ABC):
         warn_unconverged(geodesics)
         return geodesics.length
 
-    @torch.no_grad()
+    @no_gradients()
     def pairwise(
         self, A: ArrayT, B: ArrayOrTensor | None = None, tol: float = 1e-3, max_iter: int = 100
     ) -> ArrayT:

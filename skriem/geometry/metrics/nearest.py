@@ -23,6 +23,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from ...calculus.slopes import no_gradients
 from ..containers import enter_weights
 from ..maps.tensor_field import TensorField
 from ..paths import among, medoids, paths_among
@@ -152,7 +153,7 @@ class NearestNeighborMetric(Metric):
     def __setstate__(self, state):
         self.__init__(**state)
 
-    @torch.no_grad()
+    @no_gradients()
     def pairwise(
         self, A: ArrayT, B: ArrayOrTensor | None = None, tol: float = 1e-3, max_iter: int = 100
     ) -> ArrayT:
@@ -184,7 +185,7 @@ class NearestNeighborMetric(Metric):
         """The same as :meth:`pairwise`: geodesics are paths through the graph."""
         return self.pairwise(A, B)
 
-    @torch.no_grad()
+    @no_gradients()
     def frechet_mean(
         self,
         Z: ArrayT,
@@ -277,7 +278,7 @@ class NearestNeighborMetric(Metric):
         z = self._enter(self.points if Z is None else Z)[0].cpu().double().numpy() / self.scale
         return nearest_points(self._scaled_points, z, n_points)[0][:, -1]
 
-    @torch.no_grad()
+    @no_gradients()
     def to_parts(self, Z: ArrayLike, labels: NDArray[np.intp], n_parts: int) -> FloatArray:
         """Geodesic distances of the rows of `Z` to parts of the points, (n, n_parts).
 
@@ -297,7 +298,7 @@ class NearestNeighborMetric(Metric):
         from_parts = medoids.distances_to_parts(self.graph.weights, labels, n_parts).T
         return through_nodes(from_parts, ends).T
 
-    @torch.no_grad()
+    @no_gradients()
     def paths(self, Z: ArrayLike) -> among.Paths:
         """Shortest paths between the rows of `Z`, for clusters among them."""
         return among.paths_between(self.graph.weights, self._tie(self._enter(Z)[0])[0])

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import torch
 from numpy.typing import ArrayLike
 
+from ...calculus.slopes import all_digits
 from ..maps.users import user_map
 from ..spaces.embedded import Embedded
 from ..types import ArrayT, TensorMap
@@ -109,6 +110,7 @@ class PullbackMetric(RiemannianMetric):
             "PullbackMetric.from_decoder is called skriem.decoder_metric now; it takes the same."
         )
 
+    @all_digits()
     def embed(self, Z: ArrayT) -> ArrayT:
         """Embed points.
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ...calculus.slopes import no_gradients
 from ..containers import enter_weights
 from ..paths.graph import attach, build_graph, graph_distances, measure_in, starting_curves
 from ..paths.grid import Cells, cells_around
@@ -63,7 +64,7 @@ class RiemannianMetric(Metric):
     def __getstate__(self):
         return {k: v for k, v in self.__dict__.items() if k not in CACHED}
 
-    @torch.no_grad()
+    @no_gradients()
     def scalar_curvature(self, Z: ArrayT) -> ArrayT:
         """Scalar curvature of a two-dimensional metric, twice its Gaussian curvature.
 
@@ -82,7 +83,7 @@ class RiemannianMetric(Metric):
         Z, answer = self._enter(Z)
         return answer(self._space.scalar_curvature(Z))
 
-    @torch.no_grad()
+    @no_gradients()
     def frechet_mean(
         self,
         Z: ArrayT,
@@ -159,7 +160,7 @@ class RiemannianMetric(Metric):
 
     # Tangent vectors ---------------------------------------------------------------------
 
-    @torch.no_grad()
+    @no_gradients()
     def exp(self, Z: ArrayT, V: ArrayOrTensor) -> ArrayT:
         """Exponential map: where geodesics from `Z` with velocities `V` are after unit time.
 
@@ -189,7 +190,7 @@ class RiemannianMetric(Metric):
             )
         return answer(points)
 
-    @torch.no_grad()
+    @no_gradients()
     def log(self, Z: ArrayT, W: ArrayOrTensor, tol: float = 1e-8, max_iter: int = 100) -> ArrayT:
         """Logarithmic map: initial velocities of the geodesics from `Z` that are at `W` after 1.
 
@@ -236,7 +237,7 @@ class RiemannianMetric(Metric):
             )
         return answer(velocity)
 
-    @torch.no_grad()
+    @no_gradients()
     def transport(self, geodesic: Geodesics, V: ArrayT) -> ArrayT:
         """Parallel transport of tangent vectors from the start to the end of curves.
 
@@ -268,7 +269,7 @@ class RiemannianMetric(Metric):
         table = self._spaces.table
         return build_graph(self._space if table is None else table.space, self.points)
 
-    @torch.no_grad()
+    @no_gradients()
     def path_lengths(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """Lengths of shortest paths through the graph between all rows of `A` and of `B`.
 
@@ -289,6 +290,7 @@ class RiemannianMetric(Metric):
         tied = (attach(measure_in(self.space_for(z)), self.graph, z) for z in (a, b))
         return answer(torch.as_tensor(graph_distances(self.graph, *tied)).to(a))
 
+    @no_gradients()
     def lower_bounds(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """Numbers that no distance between rows of `A` and rows of `B` is below.
 
@@ -304,6 +306,7 @@ class RiemannianMetric(Metric):
         (A, answer), (B, _) = self._enter(A), self._enter(B)
         return answer(self._space.lower_bounds(A, B))
 
+    @no_gradients()
     def approximate_pairwise(self, A: ArrayT, B: ArrayOrTensor | None = None) -> ArrayT:
         """Geodesic distances between all rows of `A` and all rows of `B` (or `A`), roughly.
 
