@@ -6,7 +6,10 @@ import numpy as np
 
 from ._medoid_runs import cluster_points
 from ._partitions import Partition
-from .geometry import medoids
+from .geometry import NearestNeighborMetric, medoids
+
+# Paths among codes are also looked for under this power, where gaps cost less.
+SOFTER = 1.5
 
 
 class PlainClustering(NamedTuple):
@@ -45,9 +48,7 @@ def cluster_plain(metric, candidates, settings, embedded, rng, verbose=0):
         mass = np.bincount(at, mass)
     found = candidates.of(settings, rng)
     if codes is not None:
-        among = cluster_points(metric, metric.points, mass, embedded, rng, verbose)
-        labels = metric.pairwise(codes, among.centers.numpy()).argmin(1)
-        found.insert(0, candidates.judge("paths among codes", labels, k))
+        found.insert(0, _among_codes(metric, candidates, mass, embedded, rng, verbose))
     best = candidates.simplest(found)
     point_labels = np.zeros(len(metric.points), dtype=np.intp)
     point_labels[at] = best.labels
@@ -70,3 +71,18 @@ def cluster_plain(metric, candidates, settings, embedded, rng, verbose=0):
         distances[at],
         rows[centers],
     )
+
+
+def _among_codes(metric, candidates, mass, settings, rng, verbose):
+    """The better separated of k-means by paths among codes under the metric and a softer power."""
+    found = []
+    for power in sorted({metric.power, min(metric.power, SOFTER)}):
+        other = metric if power == metric.power else _powered(metric, power)
+        among = cluster_points(other, other.points, mass, settings, rng, verbose)
+        labels = other.pairwise(candidates.codes, among.centers.numpy()).argmin(1)
+        found.append(candidates.judge("paths among codes", labels, settings.n_clusters))
+    return min(found, key=lambda partition: partition.conductance)
+
+
+def _powered(metric, power):
+    return NearestNeighborMetric(metric.points, metric.scale, power)
