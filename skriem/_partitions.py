@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from ._medoid_runs import straight_kmeans
-from ._views import neighbors_in, views_of
+from ._views import neighbors_in, reduced, views_of
 from .geometry.conductance import worst_conductance
 from .geometry.gaussians import mixture_from_partition
 from .geometry.neighbors import undirected
@@ -128,7 +128,7 @@ class Candidates:
         x, init = self.views.scaled if scaled else self.views.given, settings.init
         if self.codes is not None and isinstance(init, str):
             # What components leave out moves hardly a sample, and most of the time was spent there.
-            x = self.views.compared[scaled]
+            x = reduced(x)
         if not isinstance(init, str):
             init = (init[:, self.views.varying] - self.views.center) / self.views.units[scaled]
         kmeans = straight_kmeans(x, self.weights, settings._replace(init=init), rng)

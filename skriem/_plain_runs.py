@@ -8,7 +8,8 @@ from ._medoid_runs import cluster_points
 from ._partitions import Partition
 from .geometry import NearestNeighborMetric, medoids
 
-# Paths among codes are also looked for under this power, where gaps cost less.
+# The power of paths among codes, unless the metric's is lower: layouts make gaps wide, and sparse
+# places within a cluster are none.
 SOFTER = 1.5
 
 
@@ -74,15 +75,8 @@ def cluster_plain(metric, candidates, settings, embedded, rng, verbose=0):
 
 
 def _among_codes(metric, candidates, mass, settings, rng, verbose):
-    """The better separated of k-means by paths among codes under the metric and a softer power."""
-    found = []
-    for power in sorted({metric.power, min(metric.power, SOFTER)}):
-        other = metric if power == metric.power else _powered(metric, power)
-        among = cluster_points(other, other.points, mass, settings, rng, verbose)
-        labels = other.pairwise(candidates.codes, among.centers.numpy()).argmin(1)
-        found.append(candidates.judge("paths among codes", labels, settings.n_clusters))
-    return min(found, key=lambda partition: partition.conductance)
-
-
-def _powered(metric, power):
-    return NearestNeighborMetric(metric.points, metric.scale, power)
+    """K-means by paths among codes, under the metric with a power of its own."""
+    softer = NearestNeighborMetric(metric.points, metric.scale, min(metric.power, SOFTER))
+    among = cluster_points(softer, softer.points, mass, settings, rng, verbose)
+    labels = softer.pairwise(candidates.codes, among.centers.numpy()).argmin(1)
+    return candidates.judge("paths among codes", labels, settings.n_clusters)

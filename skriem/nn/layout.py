@@ -6,7 +6,7 @@ import torch
 N_HALVINGS, LEAST = 40, 1e-3
 # Points that repel each other in one step, and how strongly: the more, the finer what is told
 # apart. Twice or half of it changes little.
-BLOCK, REPULSION = 128, 5.0
+BLOCK, REPULSION = 128, 15.0
 # How much of a step is that of the last one, and how far a point goes at most.
 MOMENTUM, FURTHEST = 0.8, 4.0
 
@@ -25,7 +25,9 @@ def memberships(distances):
     """
     beyond = distances - distances[:, :1]
     wanted = torch.log2(torch.tensor(float(max(2, distances.shape[1]))))
-    mean = distances.mean(1, keepdim=True).clamp(min=torch.finfo(distances.dtype).tiny)
+    mean = distances.mean(1, keepdim=True)
+    # Where all neighbours coincide any bandwidth will do.
+    mean = torch.where(mean > 0.0, mean, 1.0)
     low, high = LEAST * mean, 2.0**10 * mean
     for _ in range(N_HALVINGS):
         middle = torch.sqrt(low * high)
