@@ -26,8 +26,8 @@ from _peers import Curves, bvp, stochman
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, curves
-from skriem.geometry.geodesics import USUAL, solve_geodesics
-from skriem.geometry.graph import starting_curves
+from skriem.geometry.paths.graph import starting_curves
+from skriem.geometry.solvers.geodesics import USUAL, solve_geodesics
 
 DIGITS = (0, 1, 2)
 # Points by which every curve is measured, and how many are embedded at once.

@@ -21,11 +21,11 @@ from sklearn.datasets import load_digits, make_moons, make_s_curve, make_swiss_r
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, curves
-from skriem.geometry.geodesics import FINE, solve_geodesics
-from skriem.geometry.graph import starting_curves
-from skriem.geometry.grid import box_around
-from skriem.geometry.lattice import Lattice, lattice_routes
-from skriem.geometry.routes import STRIDE
+from skriem.geometry.paths.graph import starting_curves
+from skriem.geometry.paths.grid import box_around
+from skriem.geometry.paths.lattice import Lattice, lattice_routes
+from skriem.geometry.solvers.geodesics import FINE, solve_geodesics
+from skriem.geometry.solvers.routes import STRIDE
 
 N_MEASURED, TOL, MAX_ITER = 4097, 1e-3, 100
 # Nodes and margins of the lattices to compare with.

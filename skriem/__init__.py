@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import geometry, inspection
-    from ._deep_regression import DeepRegressionTransformer
-    from ._deep_regression_classifier import DeepRegressionClassifier
-    from ._distance import GeodesicDistance
-    from ._kmeans import RiemannianKMeans
-    from ._mixture_prior import MixturePrior
-    from ._neighbor import NeighborEncoder
-    from ._normal import RiemannianNormal
-    from ._number_of_clusters import conductance_gap
-    from ._silhouette import geodesic_silhouette
-    from ._vae import VAETransformer
-    from .geometry.brownian import brownian_motion
+    from .estimators.autoencoder.mixture_prior import MixturePrior
+    from .estimators.autoencoder.vae import VAETransformer
+    from .estimators.deep_regression.classifier import DeepRegressionClassifier
+    from .estimators.deep_regression.transformer import DeepRegressionTransformer
+    from .estimators.distance import GeodesicDistance
+    from .estimators.kmeans.kmeans import RiemannianKMeans
+    from .estimators.kmeans.number_of_clusters import conductance_gap
+    from .estimators.neighbor_encoder import NeighborEncoder
+    from .estimators.normal import RiemannianNormal
+    from .estimators.silhouette import geodesic_silhouette
+    from .geometry.models.brownian import brownian_motion
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DeepRegressionClassifier": "_deep_regression_classifier",
-    "DeepRegressionTransformer": "_deep_regression",
-    "GeodesicDistance": "_distance",
-    "MixturePrior": "_mixture_prior",
-    "NeighborEncoder": "_neighbor",
-    "RiemannianKMeans": "_kmeans",
-    "RiemannianNormal": "_normal",
-    "VAETransformer": "_vae",
-    "brownian_motion": "geometry.brownian",
-    "conductance_gap": "_number_of_clusters",
-    "geodesic_silhouette": "_silhouette",
+    "DeepRegressionClassifier": "estimators.deep_regression.classifier",
+    "DeepRegressionTransformer": "estimators.deep_regression.transformer",
+    "GeodesicDistance": "estimators.distance",
+    "MixturePrior": "estimators.autoencoder.mixture_prior",
+    "NeighborEncoder": "estimators.neighbor_encoder",
+    "RiemannianKMeans": "estimators.kmeans.kmeans",
+    "RiemannianNormal": "estimators.normal",
+    "VAETransformer": "estimators.autoencoder.vae",
+    "brownian_motion": "geometry.models.brownian",
+    "conductance_gap": "estimators.kmeans.number_of_clusters",
+    "geodesic_silhouette": "estimators.silhouette",
 }
 
 _PACKAGES = "geometry", "inspection"

@@ -8,7 +8,7 @@ from suites import work_little
 from threadpoolctl import threadpool_limits
 
 from skriem import VAETransformer
-from skriem.geometry import routes
+from skriem.geometry.solvers import routes
 
 # Scripts, which need more than the tests do.
 collect_ignore = ["mutations.py", "soak.py", "typed_usage.py"]

@@ -12,27 +12,27 @@ GEOMETRY = {
         ("- 2.0 * nodes[:, -2] + 0.5 * nodes[:, -3]", "- 2.0 * nodes[:, -2] - 0.5 * nodes[:, -3]"),
         ("(target - low) / torch.where", "(high - target) / torch.where"),
     ],
-    "geometry/energy.py": [
+    "geometry/spaces/energy.py": [
         ("return squared.shape[1] * squared.sum(-1)", "return squared.sum(-1)"),
         ("0.5 * gradient", "gradient"),
     ],
-    "geometry/tridiagonal.py": [
+    "geometry/solvers/tridiagonal.py": [
         ("from_right = right.mT @ solved", "from_right = right @ solved"),
         (".info == 0).all(1)", ".info == 0).any(1)"),
         ("before[..., None] + to_right @", "before[..., None] - to_right @"),
     ],
-    "geometry/relax.py": [
+    "geometry/solvers/relax.py": [
         ("return step, -(step *", "return step, (step *"),
         ("length == shortest[rows]", "length != shortest[rows]"),
         ("APART * size", "APART + size"),
     ],
-    "geometry/geodesics.py": [
+    "geometry/solvers/geodesics.py": [
         ("(length - lengths[active]).abs() / 3.0", "(length - lengths[active]) / 3.0"),
         ("torch.where(near[active[flat]],", "torch.where(~near[active[flat]],"),
         ("rival / lengths - 1.0", "rival / lengths"),
         ("(gap < -tol)", "(gap > -tol)"),
     ],
-    "geometry/lattice.py": [
+    "geometry/paths/lattice.py": [
         ("np.divmod(reach * k, n)", "np.divmod(np.array(step) * k, n)"),
         ("np.float32(stride / n)", "np.float32(1.0 / n)"),
         ("np.where(behind >= 0,", "np.where(behind >= -1,"),
@@ -42,21 +42,21 @@ GEOMETRY = {
         ("near = (through <= limit)", "near = (through >= limit)"),
         ("key=lambda place: through[place])[1:]", "key=lambda place: through[place])[:1]"),
     ],
-    "geometry/routes.py": [
+    "geometry/solvers/routes.py": [
         ("better = length < lengths[part[at]]", "better = length > lengths[part[at]]"),
         ("side[going] *= 2.0", "side[going] *= 1.0"),
         ("torch.round((a + b) / side[:, None] - 1.0)", "torch.round((a + b) / side[:, None])"),
         ("return fine if (along <", "return fine if (along >"),
     ],
-    "geometry/solution.py": [("self.length**2", "self.length")],
-    "geometry/field.py": [
+    "geometry/solvers/solution.py": [("self.length**2", "self.length")],
+    "geometry/spaces/field.py": [
         ("0.5 * torch.linalg.slogdet", "torch.linalg.slogdet"),
         ("(s * by_place + by_step).sum(2)", "(s * by_place - by_step).sum(2)"),
         ("jets.z - along", "jets.z + along"),
         ("0.5 * (jets.zv.mT - jets.zv)", "0.5 * (jets.zv - jets.zv.mT)"),
         ("/ (e * g - f * f).square()", "/ (e * g - f * f)"),
     ],
-    "geometry/embedded.py": [
+    "geometry/spaces/embedded.py": [
         (".abs().log().sum(-1)", ".abs().log().mean(-1)"),
         ("torch.cdist(a - b[:1], b - b[:1])", "torch.cdist(a - b[:1], b)"),
         ("(b * second_chord - a * first_chord)", "(b * second_chord - b * first_chord)"),
@@ -64,13 +64,13 @@ GEOMETRY = {
         ("at_q @ at_q.mT, at_q @ at_p.mT", "at_q @ at_q.mT, at_p @ at_q.mT"),
         ("2.0 * ((first * second).sum(-1)", "((first * second).sum(-1)"),
     ],
-    "geometry/table.py": [
+    "geometry/spaces/table.py": [
         ("[zeros, ones, 2.0 * t,", "[zeros, ones, t,"),
         ("& (at <= n_cells)).all(1)", "& (at <= n_cells)).any(1)"),
         ("2.0 * (slopes @ along).squeeze(-1)", "(slopes @ along).squeeze(-1)"),
         ("np.sqrt(values.clip(min=0.0))[:, None]", "np.sqrt(values.clip(min=0.0))[:, :, None]"),
     ],
-    "geometry/graph.py": [
+    "geometry/paths/graph.py": [
         ("dijkstra(weights, directed=False", "dijkstra(weights, directed=True"),
         ("through + b.distances[:, j], out=best", "through, out=best"),
         (
@@ -80,31 +80,31 @@ GEOMETRY = {
         ("direct = line_length <= length", "direct = line_length >= length"),
         ("np.lexsort((-apart, pairs))", "np.lexsort((apart, pairs))"),
     ],
-    "geometry/grid.py": [
+    "geometry/paths/grid.py": [
         (
             "return grid_distances(measure, grid, b, a).T",
             "return grid_distances(measure, grid, b, a)",
         ),
         ("by_way += lengths[:, k, None]", "by_way -= lengths[:, k, None]"),
     ],
-    "geometry/shortcuts.py": [
+    "geometry/solvers/shortcuts.py": [
         ("correction.offset + correction.slope *", "correction.offset - correction.slope *"),
         ("np.log(exact / upper)", "np.log(upper / exact)"),
         ("(z >= low) & (z <= high)).all(1)", "(z >= low) & (z <= high)).any(1)"),
     ],
-    "geometry/nearest.py": [
+    "geometry/metrics/nearest.py": [
         ("factor = self.power * (2.0", "factor = (2.0"),
         ("torch.as_tensor(self.scale**2)", "torch.as_tensor(self.scale)"),
         ("self._distances(Z, Z).square() @", "self._distances(Z, Z) @"),
         ("torch.as_tensor(points * self.scale)", "torch.as_tensor(points)"),
         ("np.triu(apart <= reach, above)", "np.triu(apart > reach, above)"),
     ],
-    "geometry/polygons.py": [
+    "geometry/paths/polygons.py": [
         ("if total[i, j] < direct:", "if total[i, j] > direct:"),
         ("rise[:, :, -1].sum(1, keepdims=True)", "rise[:, :, 0].sum(1, keepdims=True)"),
         ("2.0 * way <= length", "way <= length"),
     ],
-    "geometry/off_data.py": [
+    "geometry/paths/off_data.py": [
         ("- self.to_data(r_start) - self.to_data(r_end)", "- self.to_data(r_start)"),
         ("hyp2f1(1.0, -q, 1.5, share)", "hyp2f1(1.0, q, 1.5, share)"),
         ("squares, 2.0 * ahead, out", "squares, ahead, out"),
@@ -114,28 +114,32 @@ GEOMETRY = {
             "first = last = np.tile(other, 2)",
         ),
     ],
-    "geometry/mean.py": [
+    "geometry/solvers/frechet_mean.py": [
         ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),
         ("group_sums(weights[rows] * trial_energy,", "group_sums(trial_energy,"),
     ],
-    "geometry/search.py": [("total - found.arc_length.flip(1)", "found.arc_length.flip(1)")],
-    "geometry/riemannian.py": [
+    "geometry/solvers/search.py": [
+        ("total - found.arc_length.flip(1)", "found.arc_length.flip(1)")
+    ],
+    "geometry/metrics/riemannian.py": [
         (
             "maps.log(self._space, base, Z, geodesics, 0.1 * tol)",
             "maps.log(self._space, Z, base, geodesics, 0.1 * tol)",
         ),
     ],
-    "geometry/metric.py": [("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid")],
-    "geometry/maps.py": [
+    "geometry/metrics/base.py": [
+        ("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid")
+    ],
+    "geometry/solvers/exp_log.py": [
         ("momentum = -space", "momentum = space"),
         ("turns[:, 1::2] @ turns[:, ::2]", "turns[:, ::2] @ turns[:, 1::2]"),
         ("frame = factor[:, 0].mT @", "frame = factor[:, 0] @"),
     ],
-    "geometry/ode.py": [
+    "geometry/solvers/ode.py": [
         (".clamp(min=1e-300) / rtol", ".clamp(min=1e-300)"),
         ("slopes[good][..., -1]", "slopes[good][..., 0]"),
     ],
-    "geometry/normal.py": [
+    "geometry/models/normal.py": [
         ("return log_mass - 0.5 * squared_norms", "return log_mass - squared_norms"),
         ("(mixture.weights.log() - normalizers)", "(mixture.weights.log() + normalizers)"),
         ("shares.std(-1) / N_REPLICATES**0.5", "shares.std(-1)"),
@@ -144,16 +148,16 @@ GEOMETRY = {
         ("(squares / d)[:, None, None] * torch", "squares[:, None, None] * torch"),
         ("(weights[:, None, None] * scatters).sum(0", "scatters.sum(0"),
     ],
-    "geometry/stars.py": [
+    "geometry/models/stars.py": [
         ("torch.linspace(1.0, 0.0, n_nodes", "torch.linspace(0.0, 1.0, n_nodes"),
         ("(found.energy / size).sqrt()", "found.energy.sqrt()"),
         ("found.nodes.flip(1), N_SUB", "found.nodes, N_SUB"),
     ],
-    "geometry/grid_stars.py": [
+    "geometry/models/grid_stars.py": [
         ("straight.abs().amax(-1) < NEAR", "straight.abs().amax(-1) > NEAR"),
         ("logs = -torch.linalg.solve_ex", "logs = torch.linalg.solve_ex"),
     ],
-    "geometry/expectation.py": [
+    "geometry/models/expectation.py": [
         ("if problem.value(found.log_density) >= problem.value(state.log_density)", "if True"),
         (
             "return float((self.weights * log_density).mean())",
@@ -161,42 +165,44 @@ GEOMETRY = {
         ),
         ("shift = _step(state, shift,", "shift = 0.0 * _step(state, shift,"),
     ],
-    "geometry/density.py": [
+    "geometry/models/density.py": [
         ("precisions=turn @ precisions @ turn.mT", "precisions=turn.mT @ precisions @ turn"),
         ("Constants(total + ratio, stderr", "Constants(total, stderr"),
         ("ratios - 0.5 * squared_norms", "ratios - squared_norms"),
         ("at_best - NEGLIGIBLE", "at_best - 0.1"),
     ],
-    "geometry/proposal.py": [
+    "geometry/models/proposal.py": [
         ("part.weights.log() - d * part.scales.log()", "part.weights.log() - part.scales.log()"),
         ("(normal[rows] @ part.factor.mT)", "(normal[rows] @ part.factor)"),
         ("log_density(density, points[-1]) - np.log(n)", "log_density(density, points[-1])"),
     ],
-    "geometry/brownian.py": [
+    "geometry/models/brownian.py": [
         ("step_size**2 * drifts", "step_size * drifts"),
         ("of_inverse = -(inverse", "of_inverse = (inverse"),
         ("solve_triangular(factor.mT, noise", "solve_triangular(factor, noise"),
     ],
-    "geometry/conformal.py": [
+    "geometry/metrics/conformal.py": [
         ("torch.diag_embed(shares @ precisions) - outer", "torch.diag_embed(shares @ precisions)"),
         ("logs.logsumexp(0)) - math.log(len(codes))", "logs.logsumexp(0))"),
     ],
-    "geometry/metric_field.py": [
+    "geometry/metrics/metric_field.py": [
         ("@ squares - 2.0 * torch.diag_embed", "@ squares + 2.0 * torch.diag_embed"),
         ("1.0 / (self.variance(z) + self._rho)", "1.0 / self.variance(z)"),
         ("often * torch.exp(squares.sum(-1)", "torch.exp(squares.sum(-1)"),
         ("k=rank + 1)[0][:, -1]", "k=rank + 1)[0][:, 1]"),
     ],
-    "geometry/ambient.py": [(".squeeze(1) * moved).sum(-1)", ".squeeze(1) * value).sum(-1)")],
-    "geometry/location_scale.py": [
+    "geometry/metrics/ambient.py": [
+        (".squeeze(1) * moved).sum(-1)", ".squeeze(1) * value).sum(-1)")
+    ],
+    "geometry/metrics/location_scale.py": [
         ("2.0 * df / (df + 3.0)", "df / (df + 3.0)"),
         ("[1].square().reciprocal()", "[1].reciprocal()"),
     ],
-    "geometry/regularised.py": [
+    "geometry/metrics/regularised.py": [
         ("1j * math.sqrt(strength)", "1j * strength"),
         ("(mixed + low @ slope - slope @ high)", "(mixed + low @ slope + slope @ high)"),
     ],
-    "geometry/ensemble.py": [
+    "geometry/maps/ensemble.py": [
         ("self._share = 1.0 / math.sqrt(len(", "self._share = 1.0 / (len("),
         ("self._share * torch.cat(bent, dim=-1)", "torch.cat(bent, dim=-1)"),
         (
@@ -205,14 +211,14 @@ GEOMETRY = {
         ),
         ("(chords + variance[:, 1:] + variance[:, :-1])", "(chords + variance[:, 1:])"),
     ],
-    "geometry/among.py": [
+    "geometry/paths/among.py": [
         ("(found[:, self.ends.nodes] + self.ends.distances)", "(found[:, self.ends.nodes])"),
         ("label[self.starts[rows[::-1]]]", "label[self.starts[rows]]"),
         ("edges.data + to_nodes[edges.col]", "edges.data"),
         ("[0], weights, minlength=len(rows))", "[0], minlength=len(rows))"),
         ("self.distances**2, weights, True", "self.distances, weights, True"),
     ],
-    "geometry/medoids.py": [
+    "geometry/paths/medoids.py": [
         ("found[part] = lengths**2 @ weights", "found[part] = lengths @ weights"),
         ("cost[best, clusters] < least", "cost[best, clusters] > least"),
         ("(radius + distances[tries])", "(0.1 * radius)"),
@@ -223,25 +229,25 @@ GEOMETRY = {
             "cost = -np.bincount(labels, weights)",
         ),
     ],
-    "geometry/clustering.py": [
+    "geometry/models/clustering.py": [
         ("* between[labels] - distance)", "* between[labels] + distance)"),
         ("(current.bounds - drift)", "(current.bounds + drift)"),
         ("closer = rival_energy < energy[rows]", "closer = rival_energy > energy[rows]"),
         ("(weights * current.energy).sum()", "current.energy.sum()"),
     ],
-    "geometry/decoder.py": [
+    "decoders/gaussian.py": [
         ("(z) * self._scale + tensors", "(z) + tensors"),
         ('*tensors["precision"]) * scale]', '*tensors["precision"])]'),
         ("factor = weight**0.5 / self._noise", "factor = weight / self._noise"),
         ("masked_fill(x.isnan(), 0.0).sum(-1)", "masked_fill(x.isnan(), 0.0).mean(-1)"),
     ],
-    "geometry/sampling.py": [
+    "decoders/output_sampling.py": [
         ("np.sqrt(counts[kept] / expected[kept])", "counts[kept] / expected[kept]")
     ],
 }
 
 FISHER_RAO = {
-    "geometry/fisher_rao.py": [
+    "decoders/fisher_rao.py": [
         ("slope = 0.5 / torch.cosh", "slope = 1.0 / torch.cosh"),
         ("return 2.0 * root * torch.exp(0.5 * odds)", "return root * torch.exp(0.5 * odds)"),
         ("slopes - along[..., None] * h[:, None]", "slopes + along[..., None] * h[:, None]"),
@@ -289,22 +295,22 @@ NETWORKS = {
             "(noise.square() - log_variance - z.square())",
         ),
     ],
-    "nn/prior.py": [
+    "nn/priors/base.py": [
         ("log_variance.exp() - 1.0 - log_variance", "log_variance.exp() - 1.0 + log_variance"),
         ("mean + torch.exp(0.5 * self._log_variance)", "mean + torch.exp(self._log_variance)"),
     ],
-    "nn/potentials.py": [
+    "nn/priors/potentials.py": [
         ("joint = weights + 0.5 * (log_dets - lost)", "joint = weights + 0.5 * log_dets"),
         ("by_natural - weighed * on", "by_natural + weighed * on"),
         ("weights = graph.logits.log_softmax(-1) + log_own", "weights = graph.logits + log_own"),
     ],
-    "nn/conjugate.py": [
+    "nn/priors/conjugate.py": [
         ("return expected.per_mean + squares + spread", "return squares + spread"),
         ("0.5 * (conjugate.nu[:, None] - steps)", "0.5 * (conjugate.nu[:, None] + steps)"),
         ("d * (ratio - 1.0 - ratio.log())", "(ratio - 1.0 - ratio.log())"),
         ('"nk,nkij->kij", shares, combined', '"nk,nkij->kij", 0.0 * shares, combined'),
     ],
-    "nn/mixture_prior.py": [
+    "nn/priors/mixture.py": [
         ("counts * (slope - slope.detach()).exp()", "counts"),
         ("(DEGREES + d) / (DEGREES + squares)", "DEGREES / (DEGREES + squares)"),
         ("self.n_samples / weights.sum()", "1.0"),
@@ -316,7 +322,7 @@ NETWORKS = {
         ("z * push.sum(2, keepdim=True) - push @ z", "push @ z - z * push.sum(2, keepdim=True)"),
     ],
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
-    "nn/regression_network.py": [
+    "nn/regression/network.py": [
         ("total - 0.5 * squares.sum(-1)", "total - squares.sum(-1)"),
         ("of_normal - 0.5 * scaled.square().sum(0)", "of_normal - scaled.square().sum(0)"),
         ("rises[j] = first - second[0]", "rises[j] = first + second[0]"),
@@ -324,20 +330,20 @@ NETWORKS = {
         ("sign[j, changed, None] * gram[j]", "2.0 * sign[j, changed, None] * gram[j]"),
         ("missed = weights[:, None] * missed", "missed = 2.0 * weights[:, None] * missed"),
     ],
-    "nn/regression_inference.py": [
+    "nn/regression/inference.py": [
         ("better = reached > value", "better = reached < value"),
         ("(2.0 * drawn[layer] - 1.0) * logits", "(1.0 - 2.0 * drawn[layer]) * logits"),
         ("relative.std(1) / math.sqrt(n_samples)", "relative.std(1)"),
     ],
-    "nn/regression_restoration.py": [
+    "nn/regression/restoration.py": [
         ("flip_rate + (1.0 - 2.0 * flip_rate) * seen", "flip_rate + (1.0 - flip_rate) * seen"),
         ("noise=network.noise[~gone]", "noise=network.noise[: int((~gone).sum())]"),
     ],
-    "nn/regression_training.py": [
+    "nn/regression/training.py": [
         ("part.grad = -slope", "part.grad = slope"),
         ("(1.0 - 2.0 * smoothing) * (weights @ units)", "0.5 * (weights @ units)"),
     ],
-    "nn/regression_labels.py": [
+    "nn/regression/labels.py": [
         ("wanted[:, 0] += 1.0", "wanted[:, 0] -= 1.0"),
     ],
     "nn/flatness.py": [("(metric / scale - identity)", "(metric / scale)")],
@@ -367,21 +373,21 @@ LIKELIHOODS = {
 }
 
 ESTIMATORS = {
-    "_kmeans.py": [
+    "estimators/kmeans/kmeans.py": [
         ("float(weights @ distances**2)", "float(weights @ distances)"),
         ("np.bincount(self.labels_, weights, minlength", "np.bincount(self.labels_, minlength"),
         ("[new[k] / counts[k]]", "[1.0 - new[k] / counts[k]]"),
     ],
-    "_kmeans_answers.py": [
+    "estimators/kmeans/answers.py": [
         ("return -float(weights @", "return float(weights @"),
     ],
-    "_kmeans_precomputed.py": [
+    "estimators/kmeans/precomputed.py": [
         ("float(weights @ distances**2)", "float(weights @ distances)"),
         ("weights.maximum(weights.T)", "weights"),
         ("ways = X.data[:, None] + self", "ways = self"),
         ("X[:, self.medoid_indices_]", "X[:, : self.n_clusters_]"),
     ],
-    "_clusters.py": [
+    "estimators/kmeans/clusters.py": [
         (
             "self._lengths(points[rows], labels).reshape(n, k)",
             "self._lengths(points[rows], labels).reshape(k, n).T",
@@ -390,62 +396,62 @@ ESTIMATORS = {
         ("-self.to_centers(points).min(1)", "self.to_centers(points).min(1)"),
         ("units[k] = np.median(ordinary[self", "units[0] = np.median(ordinary[self"),
     ],
-    "_memberships.py": [
+    "estimators/kmeans/memberships.py": [
         ("np.square(nearest / distances)", "nearest / distances"),
         ("shares / shares.sum(1, keepdims=True)", "shares"),
     ],
-    "_plain_runs.py": [
+    "estimators/kmeans/plain_runs.py": [
         ("(point_labels, return_inverse=True)", "(best.labels, return_inverse=True)"),
         ("rows[at[::-1]] = np.arange(len(at))[::-1]", "rows[at] = at"),
     ],
-    "geometry/paths_among.py": [
+    "geometry/paths/paths_among.py": [
         ("pow_(power)", "pow_(2.0 * power)"),
         ("(lengths <= by_way)", "(lengths < 0.9 * by_way)"),
         ("np.minimum(rough, straight)[apart]", "rough[apart]"),
     ],
-    "_mean_runs.py": [
+    "estimators/kmeans/mean_runs.py": [
         ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
     ],
-    "_partitions.py": [
+    "estimators/kmeans/partitions.py": [
         ("conductance <= MOST]", "conductance >= MOST]"),
         ("index in self._neighbors[:3])", "index in self._neighbors[:1])"),
         ("< STABLE:", "> STABLE:"),
         ("* n_clusters * x.shape[1]", "* n_clusters"),
         ("found[1].labels, k, rng", "np.zeros_like(found[1].labels), k, rng"),
     ],
-    "_views.py": [
+    "estimators/views.py": [
         ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),
         ("np.unique(column)) > 2 for", "np.unique(column)) > 1 for"),
         ("scaled / local))", "scaled * local))"),
         ("np.sqrt(off.mean(0) / 2.0)", "np.sqrt(off.mean() / 2.0)"),
     ],
-    "geometry/neighbors.py": [
+    "geometry/paths/neighbors.py": [
         ("found[:, -1] + rows.square().sum(1)", "np.inf + rows.square().sum(1)"),
         ("return graph.maximum(graph.T)", "return graph"),
         ("labels[graph.row] == labels[graph.col]", "labels[graph.row] != labels[graph.col]"),
         ("np.where(part[index] == own, np.inf, distances)", "distances"),
     ],
-    "geometry/spanning_tree.py": [
+    "geometry/paths/spanning_tree.py": [
         ("np.maximum(plain, np.maximum(core[i], core[j]))", "np.maximum(plain, core[i])"),
         ("np.where(degree > 1, weights, 0.0)", "np.where(degree > 0, 1.0, 0.0)"),
         ("- below[lower] < smallest", "+ below[lower] < smallest"),
         ("below[above] -= below[lower]", "below[above] += below[lower]"),
     ],
-    "geometry/conductance.py": [
+    "geometry/models/conductance.py": [
         ("leaving = first != second", "leaving = first == second"),
         ("SMALLEST * volume.mean()", "volume.mean()"),
     ],
-    "geometry/gaussians.py": [
+    "geometry/models/gaussians.py": [
         ("shares * w[:, None]", "shares"),
         ("- 0.5 * np.square(off).sum(0) - log_det", "- np.square(off).sum(0) - log_det"),
         ("covariance = (off.T * share) @ off / m", "covariance = (off.T * share) @ off"),
     ],
-    "_medoid_runs.py": [
+    "estimators/kmeans/medoid_runs.py": [
         ("kmeans.cluster_centers_ * metric.scale", "kmeans.cluster_centers_"),
         ("for run in runs[:N_REFINED])", "for run in runs[-1:])"),
         (").fit(x, sample_weight=weights)", ").fit(x)"),
     ],
-    "_normal_answers.py": [
+    "estimators/normal_answers.py": [
         ("log_density + self.metric_.log_volume", "log_density - self.metric_.log_volume"),
         (
             "self.score(X) + self._n_parameters * np.log",
@@ -454,16 +460,16 @@ ESTIMATORS = {
         ("+ 2.0 * self._n_parameters", "+ self._n_parameters"),
         ("(joint, axis=1, keepdims=True)", "(joint, axis=0, keepdims=True)"),
     ],
-    "_normal.py": [
+    "estimators/normal.py": [
         ("return k * (d + 1) - 1 + of_covariance", "return k * (d + 1) + of_covariance"),
         ("mixture.means.numpy() * self._units", "mixture.means.numpy()"),
     ],
-    "_distance.py": [
+    "estimators/distance.py": [
         ("np.quantile(errors, 0.99)", "np.quantile(errors, 0.01)"),
         ("self._exact(A, B, i, j).reshape(n, m)", "self._exact(A, B, i, j).reshape(m, n).T"),
         ("result[rows.start :, rows] = block.T", "result[rows.start :, rows] = 0.0"),
     ],
-    "_vae_density.py": [
+    "estimators/autoencoder/density.py": [
         ("(found - math.log(n_samples))", "found"),
         ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
         (
@@ -471,55 +477,55 @@ ESTIMATORS = {
             "if not noise else self._embedding.mean(z).numpy()",
         ),
     ],
-    "_vae_missing.py": [
+    "estimators/autoencoder/missing.py": [
         ("(inputs - self._center) / self._scale", "inputs / self._scale"),
         ("x = np.where(missing, (seen", "x = np.where(missing, 0.0 * (seen"),
         ("log_variance.masked_fill(empty, self._prior.silence)", "log_variance"),
     ],
-    "_vae_base.py": [
+    "estimators/autoencoder/base.py": [
         ("rows[kept], keys[kept]", "rows[kept], -keys[kept]"),
     ],
-    "_vae_parts.py": [
+    "estimators/autoencoder/parts.py": [
         ("np.sqrt(variance[varying].mean())", "variance[varying].mean()"),
         (
             "known_average((X - center) ** 2, weights)",
             "known_average((X - center) ** 2, np.ones_like(weights))",
         ),
     ],
-    "_vae_geometry.py": [
+    "estimators/autoencoder/geometry.py": [
         ("location_weight, likelihood.scale_weight", "scale_weight, likelihood.scale_weight")
     ],
-    "_deep_regression_base.py": [
+    "estimators/deep_regression/base.py": [
         ("weight[:p] /= scale", "weight[:p] *= scale"),
         ("noise=network.noise / scale", "noise=network.noise"),
     ],
-    "_deep_regression_geometry.py": [
+    "estimators/deep_regression/geometry.py": [
         ("(weights[-1].T / noise).T, biases[-1] / noise", "weights[-1], biases[-1]"),
     ],
-    "_silhouette.py": [
+    "estimators/silhouette.py": [
         ("/ np.bincount(labels, weights)", "/ np.bincount(labels)"),
         ("estimator.predict(samples)).mean()", "estimator.predict(samples)).min()"),
     ],
-    "_neighbor.py": [
+    "estimators/neighbor_encoder.py": [
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
         ("return 1.0 / inverse if", "return inverse if"),
         ("1.0 + share * (len(variance) - 1)", "1.0 - share * (len(variance) - 1)"),
     ],
-    "_graph_encoder.py": [
+    "estimators/graph_encoder.py": [
         (
             "codes[known] = self.codes_[self._order[place[known]]]",
             "codes[known] = self.codes_[place[known]]",
         ),
     ],
-    "_latent.py": [
+    "support/latent.py": [
         ("(np.asarray(self), self.metric)", "(np.asarray(self), None)"),
         ("[np.asarray(result).ravel(), mark]", "[np.asarray(result).ravel()]"),
     ],
-    "_rows.py": [
+    "support/rows.py": [
         ("np.add.reduceat(counts, np.flatnonzero(first))", "counts[np.flatnonzero(first)]"),
         ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
     ],
-    "_metric.py": [
+    "estimators/metric_input.py": [
         ("carried is not None and carried != metric", "carried is not None and carried is None")
     ],
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from skriem.geometry.fisher_rao import fisher_rao_embedding, wall_contrast
+from skriem.decoders.fisher_rao import fisher_rao_embedding, wall_contrast
 from skriem.nn.likelihoods import LIKELIHOODS
 from skriem.nn.network import LayeredNetwork, perceptron
 

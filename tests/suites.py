@@ -10,6 +10,6 @@ def thorough(values, slow):
 
 def work_little(patch):
     """Little training and integration, where it is not what a test is about."""
-    patch.setattr("skriem._neighbor.N_STEPS", 1)
+    patch.setattr("skriem.estimators.neighbor_encoder.N_STEPS", 1)
     for name, n in [("land.N_FIRST", 128), ("land.N_FITTING", 128), ("density.N_POINTS", 256)]:
         patch.setattr(f"skriem.geometry.{name}", n)

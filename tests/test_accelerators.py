@@ -267,7 +267,7 @@ def test_approximate_distances_are_of_the_type_of_points():
 
 def test_neighbors_are_encoded_there(data, monkeypatch):
     for name in ("MIN_EPOCHS", "MAX_EPOCHS"):
-        monkeypatch.setattr(f"skriem._neighbor.{name}", 2)
+        monkeypatch.setattr(f"skriem.estimators.neighbor_encoder.{name}", 2)
 
     def results(device):
         encoder = NeighborEncoder(2, device=device, random_state=0)

@@ -19,7 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skriem import GeodesicDistance, RiemannianKMeans, VAETransformer
-from skriem._latent import find_metric
+from skriem.support.latent import find_metric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
 # unresolved: a warning that the tests of warnings look at, and the others do not.

@@ -7,7 +7,7 @@ from surfaces import bend, stereographic
 
 from skriem import brownian_motion
 from skriem.geometry import PullbackMetric
-from skriem.geometry.brownian import step
+from skriem.geometry.models.brownian import step
 
 
 def test_on_the_plane_variance_grows_with_time():

@@ -13,7 +13,7 @@ from skriem import (
     GeodesicDistance,
     RiemannianKMeans,
 )
-from skriem.nn.regression_network import means_below
+from skriem.nn.regression.network import means_below
 
 
 @pytest.fixture(scope="module")

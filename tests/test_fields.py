@@ -18,14 +18,14 @@ from surfaces import (
 )
 
 from skriem import RiemannianKMeans
+from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.geometry import MetricField, PullbackMetric, Status, local_metric
-from skriem.geometry.corrected import Corrected
-from skriem.geometry.decoder import DecoderEmbedding
-from skriem.geometry.embedded import Embedded
-from skriem.geometry.energy import discrete_energy
-from skriem.geometry.field import Field
-from skriem.geometry.metric_field import LocalVariance
-from skriem.geometry.table import TabulatedTensor, tabulate
+from skriem.geometry.metrics.metric_field import LocalVariance
+from skriem.geometry.spaces.corrected import Corrected
+from skriem.geometry.spaces.embedded import Embedded
+from skriem.geometry.spaces.energy import discrete_energy
+from skriem.geometry.spaces.field import Field
+from skriem.geometry.spaces.table import TabulatedTensor, tabulate
 from skriem.nn.network import LayeredNetwork, perceptron
 
 

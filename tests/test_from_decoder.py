@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import distributions, nn
 
+from skriem.decoders.fisher_rao import StabilisedEmbedding
+from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.geometry import PullbackMetric
-from skriem.geometry.decoder import DecoderEmbedding
-from skriem.geometry.fisher_rao import StabilisedEmbedding
-from skriem.geometry.frozen import FrozenModule
+from skriem.geometry.maps.frozen import FrozenModule
 
 TOL = 1e-2
 

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from surfaces import bend, bumps, cylinder, great_circle, paraboloid, sphere, sphere_pairs
 
 from skriem.geometry import PullbackMetric, Status
-from skriem.geometry.metric import ConvergenceWarning
+from skriem.geometry.metrics.base import ConvergenceWarning
 
 
 def points(n, d=2, seed=0, scale=1.0):

@@ -32,8 +32,8 @@ from skriem.geometry import (
     regularised_metric,
     student_t_weights,
 )
-from skriem.geometry.field import Field
-from skriem.geometry.regularised import RegularisedTensor, differentiable_tensor
+from skriem.geometry.metrics.regularised import RegularisedTensor, differentiable_tensor
+from skriem.geometry.spaces.field import Field
 
 
 def unit_cost(x):

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import make_blobs
 
 from skriem import NeighborEncoder
-from skriem._graph_encoder import GraphEncoder
+from skriem.estimators.graph_encoder import GraphEncoder
 from skriem.nn.layout import lay_out, memberships, repulsion
 
 
@@ -88,7 +88,7 @@ def test_few_rows_and_constant_features_are_no_hurdle():
 
 
 def test_progress_is_shown(capsys, monkeypatch):
-    monkeypatch.setattr("skriem._progress.tqdm", None)
+    monkeypatch.setattr("skriem.support.progress.tqdm", None)
     X = np.random.default_rng(0).normal(size=(1010, 51))
     NeighborEncoder(random_state=0, verbose=1).fit(X)
     assert "epoch 200 of 200" in capsys.readouterr().out

@@ -35,7 +35,7 @@ from skriem import (
     RiemannianNormal,
     VAETransformer,
 )
-from skriem._latent import find_metric
+from skriem.support.latent import find_metric
 
 # Hard data are hard to converge on, and that is what the warning says. Any other warning, such
 # as NumPy's of an overflow, is an error here as everywhere.

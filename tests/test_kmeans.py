@@ -16,8 +16,9 @@ from suites import thorough
 from surfaces import sphere
 
 from skriem import NeighborEncoder, RiemannianKMeans, VAETransformer
-from skriem._memberships import memberships
-from skriem.geometry import PullbackMetric, clustering
+from skriem.estimators.kmeans.memberships import memberships
+from skriem.geometry import PullbackMetric
+from skriem.geometry.models import clustering
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
 # unresolved: a warning that the tests of warnings look at, and the others do not.
@@ -404,7 +405,7 @@ def test_counts_are_sums_of_weights():
 
 
 def test_representatives_stand_for_the_weight_around_them(monkeypatch):
-    monkeypatch.setattr("skriem.geometry.clustering.MANY", 30)
+    monkeypatch.setattr("skriem.geometry.models.clustering.MANY", 30)
     X = np.random.default_rng(0).uniform(size=(300, 2))
     weights = np.where(X[:, 0] > 0.5, 9.0, 1.0)
     model = RiemannianKMeans(1, metric=FLAT, random_state=0).fit(X, sample_weight=weights)

@@ -9,11 +9,12 @@ from suites import thorough
 from surfaces import bumps, half_plane, identity, stereographic
 
 from skriem import RiemannianNormal
-from skriem.geometry import MetricField, PullbackMetric, density, land
-from skriem.geometry.grid_stars import GridStars
-from skriem.geometry.normal import Mixture
-from skriem.geometry.proposal import Reference, kernel_densities
-from skriem.geometry.stars import CurveStars, Stars
+from skriem.geometry import MetricField, PullbackMetric
+from skriem.geometry.models import density, land
+from skriem.geometry.models.grid_stars import GridStars
+from skriem.geometry.models.normal import Mixture
+from skriem.geometry.models.proposal import Reference, kernel_densities
+from skriem.geometry.models.stars import CurveStars, Stars
 
 MOONS = make_moons(120, noise=0.08, random_state=0)[0]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skriem._latent import LatentArray, find_metric
 from skriem.geometry import PullbackMetric
+from skriem.support.latent import LatentArray, find_metric
 
 
 @pytest.fixture

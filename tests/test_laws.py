@@ -14,7 +14,7 @@ from geometries import GEOMETRIES
 from surfaces import bend
 
 from skriem.geometry import Metric, PullbackMetric, ambient_metric
-from skriem.geometry.regularised import differentiable_tensor
+from skriem.geometry.metrics.regularised import differentiable_tensor
 
 BOUNDS = {
     "symmetry": 0.0,

@@ -49,8 +49,8 @@ def imports(architecture):
 
 def test_every_file_is_read(imports):
     assert len(imports) == len(list(PACKAGE.rglob("*.py")))
-    assert "skriem._kmeans" in imports
-    assert "skriem.geometry.curves" in imports["skriem.geometry.relax"]
+    assert "skriem.estimators.kmeans.kmeans" in imports
+    assert "skriem.geometry.curves" in imports["skriem.geometry.solvers.relax"]
     assert "torch" in imports["skriem.nn.network"]
 
 
@@ -86,7 +86,7 @@ def test_no_imports_in_circles(architecture, imports):
         for module, imported in imports.items()
     }
     _, height = architecture.reduced(ours)
-    assert height["skriem._kmeans"] > height["skriem.geometry.metric"]
+    assert height["skriem.estimators.kmeans.kmeans"] > height["skriem.geometry.metrics.base"]
     with pytest.raises(ValueError, match="circle: a -> b -> a"):
         architecture.reduced({"a": {"b"}, "b": {"a"}})
 
@@ -104,7 +104,7 @@ def test_nothing_private_of_other_packages_is_imported():
     folders = PACKAGE, *(ROOT / name for name in ("tests", "examples", "benchmarks", "doc"))
     paths = [path for folder in folders for path in folder.rglob("*.py")]
     names = {(path.name, name) for path in paths for name in foreign_names(path)}
-    assert ("_mean_runs.py", "sklearn.cluster.KMeans") in names
+    assert ("estimators/kmeans/mean_runs.py", "sklearn.cluster.KMeans") in names
     private = {
         (path, name)
         for path, name in names

@@ -12,14 +12,14 @@ from suites import thorough
 from surfaces import bend
 
 from skriem import RiemannianKMeans, VAETransformer
-from skriem.geometry import PullbackMetric
-from skriem.geometry.fisher_rao import (
+from skriem.decoders.fisher_rao import (
     StabilisedEmbedding,
     bernoulli,
     categorical,
     negative_binomial,
     poisson,
 )
+from skriem.geometry import PullbackMetric
 from skriem.nn.likelihoods import (
     LIKELIHOODS,
     Bernoulli,

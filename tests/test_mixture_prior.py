@@ -15,8 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from torch.distributions import Dirichlet, kl_divergence
 
 from skriem import MixturePrior, VAETransformer
-from skriem.nn import mixture_prior
-from skriem.nn.conjugate import (
+from skriem.nn.priors import mixture as mixture_prior
+from skriem.nn.priors.conjugate import (
     Conjugate,
     conjugate_prior,
     distances,
@@ -26,8 +26,8 @@ from skriem.nn.conjugate import (
     precision_means,
     stepped,
 )
-from skriem.nn.mixture_prior import Mixture, MixturePosterior, NormalTails, mixture_of
-from skriem.nn.potentials import Graph, combine, inverse
+from skriem.nn.priors.mixture import Mixture, MixturePosterior, NormalTails, mixture_of
+from skriem.nn.priors.potentials import Graph, combine, inverse
 
 
 def graph(n_components=3, d=2, seed=0):

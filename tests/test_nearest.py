@@ -13,18 +13,12 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
 from skriem import GeodesicDistance, RiemannianKMeans
-from skriem._latent import LatentArray
-from skriem._medoid_runs import Settings, best_medoids
-from skriem.geometry import (
-    Metric,
-    NearestNeighborMetric,
-    RiemannianMetric,
-    among,
-    medoids,
-    paths_among,
-)
-from skriem.geometry.neighbors import nearest_points
-from skriem.geometry.off_data import Ground
+from skriem.estimators.kmeans.medoid_runs import Settings, best_medoids
+from skriem.geometry import Metric, NearestNeighborMetric, RiemannianMetric
+from skriem.geometry.paths import among, medoids, paths_among
+from skriem.geometry.paths.neighbors import nearest_points
+from skriem.geometry.paths.off_data import Ground
+from skriem.support.latent import LatentArray
 
 
 def cloud(n=60, d=2, seed=0):
@@ -76,7 +70,7 @@ def test_nearest_points_of_the_points_are_themselves():
 def test_nearest_points_of_blocks_are_those_of_all_at_once(monkeypatch):
     points, z = cloud(50), cloud(40, seed=1)
     whole = nearest_points(points, z, 3)
-    monkeypatch.setattr("skriem.geometry.neighbors.BUDGET", 100)
+    monkeypatch.setattr("skriem.geometry.paths.neighbors.BUDGET", 100)
     for found, expected in zip(nearest_points(points, z, 3), whole):
         np.testing.assert_array_equal(found, expected)
 

@@ -23,7 +23,7 @@ from skriem import (
     RiemannianNormal,
     VAETransformer,
 )
-from skriem._neighbor import feature_scale, intrinsic_dimension
+from skriem.estimators.neighbor_encoder import feature_scale, intrinsic_dimension
 from skriem.geometry import NearestNeighborMetric
 from skriem.nn.attraction import info_nce
 from skriem.nn.train import walk
@@ -46,7 +46,7 @@ def circles(n=300):
 @pytest.fixture
 def fast(monkeypatch):
     """Hardly any training."""
-    monkeypatch.setattr("skriem._neighbor.N_STEPS", 1)
+    monkeypatch.setattr("skriem.estimators.neighbor_encoder.N_STEPS", 1)
 
 
 # Attraction and neighbours -----------------------------------------------------------------
@@ -463,8 +463,8 @@ def test_pickles_predict_the_same(fast, data):
 
 
 def test_more_than_a_run_can_take_is_sampled(monkeypatch):
-    monkeypatch.setattr("skriem.geometry.among.MOST_COMPARED", 200)
-    monkeypatch.setattr("skriem.geometry.among.N_LANDMARKS", 100)
+    monkeypatch.setattr("skriem.geometry.paths.among.MOST_COMPARED", 200)
+    monkeypatch.setattr("skriem.geometry.paths.among.N_LANDMARKS", 100)
     X, y = make_moons(500, noise=0.05, random_state=0)
     found = RiemannianKMeans(2, metric=NeighborEncoder(power=3.0), random_state=0).fit(X)
     assert found.labels_.shape == (500,)

@@ -10,7 +10,7 @@ import torch
 from networks import check_linearised, normal, random_network, random_perceptron, random_precision
 from torch.nn.functional import linear
 
-from skriem.geometry.decoder import DecoderEmbedding
+from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.nn.flatness import distortion
 from skriem.nn.image_precision import fit_image_weights
 from skriem.nn.likelihoods import Gaussian

@@ -9,8 +9,9 @@ from suites import thorough
 from surfaces import stereographic
 
 from skriem import RiemannianNormal, VAETransformer
-from skriem.geometry import MetricField, PullbackMetric, proposal
-from skriem.geometry.normal import log_terms, standard_errors
+from skriem.geometry import MetricField, PullbackMetric
+from skriem.geometry.models import proposal
+from skriem.geometry.models.normal import log_terms, standard_errors
 
 FLAT = PullbackMetric(lambda z: z, 2)
 

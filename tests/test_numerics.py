@@ -8,21 +8,21 @@ from scipy.sparse.csgraph import connected_components
 from suites import thorough
 from surfaces import bumps, sphere
 
+from skriem.calculus.linearised import linearise
 from skriem.geometry import PullbackMetric, curves
-from skriem.geometry.embedded import Embedded
-from skriem.geometry.energy import discrete_energy
-from skriem.geometry.geodesics import USUAL, solve_geodesics
-from skriem.geometry.graph import (
+from skriem.geometry.paths.graph import (
     attach,
     build_graph,
     graph_distances,
     measure_in,
     shortest_paths,
 )
-from skriem.geometry.jacobian import linearise
-from skriem.geometry.mean import frechet_means
-from skriem.geometry.relax import relax, relax_best
-from skriem.geometry.tridiagonal import eliminate, substitute
+from skriem.geometry.solvers.frechet_mean import frechet_means
+from skriem.geometry.solvers.geodesics import USUAL, solve_geodesics
+from skriem.geometry.solvers.relax import relax, relax_best
+from skriem.geometry.solvers.tridiagonal import eliminate, substitute
+from skriem.geometry.spaces.embedded import Embedded
+from skriem.geometry.spaces.energy import discrete_energy
 
 
 def normal(*shape, seed=0):

@@ -14,23 +14,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skriem import RiemannianKMeans, VAETransformer, conductance_gap
-from skriem._medoid_runs import Settings
-from skriem._partitions import Candidates, Partition
-from skriem._plain_runs import cluster_plain
-from skriem._rows import distinct_rows_and_places
-from skriem._views import local_spread, views_of
+from skriem.estimators.kmeans.medoid_runs import Settings
+from skriem.estimators.kmeans.partitions import Candidates, Partition
+from skriem.estimators.kmeans.plain_runs import cluster_plain
+from skriem.estimators.views import local_spread, views_of
 from skriem.geometry import NearestNeighborMetric
-from skriem.geometry.conductance import worst_conductance
-from skriem.geometry.gaussians import mixture_from_partition
-from skriem.geometry.medoids import central_members, distances_to_own
-from skriem.geometry.neighbors import (
+from skriem.geometry.models.conductance import worst_conductance
+from skriem.geometry.models.gaussians import mixture_from_partition
+from skriem.geometry.paths.medoids import central_members, distances_to_own
+from skriem.geometry.paths.neighbors import (
     joints,
     nearest_points,
     neighbors_of_each,
     subgraph,
     undirected,
 )
-from skriem.geometry.spanning_tree import cut_tree, spanning_trees
+from skriem.geometry.paths.spanning_tree import cut_tree, spanning_trees
+from skriem.support.rows import distinct_rows_and_places
 
 
 def normal(*shape, seed=0):
@@ -91,7 +91,7 @@ def test_an_undirected_graph_has_every_edge_both_ways():
 
 @pytest.mark.parametrize("large", [1, 500])
 def test_joints_are_edges_of_the_minimum_spanning_tree(large, monkeypatch):
-    monkeypatch.setattr("skriem.geometry.neighbors.LARGE", large)
+    monkeypatch.setattr("skriem.geometry.paths.neighbors.LARGE", large)
     points = np.concatenate([normal(20, 2) + 30.0 * k * np.array([1.0, k]) for k in range(5)])
     nothing = csr_matrix((100, 100))
     found = joints(points, nothing)

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
-from skriem._latent import LatentArray, find_metric
+from skriem.support.latent import LatentArray, find_metric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
 # unresolved: a warning that the tests of warnings look at, and the others do not.

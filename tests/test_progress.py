@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer, _progress
+from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
 from skriem.geometry import PullbackMetric
+from skriem.support import progress as _progress
 
 FLAT = PullbackMetric(lambda z: z, 2)
 X = np.random.default_rng(0).normal(size=(150, 2))

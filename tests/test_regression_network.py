@@ -10,8 +10,8 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.distributions import Bernoulli, Normal
 
-from skriem.nn.regression_inference import ascend, log_mean, log_weights, most_probable, sweep_all
-from skriem.nn.regression_network import (
+from skriem.nn.regression.inference import ascend, log_mean, log_weights, most_probable, sweep_all
+from skriem.nn.regression.network import (
     RegressionNetwork,
     bernoulli,
     draw_data,
@@ -22,8 +22,8 @@ from skriem.nn.regression_network import (
     means_below,
     sweep,
 )
-from skriem.nn.regression_restoration import evidence, restored
-from skriem.nn.regression_training import first_block, train
+from skriem.nn.regression.restoration import evidence, restored
+from skriem.nn.regression.training import first_block, train
 
 # Widths from the data up, columns that are normal distributed, size of the weights.
 NETWORKS = {

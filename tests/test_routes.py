@@ -10,12 +10,12 @@ from surfaces import paraboloid, sphere
 
 from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, Status, curves
-from skriem.geometry import routes as ways
-from skriem.geometry.embedded import Embedded
-from skriem.geometry.geodesics import solve_geodesics
-from skriem.geometry.graph import measure_in
-from skriem.geometry.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
-from skriem.geometry.routes import BoxRoutes, GraphRoutes, LatticeRoutes
+from skriem.geometry.paths.graph import measure_in
+from skriem.geometry.paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
+from skriem.geometry.solvers import routes as ways
+from skriem.geometry.solvers.geodesics import solve_geodesics
+from skriem.geometry.solvers.routes import BoxRoutes, GraphRoutes, LatticeRoutes
+from skriem.geometry.spaces.embedded import Embedded
 
 
 def over(height):

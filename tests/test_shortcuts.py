@@ -8,10 +8,10 @@ import torch
 from surfaces import stereographic
 
 from skriem.geometry import PullbackMetric
-from skriem.geometry.embedded import Embedded
-from skriem.geometry.graph import measure_in
-from skriem.geometry.grid import build_grid, grid_distances, tie
-from skriem.geometry.shortcuts import CELLS, corrected, fit_correction
+from skriem.geometry.paths.graph import measure_in
+from skriem.geometry.paths.grid import build_grid, grid_distances, tie
+from skriem.geometry.solvers.shortcuts import CELLS, corrected, fit_correction
+from skriem.geometry.spaces.embedded import Embedded
 
 
 def points(n, d, seed=0):

@@ -19,7 +19,7 @@ from skriem import (
     VAETransformer,
     geodesic_silhouette,
 )
-from skriem._silhouette import cluster_silhouettes
+from skriem.estimators.silhouette import cluster_silhouettes
 from skriem.geometry import PullbackMetric
 
 FLAT = PullbackMetric(lambda z: z, 2)
@@ -160,7 +160,7 @@ def test_large_sets_are_sampled_alike(kind):
 
 
 def test_samples_are_no_larger_than_said(monkeypatch):
-    monkeypatch.setattr("skriem._silhouette.MAX_SAMPLES", 50)
+    monkeypatch.setattr("skriem.estimators.silhouette.MAX_SAMPLES", 50)
     X = moons()
     model = RiemannianKMeans(2, random_state=0).fit(X)
     seen = []

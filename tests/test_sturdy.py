@@ -31,11 +31,11 @@ from skriem import (
     RiemannianKMeans,
     RiemannianNormal,
     VAETransformer,
-    _progress,
     geometry,
 )
 from skriem.geometry import MetricField, PullbackMetric, ambient_metric
 from skriem.nn.likelihoods import Categorical, draw_counts
+from skriem.support import progress as _progress
 
 # What is fitted here is not fitted to the end.
 pytestmark = [
@@ -262,7 +262,7 @@ BY_ROW = "transform", "predict", "predict_proba", "score_samples"
 @every_estimator
 def test_what_a_row_gets_does_not_depend_on_the_others(name, many, monkeypatch):
     # Many points in the fit are clustered in another way than few.
-    monkeypatch.setattr("skriem.geometry.clustering.MANY", many)
+    monkeypatch.setattr("skriem.geometry.models.clustering.MANY", many)
     X = np.concatenate([table(seed=1, n=8), table(seed=2, n=8, factor=1.3)])
     estimator = new(name).fit(table())
     together, parts = look(estimator, X), [look(estimator, X[i : i + 4]) for i in range(0, 16, 4)]

@@ -1,16 +1,16 @@
 """Riemannian geometry: metrics, geodesics, maps and means on torch tensors."""
 
-from .ambient import ambient_metric
-from .conformal import conformal_metric
-from .ensemble import EnsembleEmbedding, ensemble_energy
-from .location_scale import location_scale_metric, student_t_weights
-from .metric import ConvergenceWarning, Metric
-from .metric_field import MetricField, local_metric
-from .nearest import NearestNeighborMetric
-from .pullback import PullbackMetric
-from .regularised import regularised_metric
-from .riemannian import RiemannianMetric
-from .solution import Geodesics, Status
+from .maps.ensemble import EnsembleEmbedding, ensemble_energy
+from .metrics.ambient import ambient_metric
+from .metrics.base import ConvergenceWarning, Metric
+from .metrics.conformal import conformal_metric
+from .metrics.location_scale import location_scale_metric, student_t_weights
+from .metrics.metric_field import MetricField, local_metric
+from .metrics.nearest import NearestNeighborMetric
+from .metrics.pullback import PullbackMetric
+from .metrics.regularised import regularised_metric
+from .metrics.riemannian import RiemannianMetric
+from .solvers.solution import Geodesics, Status
 
 __all__ = [
     "ConvergenceWarning",

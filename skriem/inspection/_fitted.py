@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._latent import find_metric
-from .._metric import MetricConsumerMixin
+from ..estimators.metric_input import MetricConsumerMixin
 from ..geometry import Metric
+from ..support.latent import find_metric
 
 
 class Fitted(NamedTuple):

@@ -12,9 +12,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._latent import LatentArray
-from .._metric import MetricConsumerMixin
+from ..estimators.metric_input import MetricConsumerMixin
 from ..geometry.types import FloatArray
+from ..support.latent import LatentArray
 from ._style import Projection, draw_centers, draw_points, grid, new_axes, window
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._vae import VAETransformer
-from ..geometry.graph import segment_lengths
+from ..estimators.autoencoder.vae import VAETransformer
+from ..geometry.paths.graph import segment_lengths
 from ..geometry.types import FloatArray
 from ._style import new_axes
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from .slopes import jacobian
+from ..calculus.slopes import jacobian
 
 # Points of the penalty lie on lines through two codes, up to this share of their distance
 # beyond them.

@@ -207,7 +207,7 @@ class LayeredNetwork(Network):
     """A network that knows its own derivatives."""
 
     def linearise(self, x):
-        """See :func:`skriem.geometry.jacobian.linearise`."""
+        """See :func:`skriem.calculus.linearised.linearise`."""
         return self.form.linearise(x, self.parts)
 
     def bend(self, x, direction):

@@ -10,7 +10,7 @@ from .attraction import info_nce
 from .flatness import distortion
 from .likelihoods import Likelihood
 from .network import Network
-from .prior import NormalPrior, Prior
+from .priors.base import NormalPrior, Prior
 
 # Gradients are cut to this norm: the exponential in a likelihood of counts can make one so large
 # that Adam would take no step worth the name for many passes after.

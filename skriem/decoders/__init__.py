@@ -1,0 +1,1 @@
+"""Trained networks as maps that metrics are pulled back through."""

@@ -1,0 +1,1 @@
+"""Estimators: they check input, loop and store."""

@@ -1,0 +1,316 @@
+"""Fitting, encoding and decoding of a variational autoencoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ...geometry import MetricField, PullbackMetric
+from ...geometry.types import FloatArray, RandomState
+from ...support.blocks import by_blocks
+from ...support.fitting import all_or_nothing, later_generator
+from ...support.rows import check_weights, distinct_rows, validated
+from ...support.state import Estimator
+from .density import _Density
+from .geometry import embedding_of, metric_of
+from .missing import _Missing, known, without_empty_rows
+from .mixture_prior import MixturePrior
+from .parts import check_parameters, nearest_rows
+from .prior import _Groups, check_prior
+from .training import _Training
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+MAX_GRAPH_POINTS = 1000
+# Rows kept by partial_fit to estimate the noise and the graph from.
+MAX_RESERVOIR = 2000
+# Steps from neighbour to neighbour between samples whose codes attract each other.
+N_STEPS = 6
+
+
+class _VAE(
+    _Groups,
+    _Density,
+    _Training,
+    _Missing,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Estimator,
+):
+    """Everything but the metric on the codes; see :class:`skriem.VAETransformer`.
+
+    scikit-learn wraps the ``transform`` of every class to honour ``set_output``. The metric has
+    to go on after that, hence a class above this one.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] = (64, 32),
+        activation: Literal["tanh", "logistic", "softplus"] = "tanh",
+        likelihood: Literal[
+            "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
+        ] = "gaussian",
+        prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
+        geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
+        precision: Literal["rbf", "mlp", "constant"] = "rbf",
+        n_centers: int | Literal["auto"] = "auto",
+        bandwidth: float = 1.0,
+        contrast: float = 30.0,
+        alpha: float = 1e-5,
+        flatness: float = 0.0,
+        n_neighbors: int = 0,
+        attraction: float = 0.0,
+        n_importance_samples: int = 1,
+        n_decoders: int = 1,
+        image_shape: tuple[int, int] | tuple[int, int, int] | None = None,
+        residual: bool = False,
+        skip: bool = True,
+        encoder: Callable[[int, int], torch.nn.Module] | None = None,
+        decoder: Callable[[int, int], torch.nn.Module] | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate_init: float = 3e-3,
+        max_iter: int = 200,
+        tol: float = 1e-3,
+        n_iter_no_change: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.likelihood = likelihood
+        self.prior = prior
+        self.geometry = geometry
+        self.precision = precision
+        self.n_centers = n_centers
+        self.bandwidth = bandwidth
+        self.contrast = contrast
+        self.alpha = alpha
+        self.flatness = flatness
+        self.n_neighbors = n_neighbors
+        self.attraction = attraction
+        self.n_importance_samples = n_importance_samples
+        self.n_decoders = n_decoders
+        self.image_shape = image_shape
+        self.residual = residual
+        self.skip = skip
+        self.encoder = encoder
+        self.decoder = decoder
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @all_or_nothing
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Train the autoencoder, then the precision network on its codes.
+
+        The result depends on the weighted set of distinct rows only: neither their order nor
+        whether a row is repeated or has a larger weight matters. An interrupt from the keyboard
+        during training ends it there, with a warning and a model that can be used. Where joblib
+        runs the fit, as in searches, cross-validation and pipelines, the interrupt ends all that.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data, at least two different rows. Entries may be missing, NaN: encoders then see
+            which are, and the others count.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; None weighs all rows alike.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If all rows are the same, the data are not of the kind that the likelihood is for,
+            or training diverges: the loss is no longer finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training was interrupted.
+        """
+        check_parameters(self)
+        check_prior(self)
+        values = validated(self, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
+        weights = without_empty_rows(values, check_weights(sample_weight, values))
+        values, weights = distinct_rows(values, weights)
+        if len(values) < 2:
+            raise ValueError("All rows of X are the same: there is nothing to encode.")
+        rng = check_random_state(self.random_state)
+        warm = self.warm_start and self._continues(values)
+        if warm:
+            self._likelihood.check(known(values))
+        else:
+            self._init(values, weights, rng)
+        neighbors = None
+        if self.n_neighbors:
+            neighbors = nearest_rows(known(self._in_unit(values)), self.n_neighbors)
+        self._start_prior(values, weights, rng)
+        warm_up = 0 if warm else self.max_iter // 4
+        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
+        self.loss_curve_: list[float] = history.loss
+        if self.attraction > 0.0 and not history.interrupted:
+            # Codes tell better who is a neighbour of whom than the data do.
+            neighbors = nearest_rows(self._codes(values).numpy(), self.n_neighbors)
+            history = self._train(
+                values, weights, rng, self.max_iter, 0, neighbors, N_STEPS, self.attraction
+            )
+            self.loss_curve_ = self.loss_curve_ + history.loss
+        self.n_iter_ = len(self.loss_curve_)
+        self._settle_prior(values, weights)
+        self._fit_metric(values, weights, rng)
+        self._reservoir: Any = None
+        return self
+
+    @all_or_nothing
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Train for one pass over `X`, for data that come in parts.
+
+        The first call fixes the scale of the data and the shape of the networks. Noise and
+        geometry are estimated anew each time, from a uniform sample of at most 2000 of the rows
+        seen by ``partial_fit`` so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The next part of the data; at least two rows in the first call. `n_neighbors` and
+            `attraction` have no effect: neighbours may be in other parts.
+        y : Ignored
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        check_parameters(self)
+        check_prior(self)
+        first = not hasattr(self, "_encoder")
+        values = validated(
+            self,
+            X,
+            reset=first,
+            ensure_min_samples=2 if first else 1,
+            ensure_all_finite="allow-nan",
+        )
+        weights = without_empty_rows(values, np.ones(len(values)))
+        rng = later_generator(self.random_state, 0 if first else self.n_iter_)
+        if first:
+            self._init(values, weights, rng)
+            self.loss_curve_, self.n_iter_ = [], 0
+        else:
+            self._likelihood.check(known(values))
+        self._start_prior(values, weights, rng, 0.0 if first else self._prior.n_samples)
+        self.loss_curve_ = self.loss_curve_ + self._train(values, weights, rng, 1, 0).loss
+        self.n_iter_ += 1
+        # Every row ever seen gets a random key; those with the largest keys are kept.
+        rows, keys = values, rng.uniform(size=len(values))
+        if getattr(self, "_reservoir", None) is not None:
+            rows = np.concatenate([self._reservoir[0], rows])
+            keys = np.concatenate([self._reservoir[1], keys])
+        kept = np.sort(np.argsort(-keys, kind="stable")[:MAX_RESERVOIR])
+        self._reservoir = rows[kept], keys[kept]
+        rows, weights = distinct_rows(rows[kept], np.ones(len(kept)))
+        self._fit_metric(rows, weights, rng)
+        return self
+
+    @by_blocks
+    def transform(self, X: ArrayLike) -> Any:
+        """Encode data as latent codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data, in the units of those of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Means of the approximate posterior, float64 or, for float32 input, float32. The
+            array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
+        """
+        check_is_fitted(self, "metric_")
+        values = self._checked(X)
+        return self._codes(values).numpy().astype(values.dtype, copy=False)
+
+    def inverse_transform(self, Z: ArrayLike) -> FloatArray:
+        """Decode codes to the means of the data they stand for.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the units of the data, float64: means, or the most probable categories.
+
+        Raises
+        ------
+        ValueError
+            If `Z` has another number of columns.
+        """
+        check_is_fitted(self, "metric_")
+        Z = np.array(Z, dtype=np.float64, subok=False)
+        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}."
+            )
+        return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
+
+    # Geometry ----------------------------------------------------------------------------
+
+    def _fit_metric(self, X, weights, rng):
+        """Uncertainty around the codes of the trained encoder, and the metric of it all."""
+        mean, log_variance = self._posterior(X)
+        noise = torch.as_tensor(rng.standard_normal(mean.shape))
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        targets = torch.as_tensor(self._targets(X))
+        self._embedding = embedding_of(self, mean, z, targets, torch.as_tensor(weights), rng)
+        points = mean.numpy()
+        if len(points) > MAX_GRAPH_POINTS:
+            points = points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
+        self.metric_: PullbackMetric | MetricField = metric_of(self, self._embedding, points)
+        self._n_features_out = points.shape[1]
+
+    def _posterior(self, X):
+        """Means and log variances of the codes, two (n, d) tensors."""
+        return self._prior.on().normal(*self._encoded(X))
+
+    def _codes(self, X):
+        return self._posterior(X)[0]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

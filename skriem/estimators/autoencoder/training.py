@@ -1,0 +1,139 @@
+"""How a variational autoencoder is set up for data and trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...nn.likelihoods import LIKELIHOODS
+from ...nn.module import ModuleForm, own_generator
+from ...nn.priors.base import NormalPrior, Prior
+from ...nn.train import Model, Penalties, train
+from ...support.fitting import check_training, training_device
+from ...support.progress import Progress
+from .missing import known
+from .parts import data_scale, make_networks, network_forms
+
+
+class _Training:
+    """Scales, networks and their training; see :class:`skriem.VAETransformer`."""
+
+    _in_unit: Callable[..., Any]
+    _inputs: Callable[..., Any]
+
+    def _continues(self, X):
+        """Whether the present weights fit the parameters and the data, for a warm start."""
+        if (
+            not hasattr(self, "_encoder")
+            or X.shape[1] != self._n_columns
+            or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
+        ):
+            return False
+        n_outputs = len(self._center)
+        if np.isnan(X).any() and not self._sees_missing:
+            return False
+        n_inputs = n_outputs * (1 + self._sees_missing)
+        forms = network_forms(self, n_inputs, n_outputs)
+        sizes = (n_inputs, 2 * self.n_components), (self.n_components, n_outputs)
+        for k, factory in enumerate((self.encoder, self.decoder)):
+            if factory is not None:
+                forms = *forms[:k], ModuleForm(factory, *sizes[k]), *forms[k + 1 :]
+        present = [self._encoder, *self._decoders]
+        wanted = [forms[0], *[forms[1]] * self.n_decoders]
+        return [repr(network.form) for network in present] == [repr(form) for form in wanted]
+
+    def _init(self, X, weights, rng):
+        self._likelihood = LIKELIHOODS[self.likelihood]().fit(known(X))
+        self._sees_missing = bool(np.isnan(X).any())
+        # A warm start asks for it, when n_features_in_ is that of the new data already.
+        self._n_columns = X.shape[1]
+        inputs = self._likelihood.inputs(X)
+        self._center, self._scale, n_varying = data_scale(inputs, weights)
+        if self._likelihood.is_location_scale:
+            self._likelihood.n_varying = n_varying
+            bias, slope = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+        else:
+            bias, slope = self._likelihood.start(self._likelihood.targets(X), weights)
+            slope = slope * self._scale
+        self._encoder, self._decoders = make_networks(
+            self, self._inputs(X), weights, bias, slope, rng
+        )
+        self._likelihood_parts = [part.numpy() for part in self._likelihood.init_parts(len(bias))]
+        self._prior: Prior = NormalPrior()
+
+    def _targets(self, X):
+        """What the decoder's distribution is over, in its unit."""
+        if self._likelihood.is_location_scale:
+            return self._in_unit(X)
+        return self._likelihood.targets(X)
+
+    def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
+        device = training_device(self.device)
+        data = [
+            torch.as_tensor(part, dtype=torch.float32, device=device)
+            for part in (self._inputs(X), self._targets(X), weights / weights.mean())
+        ]
+        held_out = None
+        if self.early_stopping:
+            n_held_out = math.ceil(self.validation_fraction * len(X))
+            if n_held_out >= len(X):
+                raise ValueError(
+                    f"early_stopping needs more than {len(X)} distinct samples to hold out "
+                    f"validation_fraction={self.validation_fraction} of them."
+                )
+            order = torch.as_tensor(rng.permutation(len(X)), device=device)
+            if neighbors is not None:
+                raise ValueError("early_stopping does not go together with n_neighbors.")
+            held_out = [part[order[:n_held_out]] for part in data]
+            data = [part[order[n_held_out:]] for part in data]
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(200, max(16, len(data[0]) // 10))
+        if neighbors is not None:
+            neighbors = torch.as_tensor(neighbors, device=device)
+        model = Model(
+            self._encoder.on(torch.float32, device, training=True),
+            [decoder.on(torch.float32, device, training=True) for decoder in self._decoders],
+            self._likelihood,
+            [
+                torch.tensor(part, dtype=torch.float32, device=device)
+                for part in self._likelihood_parts
+            ],
+            self._prior.on(torch.float32, device),
+        )
+        seed = rng.randint(2**31 - 1)
+        # Modules of the user's may draw, for dropout, from torch's global generator.
+        with (
+            Progress("VAETransformer", "epoch", max_iter, self.verbose) as progress,
+            own_generator(seed, device) if self.encoder or self.decoder else nullcontext(),
+        ):
+            history = train(
+                model,
+                *data,
+                batch_size=batch_size,
+                learning_rate=self.learning_rate_init,
+                weight_decay=self.alpha,
+                penalties=Penalties(self.flatness, attraction),
+                max_iter=max_iter,
+                warm_up=warm_up,
+                tol=self.tol,
+                n_iter_no_change=self.n_iter_no_change,
+                generator=torch.Generator(device=device).manual_seed(seed),
+                n_draws=self.n_importance_samples,
+                mixed_precision=self.mixed_precision,
+                neighbors=neighbors,
+                n_steps=n_steps,
+                held_out=held_out,
+                on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
+            )
+        check_training(history, max_iter, self.learning_rate_init, stacklevel=5)
+        self._encoder = model.encoder.stored()
+        self._decoders = [decoder.stored() for decoder in model.decoders]
+        self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]
+        self._prior = model.prior.stored()
+        return history

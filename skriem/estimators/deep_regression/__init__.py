@@ -1,0 +1,1 @@
+"""Deep regression networks of binary units as estimators."""

@@ -1,0 +1,1 @@
+"""Clustering: candidates, the choice among them, and what fitted clusters answer."""

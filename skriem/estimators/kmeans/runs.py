@@ -1,0 +1,117 @@
+"""How k-means is run: parameters, restarts, partitions of plain data."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_scalar
+
+from ...geometry.models import clustering
+from ...support.rows import check_number
+from .mean_runs import cluster_by_means
+from .medoid_runs import N_RUNS, Settings, cluster_points
+from .number_of_clusters import count_clusters
+from .partitions import Candidates
+from .plain_runs import cluster_plain
+
+# Restarts of k-means on plain data.
+N_STARTS = 10
+
+
+class RunsMixin:
+    """The parts of a fit of :class:`RiemannianKMeans`."""
+
+    def _check_parameters(self):
+        if not (isinstance(self.n_clusters, str) and self.n_clusters == "auto"):
+            check_scalar(self.n_clusters, "n_clusters", numbers.Integral, min_val=1)
+        elif not isinstance(self.init, str):
+            raise ValueError("init cannot be an array of centres if n_clusters='auto'.")
+        check_scalar(self.max_iter, "max_iter", numbers.Integral, min_val=1)
+        check_number(self.tol, "tol", min_val=0)
+        if not (isinstance(self.n_init, str) and self.n_init == "auto"):
+            check_scalar(self.n_init, "n_init", numbers.Integral, min_val=1)
+        if self.algorithm not in ("lloyd", "elkan"):
+            raise ValueError(f"algorithm must be 'lloyd' or 'elkan', got {self.algorithm!r}.")
+        if isinstance(self.init, str) and self.init not in ("k-means++", "random"):
+            raise ValueError(
+                f"init must be 'k-means++', 'random' or an array of centres, got {self.init!r}."
+            )
+
+    def _n_runs(self):
+        if not isinstance(self.init, str):
+            return 1
+        if self.n_init == "auto":
+            if self._is_precomputed or (not self._plain and self._among_points):
+                return N_RUNS
+            if self._plain:
+                return N_STARTS
+            return 10 if self.init == "random" else 1
+        return self.n_init
+
+    def _settings(self, embedded):
+        """The parameters that all runs share; centres that are given as points if `embedded`."""
+        init = self.init
+        if not isinstance(init, str):
+            init = self._embed_values(self._given_centers()) if embedded else self._given_centers()
+        return Settings(self.n_clusters_, init, self._n_runs(), self.max_iter, self.tol)
+
+    def _fit_centers(self, points, weights, rng):
+        """The best of several runs."""
+        settings = self._settings(embedded=True)
+        if self._among_points:
+            best = cluster_points(self.metric_, points, weights, settings, rng, self.verbose)
+        else:
+            best = cluster_by_means(
+                self.metric_, points, weights, settings, rng, self.n_jobs, self.verbose
+            )
+        if not best.converged:
+            warnings.warn(
+                f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.cluster_centers_ = best.centers.numpy()
+        self.n_iter_ = len(best.inertia)
+        self._point_labels, self._is_large = None, len(points) > clustering.MANY
+
+    def _candidates(self, rows, weights):
+        """What partitions of plain data are made from."""
+        encoded = self.encoder_.autoencoder_ is not None
+        return Candidates(rows, weights, self._embed_values(rows) if encoded else None)
+
+    def _number_of_clusters(self, candidates, rng):
+        if not isinstance(self.n_clusters, str):
+            return self.n_clusters
+        if candidates is None:
+            raise ValueError(
+                "n_clusters='auto' is for plain data. For points of a metric's space give a "
+                "number, or search for one with GridSearchCV and scoring=geodesic_silhouette."
+            )
+        self.n_clusters_ = 1
+        count = count_clusters(candidates, self._settings(embedded=False), rng)
+        self.gaps_ = count.gaps
+        return count.n_clusters
+
+    def _fit_plain(self, candidates, rng):
+        """The partition of plain data that shows in them."""
+        settings = self._settings(embedded=False), self._settings(embedded=True)
+        found = cluster_plain(self.metric_, candidates, *settings, rng, self.verbose)
+        if self.verbose:
+            best = found.best
+            print(f"[RiemannianKMeans] {best.name}: worst conductance {best.conductance:.3g}")
+        self.partition_, self.n_iter_ = found.best.name, found.best.n_iter
+        self.conductances_ = found.conductances
+        self.cluster_centers_, self._point_labels = found.centers, found.point_labels
+        return found
+
+    def _given_centers(self):
+        centers = np.array(self.init, dtype=np.float64)
+        expected = (self.n_clusters, self.n_features_in_)
+        if centers.shape != expected:
+            raise ValueError(f"init must have shape {expected}, got {centers.shape}.")
+        if not np.isfinite(centers).all():
+            raise ValueError("init must be finite.")
+        return centers

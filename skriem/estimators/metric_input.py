@@ -1,0 +1,146 @@
+"""The one rule by which estimators find the geometry of their input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+
+from ..geometry import Metric, local_metric
+from ..support.latent import find_metric
+from ..support.rows import check_weights, distinct_rows, validated
+from .autoencoder.base import MAX_GRAPH_POINTS
+from .autoencoder.vae import VAETransformer
+
+
+class MetricConsumerMixin:
+    """For estimators that work on points of a Riemannian space and may have to find it first.
+
+    ``metric="auto"`` means: codes bring their metric along; anything else is data, and an
+    encoder is fitted to it, a :class:`VAETransformer` unless the estimator says otherwise.
+    """
+
+    def _default_geometry(self, values):
+        return VAETransformer()
+
+    def _fit_metric(self, X, sample_weight=None):
+        """Settle ``metric_`` and ``encoder_``.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_features)
+            Validated `X`.
+        rng : RandomState
+        """
+        carried, metric = find_metric(X), self.metric
+        values = validated(self, X, ensure_min_samples=2)
+        rng = check_random_state(self.random_state)
+        self.encoder_: Any = None
+        if isinstance(metric, str) and metric == "auto":
+            metric = self._default_geometry(values) if carried is None else carried
+        if isinstance(metric, str) and metric == "local":
+            rows, weights = distinct_rows(values, check_weights(sample_weight, values))
+            if len(rows) < 2:
+                raise ValueError("All rows of X are the same: they have no variance.")
+            metric = local_metric(rows, points=self._some(rows, rng), sample_weight=weights)
+        if isinstance(metric, Metric):
+            self._check_carried(carried, metric)
+            if values.shape[1] != metric.n_dims:
+                raise ValueError(
+                    f"X has {values.shape[1]} columns, but the metric has {metric.n_dims} "
+                    "coordinates."
+                )
+        elif hasattr(metric, "fit") and hasattr(metric, "transform"):
+            if carried is not None:
+                raise ValueError(
+                    "X are codes that carry their own metric, but metric= asks to fit an "
+                    "encoder to them. Leave metric='auto' to use the codes' metric, or pass "
+                    "the original data."
+                )
+            self._check_not_stripped(X)
+            metric = self._fit_encoder(metric, values, sample_weight, rng)
+        else:
+            raise ValueError(
+                "metric must be 'auto', 'local', a metric such as "
+                "skriem.geometry.PullbackMetric, or an "
+                f"estimator such as VAETransformer(); got {self.metric!r}."
+            )
+        if metric.points is None:
+            metric = metric.with_points(self._some(self._embed_values(values), rng))
+        self.metric_: Metric = metric
+        return values, rng
+
+    def _some(self, points, rng):
+        """As many of the points as a graph can take."""
+        if len(points) <= MAX_GRAPH_POINTS:
+            return points
+        return points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
+
+    def _fit_encoder(self, encoder, values, sample_weight, rng):
+        """Fit a clone of the encoder and return the metric of its codes."""
+        encoder = clone(encoder)
+        weighted = {}
+        if not isinstance(encoder, FrozenEstimator):
+            if encoder.get_params(deep=False).get("random_state", 0) is None:
+                encoder.set_params(random_state=rng.randint(2**31 - 1))
+            if sample_weight is not None:
+                if not has_fit_parameter(encoder, "sample_weight"):
+                    raise ValueError(
+                        f"{encoder!r} does not take sample_weight. Use a VAETransformer, or "
+                        "fit the encoder first and pass FrozenEstimator(encoder)."
+                    )
+                weighted["sample_weight"] = sample_weight
+        # A frozen estimator insists on its second argument.
+        self.encoder_ = encoder.fit(values, None, **weighted)
+        metric = find_metric(self._encode(values[:1]))
+        if metric is None:
+            raise ValueError(
+                f"What {encoder!r} returns carries no metric. Its last step must be a "
+                "VAETransformer that puts out arrays or pandas frames."
+            )
+        return metric
+
+    def _encode(self, values):
+        """What the encoder makes of values, in arrays whatever users want to see elsewhere."""
+        with config_context(transform_output="default"):
+            return self.encoder_.transform(values)
+
+    def _check_not_stripped(self, X):
+        """Refuse codes that are known by the names of their columns only."""
+        # Behind a ColumnTransformer names have the name of its branch in front.
+        names = [str(name).rsplit("__", 1)[-1] for name in getattr(X, "columns", ())]
+        if names and all(name.startswith("vaetransformer") for name in names):
+            raise ValueError(
+                "These columns are codes of a VAETransformer, but their metric was lost on the "
+                "way: polars frames cannot carry it, and some steps drop it. Let the "
+                "VAETransformer put out arrays or pandas frames, or pass the fitted encoder, "
+                "metric=FrozenEstimator(vae), with the original data."
+            )
+
+    def _embed_values(self, values):
+        """Validated values as points in the coordinates of the metric, float64 (n, d)."""
+        if self.encoder_ is not None:
+            values = self._encode(values)
+        return np.array(values, dtype=np.float64, subok=False, order="C")
+
+    def _points(self, X):
+        """New samples as points in the coordinates of the fitted metric, float64 (n, d)."""
+        check_is_fitted(self)
+        self._check_carried(find_metric(X), self.metric_)
+        if find_metric(X) is not None and self.encoder_ is not None:
+            # Codes that this estimator's own encoder made.
+            return np.array(X, dtype=np.float64, subok=False, order="C")
+        return self._embed_values(validated(self, X, reset=False))
+
+    def _check_carried(self, carried, metric):
+        if carried is not None and carried != metric:
+            raise ValueError(
+                f"These codes belong to another metric ({carried!r}) than the one that "
+                f"{type(self).__name__} uses ({metric!r}). Transform the data with the encoder "
+                "that was used in fit, or fit again."
+            )

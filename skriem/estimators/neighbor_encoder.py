@@ -1,0 +1,257 @@
+"""NeighborEncoder: data as points of a space where paths run along them."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from ..geometry import NearestNeighborMetric
+from ..geometry.types import FloatArray, RandomState
+from ..support.blocks import by_blocks
+from ..support.fitting import all_or_nothing
+from ..support.latent import LatentArray, attach_metric
+from ..support.rows import check_number, check_weights, distinct_rows, validated
+from ..support.state import Estimator
+from .autoencoder.parts import data_scale, feature_moments, nearest_rows
+from .graph_encoder import GraphEncoder
+from .views import local_spread
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Data of at most so many features, or at most so many samples, are their own codes.
+MAX_PLAIN, MANY = 50, 1000
+# Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
+DIMS, SAMPLES_PER_DIM = (3, 5), 250
+# Features are in units of their own where less than the first share of them has all the variance,
+# and less than the second has that among neighbours, which distant clusters do not add to.
+FEW, FEW_NEARBY = 0.15, 0.5
+# So many samples or up to twice as many say how many dimensions there seem to be.
+MANY_ASKED = 2000
+# Steps of all samples together, and the least and the largest number for each.
+N_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1_500_000, 100, 200
+
+
+class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+    """Everything but the metric on the points; see :class:`skriem.NeighborEncoder`."""
+
+    def __init__(
+        self,
+        n_components: int | Literal["auto"] = "auto",
+        *,
+        n_neighbors: int = 10,
+        standardize: bool | Literal["auto"] = "auto",
+        power: float = 2.0,
+        device: str = "auto",
+        random_state: RandomState = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.n_neighbors = n_neighbors
+        self.standardize = standardize
+        self.power = power
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @all_or_nothing
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Make codes, if there are to be any, and the metric of the points.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data, at least two rows, without missing values.
+        y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; None weighs all rows alike.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+        """
+        self._check_parameters()
+        values = validated(self, X, ensure_min_samples=2)
+        values, weights = distinct_rows(values, check_weights(sample_weight, values))
+        rng = check_random_state(self.random_state)
+        self.scale_: FloatArray = feature_scale(values, weights, self.standardize)
+        self.autoencoder_: GraphEncoder | None = None
+        if values.shape[1] > MAX_PLAIN and len(values) > MANY:
+            scaled = values / self.scale_
+            self.autoencoder_ = self._encoder(scaled, rng).fit(scaled)
+        points = np.unique(self._points(values), axis=0)
+        scale = self.scale_ if self.autoencoder_ is None else 1.0
+        self.metric_ = NearestNeighborMetric(points, scale, self.power)
+        self._n_features_out = self.metric_.n_dims
+        return self
+
+    @by_blocks
+    def transform(self, X: ArrayLike) -> Any:
+        """Encode data as points.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data, in the units of those of ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_dims)
+            Float64 or, for float32 input, float32. Carries the metric; so does a pandas data
+            frame, in ``attrs``.
+        """
+        check_is_fitted(self)
+        values = validated(self, X, reset=False)
+        return self._points(values).astype(values.dtype)
+
+    def _points(self, X):
+        if self.autoencoder_ is None:
+            return X
+        return np.asarray(self.autoencoder_.transform(X / self.scale_))
+
+    def _encoder(self, x, rng):
+        """What encodes scaled data, sized after them."""
+        n, n_features = x.shape
+        n_components = self.n_components
+        if n_components == "auto":
+            most = int(np.clip(n // SAMPLES_PER_DIM, *DIMS))
+            n_components = int(np.clip(round(intrinsic_dimension(x)), DIMS[0], most))
+        return GraphEncoder(
+            min(n_components, n_features),
+            n_neighbors=max(1, min(self.n_neighbors, n // 10)),
+            n_epochs=int(np.clip(N_STEPS // n, min(N_STEPS, MIN_EPOCHS), MAX_EPOCHS)),
+            device=self.device,
+            random_state=rng.randint(2**31 - 1),
+            verbose=self.verbose,
+        )
+
+    def _check_parameters(self):
+        if not (isinstance(self.n_components, str) and self.n_components == "auto"):
+            check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
+        check_scalar(self.n_neighbors, "n_neighbors", numbers.Integral, min_val=1)
+        check_number(self.power, "power", min_val=1)
+        if self.standardize not in ("auto", True, False):
+            raise ValueError(
+                f"standardize must be 'auto', True or False, got {self.standardize!r}."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class NeighborEncoder(_NeighborEncoder):
+    """Data as points whose metric makes paths run along them.
+
+    This is what :class:`RiemannianKMeans` puts before itself when it is given plain data.
+    Distances are geodesic distances of the
+    :class:`~skriem.geometry.NearestNeighborMetric` of the points, in which gaps between data
+    are long and ways along data are short.
+
+    Up to 50 features or 1000 samples the points are the data themselves. Of more the points are
+    codes: data are joined to their neighbours along principal components, weighed as UMAP does,
+    and moved until neighbours are close and all others apart. A new sample gets a mean of the
+    codes of the five samples that it is nearest to, and one of those of ``fit`` its own code.
+
+    Parameters
+    ----------
+    n_components : int or "auto", default="auto"
+        Dimension of the codes. "auto": the intrinsic dimension of the data, at least 3, and at
+        most 5 or one for every 250 samples.
+    n_neighbors : int, default=10
+        Neighbours that every sample is joined to; at most a tenth of the samples.
+    standardize : "auto" or bool, default="auto"
+        Whether every feature is divided by its own standard deviation. "auto": where nearly all
+        of the variance among neighbours is that of a few features, which is what features in
+        different units look like; otherwise proportions and units are kept.
+    power : float, default=2.0
+        Of the metric: how much costlier than steps along the data gaps are; 1 for straight
+        lines.
+    device : str, default="auto"
+        Where codes are moved; see :class:`VAETransformer`.
+    random_state : int, RandomState instance or None, default=None
+        Determines the codes, if there are any.
+    verbose : int, default=0
+        Whether to show a bar (tqdm, if installed) or lines with rate and time left.
+
+    Attributes
+    ----------
+    metric_ : NearestNeighborMetric
+        What the points carry.
+    autoencoder_ : estimator or None
+        What encodes the scaled data, if they are encoded: its ``transform`` gives codes.
+    scale_ : ndarray of shape (n_features,)
+        What features are divided by.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Defined when the data have feature names that are all strings.
+
+    See Also
+    --------
+    VAETransformer : Codes with the metric of the decoder instead.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from skriem import NeighborEncoder
+    >>> X = make_moons(200, noise=0.05, random_state=0)[0]
+    >>> points = NeighborEncoder(random_state=0).fit_transform(X)
+    >>> points.metric.pairwise(points[:2], points[2:5]).shape
+    (2, 3)
+    """
+
+    def transform(self, X: ArrayLike) -> LatentArray:
+        return attach_metric(super().transform(X), self.metric_)
+
+    transform.__doc__ = _NeighborEncoder.transform.__doc__
+
+
+def feature_scale(X, weights, standardize):
+    """What to divide each feature by, (n_features,): ones, or the standard deviations."""
+    _, unit, _ = data_scale(X, weights)
+    _, variance, varying = feature_moments(X, weights)
+    if standardize == "auto":
+        spread = np.sqrt(variance[varying]) / unit
+        nearby = local_spread(X[:, varying] / unit, spread)
+        standardize = concentrated(spread**2, FEW) and concentrated(nearby**2, FEW_NEARBY)
+    if not standardize:
+        return np.ones(X.shape[1])
+    return np.sqrt(np.where(varying, variance, unit**2))
+
+
+def concentrated(variance, share):
+    """Whether less than a share of the features carries the variance.
+
+    Of p features with variances v the participation ratio, sum(v)^2 / sum(v^2), tells how many
+    carry the variance: p if all do alike, 1 if one has it all.
+    """
+    if len(variance) < 2:
+        return False
+    ratio = variance.sum() ** 2 / np.square(variance).sum()
+    return bool(ratio < 1.0 + share * (len(variance) - 1))
+
+
+def intrinsic_dimension(x, n_neighbors=15):
+    """Maximum likelihood estimate from the distances of neighbours.
+
+    Levina and Bickel, *Maximum likelihood estimation of intrinsic dimension*, NIPS 2004, with
+    the average over points taken of the inverses (MacKay and Ghahramani, 2005).
+    """
+    some = slice(None, None, max(1, len(x) // MANY_ASKED))
+    rows = nearest_rows(x, n_neighbors)[some]
+    distances = np.linalg.norm(x[rows] - x[some, None], axis=2)
+    distances = distances[distances[:, 0] > 0]
+    if len(distances) == 0 or distances.shape[1] < 3:
+        return float(DIMS[0])
+    logs = np.log(distances[:, -1:] / distances[:, :-1])
+    inverse = logs.sum(1).mean() / (distances.shape[1] - 2)
+    return 1.0 / inverse if inverse > 0 else float(DIMS[0])

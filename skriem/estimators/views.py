@@ -1,0 +1,134 @@
+"""The same data in several units: what partitions are looked for in and compared by.
+
+Whether features keep their proportions cannot be told from the data alone. So there are three
+views of them: as given, every feature in units of its standard deviation, and every feature in
+units of its spread among neighbours, which the distance between clusters does not change.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+from ..geometry.paths.neighbors import MAX_TREE_DIMS, neighbors_of_each
+from .autoencoder.parts import data_scale, feature_moments
+
+# Neighbours that tell how much a feature varies locally, and the least that it may vary, in
+# units of its standard deviation.
+N_LOCAL, LEAST = 5, 0.02
+# A feature with so few values, or with few values for the number of samples, comes in steps.
+MAX_LEVELS, SHARE = 10, 0.02
+# Features of two values are left out of comparisons if there are at most so many times as many of
+# them as others.
+OTHERS = 2
+# More features than this, of many samples, are compared by as many principal components.
+MAX_COMPARED, MANY = 50, 2000
+
+
+class Views(NamedTuple):
+    """Data of which every feature varies, in several units, (n, p) each."""
+
+    given: np.ndarray
+    scaled: np.ndarray
+    compared: tuple  # three arrays (n, q) in which neighbours are looked for
+    center: np.ndarray  # (p,)
+    units: tuple  # what the features of `given` and of `scaled` were divided by, (p,) each
+    varying: np.ndarray  # (n_features,) bool
+
+
+def views_of(X, weights):
+    """The views of distinct rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    weights : ndarray of shape (n,)
+
+    Returns
+    -------
+    Views
+    """
+    center, unit, _ = data_scale(X, weights)
+    _, variance, varying = feature_moments(X, weights)
+    if not varying.any():
+        varying[:1] = True
+    x = (X - center)[:, varying] / unit
+    spread = np.sqrt(variance[varying]) / unit
+    spread[spread == 0.0] = 1.0
+    steps = _steps(x)
+    # Whether two categories are alike says little about where there are gaps, unless nearly all
+    # features are of that kind.
+    telling = np.array([len(np.unique(column)) > 2 for column in x.T])
+    if OTHERS * telling.sum() < (~telling).sum():
+        telling[:] = True
+    smooth = _softened(x[:, telling], steps[telling])
+    scaled = smooth / spread[telling]
+    local = local_spread(scaled)
+    compared = tuple(reduced(view) for view in (smooth, scaled, scaled / local))
+    units = np.full(len(spread), unit), unit * spread
+    return Views(x, x / spread, compared, center[varying], units, varying)
+
+
+def neighbors_in(view, k):
+    """Distances and rows of the neighbours of every row of a view, (n, k) each."""
+    if view.shape[1] <= MAX_TREE_DIMS or len(view) <= k + 1:
+        return neighbors_of_each(view, k)
+    # Rounding matters little here: views are centred and have units of their own.
+    return NearestNeighbors(n_neighbors=k, algorithm="brute").fit(view).kneighbors()
+
+
+def local_spread(x, unit=1.0):
+    """How much every feature varies among neighbours, (p,).
+
+    At least :data:`LEAST` times a unit, one for all or one for each feature.
+    """
+    x = x[:: max(1, len(x) // MANY)]
+    if len(x) < 3:
+        return np.ones(x.shape[1])
+    _, index = neighbors_in(reduced(x), min(N_LOCAL, len(x) - 1))
+    off = np.stack([np.square(x[near] - x).mean(0) for near in index.T])
+    return np.maximum(np.sqrt(off.mean(0) / 2.0), LEAST * unit)
+
+
+def _steps(x):
+    """The smallest step of features that take few values, 0 for others, (p,)."""
+    found = np.zeros(x.shape[1])
+    most = max(MAX_LEVELS, SHARE * len(x))
+    for j, column in enumerate(x.T):
+        values = np.unique(column)
+        if 1 < len(values) <= most and len(values) < len(x) / 2:
+            found[j] = np.diff(values).min()
+    return found
+
+
+def _softened(x, steps):
+    """Features in steps, spread over their steps, so that a step by itself is no gap.
+
+    By how much a row is moved depends on its place in the order of all rows and on nothing
+    else: multiples of irrational numbers, modulo one, are spread evenly.
+    """
+    rank = np.empty(len(x))
+    rank[np.lexsort(x.T[::-1])] = np.arange(len(x))
+    ratios = np.sqrt(_primes(np.count_nonzero(steps)))
+    moved = x.copy()
+    moved[:, steps > 0] += steps[steps > 0] * (rank[:, None] * ratios % 1.0 - 0.5)
+    return moved
+
+
+def _primes(n):
+    """The first n prime numbers."""
+    found, number = [], 2
+    while len(found) < n:
+        if all(number % p for p in found):
+            found.append(number)
+        number += 1
+    return np.array(found, dtype=float)
+
+
+def reduced(x):
+    """Many rows of many features by their principal components, others as they are."""
+    if x.shape[1] <= MAX_COMPARED or len(x) <= MANY:
+        return x
+    # The random numbers of the solver decide nothing that matters here.
+    return PCA(MAX_COMPARED, random_state=0).fit_transform(x)

@@ -1,0 +1,1 @@
+"""Maps from coordinates to where lengths are Euclidean."""

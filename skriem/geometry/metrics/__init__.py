@@ -1,0 +1,1 @@
+"""Metrics, as users see them."""

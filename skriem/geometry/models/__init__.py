@@ -1,0 +1,1 @@
+"""Clusters and densities of a metric."""

@@ -1,0 +1,1 @@
+"""Curves made short, shot and averaged."""

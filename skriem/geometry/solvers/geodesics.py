@@ -1,0 +1,136 @@
+"""Geodesics between pairs of points: coarse curves first, refined until the length is right."""
+
+from typing import NamedTuple
+
+import torch
+
+from .. import curves
+from .relax import relax, relax_rivals
+from .solution import Geodesics, Status
+
+# Chords that each segment is cut into.
+N_SUB = 2
+
+
+class Resolution(NamedTuple):
+    """How fine curves are.
+
+    Each level has twice the segments of the one before. Curves are measured by many more chords
+    than they are relaxed with, so that none passes for short by stepping over a ridge.
+    """
+
+    levels: tuple  # segments
+    n_chords: int
+
+
+# Coarser curves step over ridges and are then refined on the wrong side of them.
+USUAL = Resolution((32, 64, 128), 256)
+# Where walls are many and steep.
+FINE = Resolution((128, 256, 512, 1024), 2048)
+# Newton's method converges quadratically: what is left after a step is far below what the
+# step promised, and the length's error is half the energy's.
+ENERGY_TOL = 0.1
+
+
+def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL):
+    """Locally shortest curves from `a` to `b`, each row on its own.
+
+    Parameters
+    ----------
+    space : Embedded or Field
+    a, b : Tensor of shape (n, d)
+    starts : list of (Tensor of shape (k,), Tensor of shape (k, T+1, d))
+        Pairs and initial curves for them, with as many segments as one of the levels of the
+        resolution, where the search starts; the first entry is for all pairs. The best is
+        refined.
+    tol : float
+        Relative tolerance of the length.
+    max_iter : int
+        Newton iterations at each level.
+    resolution : Resolution
+
+    Returns
+    -------
+    Geodesics
+    """
+    n, d = a.shape
+    levels, n_chords = resolution
+    points, arc_length = a.new_zeros(n, n_chords + 1, d), a.new_zeros(n, n_chords + 1)
+    lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
+    status = torch.full((n,), int(Status.UNRESOLVED), device=a.device)
+    n_iter = torch.zeros(n, dtype=torch.long, device=a.device)
+    used, rival = torch.full_like(n_iter, levels[0]), torch.full_like(lengths, torch.inf)
+
+    same = (a == b).all(-1)
+    # Points that differ by rounding alone may embed as one.
+    size = torch.maximum(a.abs(), b.abs()).amax(-1)
+    near = (a - b).abs().amax(-1) <= 1e3 * torch.finfo(a.dtype).eps * size
+    points[same] = a[same][:, None]
+    lengths[same], errors[same] = 0.0, 0.0
+    status[same] = Status.CONVERGED
+
+    active, relaxed, nodes = torch.nonzero(~same).squeeze(1), None, None
+    rtol = ENERGY_TOL * tol
+    n_start = starts[0][1].shape[1] - 1
+    for n_segments in levels:
+        if n_segments < n_start or len(active) == 0:
+            continue
+        if relaxed is None:
+            # Before there is a coarser curve, the polyline's own error stands in for the change.
+            relaxed, rival = relax_rivals(space, starts, N_SUB, rtol, max_iter)
+            relaxed = relaxed.rows(active)
+            lengths[active] = relaxed.energy.sqrt()
+        else:
+            relaxed = relax(space, nodes, N_SUB, rtol, max_iter)
+        shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords)
+        # Halving the segments leaves a quarter of the error: a third of the change.
+        errors[active] = (length - lengths[active]).abs() / 3.0 + rest
+        lengths[active], points[active], arc_length[active] = length, shape, arc
+        n_iter[active] += relaxed.n_iter
+        used[active] = n_segments
+
+        broken = ~length.isfinite()
+        flat = relaxed.energy == 0
+        settled = errors[active] <= tol * length
+        code = torch.where(settled, Status.CONVERGED, Status.UNRESOLVED)
+        code[settled & ~relaxed.converged] = Status.MAX_ITER
+        code[flat] = torch.where(near[active[flat]], Status.CONVERGED, Status.DEGENERATE)
+        code[broken] = Status.NOT_FINITE
+        status[active] = code
+        go_on = ~(settled & relaxed.converged) & ~flat & ~broken
+        active = active[go_on]
+        # New nodes at constant measured speed: where the coarse curve took a ridge in one
+        # step, the finer one has nodes to climb it.
+        t = torch.linspace(0.0, 1.0, 2 * n_segments + 1, dtype=a.dtype, device=a.device)
+        nodes = curves.resample(shape[go_on], arc[go_on], t)
+        nodes[:, 0], nodes[:, -1] = a[active], b[active]
+    gap = torch.where(same, torch.inf, rival / lengths - 1.0)
+    # A curve that was given up for this one is shorter after all.
+    status[(gap < -tol) & (status == Status.CONVERGED)] = Status.UNRESOLVED
+    return Geodesics(points, arc_length, lengths, errors, status, n_iter, used, gap)
+
+
+def _measure(space, nodes, energy, n_chords):
+    """The smooth curve through the nodes, or the polyline where that is shorter, measured finely.
+
+    Returns
+    -------
+    points : Tensor of shape (n, n_chords + 1, d)
+    length : Tensor of shape (n,)
+    arc_length : Tensor of shape (n, n_chords + 1)
+    error : Tensor of shape (n,)
+        Of the length, by half as many chords.
+    """
+    n_sub = n_chords // (nodes.shape[1] - 1)
+    points = curves.smooth(nodes, n_sub)
+    length, arc_length = space.measure(points)
+    # The root of its energy bounds the polyline's length as far as its own chords can tell.
+    rows = torch.nonzero(~(length <= energy.sqrt())).squeeze(1)
+    polyline = curves.subdivide(nodes[rows], n_sub)
+    straight_length, straight_arc_length = space.measure(polyline)
+    use = ~(straight_length >= length[rows])
+    rows = rows[use]
+    points[rows], length[rows] = polyline[use], straight_length[use]
+    arc_length[rows] = straight_arc_length[use]
+    error = (length - space.measure(points[:, ::2])[0]).abs() / 3.0
+    return points, length, arc_length, error

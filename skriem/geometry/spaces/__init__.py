@@ -1,0 +1,1 @@
+"""How chords are measured: through maps, by tensors, in tables."""

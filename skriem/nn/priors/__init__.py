@@ -1,0 +1,1 @@
+"""Priors of codes, and how potentials are combined with them."""

@@ -1,0 +1,1 @@
+"""Layered regression networks of binary units."""

@@ -1,0 +1,1 @@
+"""What estimators share: rows, blocks of rows, parallel work, progress, fitted state."""
