@@ -36,9 +36,7 @@ def best(call):
 
 def train(X, device, passes):
     """Images per second of training."""
-    model = VAETransformer(
-        2, hidden_layer_sizes=(512, 256), max_iter=passes, device=device, random_state=0
-    )
+    model = VAETransformer(2, network=(512, 256), max_iter=passes, device=device, random_state=0)
     return len(X) * passes / best(lambda: model.fit(X))
 
 

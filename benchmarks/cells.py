@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import RBFNoise, RiemannianKMeans, VAETransformer
 
 N_TYPES, N_INIT = 10, 5
 
@@ -62,7 +62,7 @@ def main():
     for seed in range(options.n_seeds):
         started = time.perf_counter()
         vae = VAETransformer(
-            likelihood="poisson", n_neighbors=15, bandwidth=1.5, random_state=seed
+            likelihood="poisson", neighbors=15, noise=RBFNoise(bandwidth=1.5), random_state=seed
         ).fit(counts)
         codes = vae.transform(counts)
         print(f"{seed:4} {'(training)':34} {'':6} {time.perf_counter() - started:8.1f}")

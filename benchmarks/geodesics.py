@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from _peers import Curves, bvp, stochman
 
-from skriem import VAETransformer
+from skriem import RBFNoise, VAETransformer
 from skriem.geometry import PullbackMetric, curves
 from skriem.geometry.paths.graph import starting_curves
 from skriem.geometry.solvers.geodesics import USUAL, solve_geodesics
@@ -155,7 +155,7 @@ def autoencoder(path, n_components, cache):
         vae = joblib.load(cache)
     else:
         vae = VAETransformer(
-            n_components, hidden_layer_sizes=(64, 32), n_centers=64, random_state=0
+            n_components, network=(64, 32), noise=RBFNoise(64), random_state=0
         ).fit(X)
         if cache is not None:
             joblib.dump(vae, cache)

@@ -19,7 +19,7 @@ import torch
 from _shared import load_mnist
 from sklearn.datasets import load_digits, make_moons, make_s_curve, make_swiss_roll
 
-from skriem import VAETransformer
+from skriem import RBFNoise, VAETransformer
 from skriem.geometry import PullbackMetric, curves
 from skriem.geometry.paths.graph import starting_curves
 from skriem.geometry.paths.grid import box_around
@@ -151,7 +151,10 @@ def main():
             for contrast in options.contrasts:
                 for seed in options.seeds:
                     vae = VAETransformer(
-                        d, contrast=contrast, max_iter=options.max_iter, random_state=seed
+                        d,
+                        noise=RBFNoise(contrast=contrast),
+                        max_iter=options.max_iter,
+                        random_state=seed,
                     )
                     codes = np.asarray(vae.fit_transform(data(seed)))
                     row = compare(vae.metric_, codes, options.n_pairs)

@@ -100,7 +100,7 @@ def compare(label, seed, metric, a, b, seconds):
 def run(name, options, seed, picture):
     """Train and compare under each metric; ratios by name."""
     X, joined = load(name, options, seed)
-    vae = VAETransformer(random_state=seed, precision="constant", **SETTINGS[name])
+    vae = VAETransformer(random_state=seed, noise="constant", **SETTINGS[name])
     started = time.perf_counter()
     codes = np.asarray(vae.fit(X).transform(joined))
     seconds = time.perf_counter() - started

@@ -25,7 +25,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import train_test_split
 
-from skriem import RiemannianNormal, VAETransformer
+from skriem import RBFNoise, RiemannianNormal, VAETransformer
 
 DIGITS, N_PER_DIGIT, N_INIT = (0, 1, 2), 1000, 3
 SIDE, N_SHOWN = 80, 8
@@ -41,7 +41,7 @@ def fit(seed):
     X, y = load_digits(DIGITS, N_PER_DIGIT, seed)
     # A flat decoder with wide bumps: what is left of the geometry are walls around the codes.
     vae = VAETransformer(
-        n_centers=32, flatness=30.0, bandwidth=2.0, contrast=100.0, random_state=seed
+        noise=RBFNoise(32, bandwidth=2.0, contrast=100.0), flatness=30.0, random_state=seed
     ).fit(X)
     codes = vae.transform(X)
     train, test, _, y_test = train_test_split(codes, y, test_size=1 / 3, random_state=seed)

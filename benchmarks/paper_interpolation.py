@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from paper_data import OF_FACES, load_digits, load_faces
 
-from skriem import GeodesicDistance, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, VAETransformer
 
 N_STEPS, N_SHOWN = 60, 12
 
@@ -34,7 +34,7 @@ def correlations(images):
 
 def interpolate(name, X, shape, pairs, path, cmap="gray_r", **parameters):
     """Fit, compare both ways of interpolation over pairs of rows, and draw the first pair."""
-    vae = VAETransformer(n_centers=64, random_state=0, **parameters).fit(X)
+    vae = VAETransformer(noise=RBFNoise(64), random_state=0, **parameters).fit(X)
     codes = vae.transform(X)
     distance = GeodesicDistance().fit(codes)
     sequences = {"geodesic": [], "straight": []}

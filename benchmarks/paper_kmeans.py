@@ -18,7 +18,7 @@ import numpy as np
 from paper_data import f_measure, load_digits
 from sklearn.cluster import KMeans
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import RBFNoise, RiemannianKMeans, VAETransformer
 
 SETS = ((0, 1, 2), (3, 4, 7), (5, 6, 9))
 PUBLISHED = {"geodesic": (94.28, 89.54, 81.13), "straight": (77.57, 77.80, 64.93)}
@@ -28,7 +28,7 @@ N_PER_DIGIT, N_SUBSETS, N_INIT = 1000, 10, 10
 def scores(digits, seed):
     """F-measures in every subset, in per cent: arrays by name."""
     X, y = load_digits(digits, N_PER_DIGIT, seed)
-    vae = VAETransformer(n_centers=64, flatness=30.0, random_state=seed)
+    vae = VAETransformer(noise=RBFNoise(64), flatness=30.0, random_state=seed)
     codes = vae.fit_transform(X)
     clusterings = {
         "geodesic": RiemannianKMeans(3, n_init=N_INIT, random_state=seed),

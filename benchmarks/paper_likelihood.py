@@ -51,7 +51,7 @@ def main():
         train, test = train_test_split(2.0 * X - 1.0, test_size=0.1, random_state=seed)
         values = []
         for precision in ("mlp", "rbf"):
-            vae = VAETransformer(precision=precision, random_state=seed).fit(train)
+            vae = VAETransformer(noise=precision, random_state=seed).fit(train)
             values.append(prior_log_likelihood(vae, test, seed).mean())
             importance = vae.score_samples(test).mean()
             print(f"{seed:4} {precision:18} {values[-1]:15.2f} {importance:14.2f}", flush=True)

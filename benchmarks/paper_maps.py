@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from paper_data import COLORS, grid_around, load_digits, noise_level
 
-from skriem import VAETransformer
+from skriem import RBFNoise, VAETransformer
 
 SIDE = 150
 
@@ -29,7 +29,7 @@ X, y = load_digits((0, 1), 1000, seed=0)
 figure, panels = plt.subplots(2, 2, figsize=(10, 8.4), layout="constrained")
 print(f"{'median of':18} {'noise on data':>14} {'off':>9} {'volume on data':>15} {'off':>9}")
 for row, (precision, name) in zip(panels, (("mlp", "standard"), ("rbf", "radial basis"))):
-    vae = VAETransformer(precision=precision, n_centers=64, random_state=0).fit(X)
+    vae = VAETransformer(noise=RBFNoise(64), random_state=0).fit(X)
     codes = np.asarray(vae.transform(X))
     grid, extent = grid_around(codes, SIDE, margin=0.35)
     # Off the data is further from every code than codes are from their tenth neighbour.

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from paper_data import COLORS, OF_FACES, grid_around, load_digits, load_faces, noise_level
 
-from skriem import VAETransformer, brownian_motion
+from skriem import RBFNoise, VAETransformer, brownian_motion
 from skriem.geometry import PullbackMetric
 
 N_STEPS, N_CHAINS, SIDE = 10_000, 4, 150
@@ -31,7 +31,7 @@ STEP = 0.01
 
 def walk(name, X, path, **parameters):
     """Walk over the codes of X in both metrics, print and draw."""
-    vae = VAETransformer(n_centers=64, random_state=0, **parameters).fit(X)
+    vae = VAETransformer(noise=RBFNoise(64), random_state=0, **parameters).fit(X)
     codes, metric = np.asarray(vae.transform(X)), vae.metric_
     typical = np.median(noise_level(vae, codes))
     middle = codes[np.argsort(np.linalg.norm(codes - np.median(codes, axis=0), axis=1))[:N_CHAINS]]

@@ -100,7 +100,7 @@ def restoration(network, rbm, X, X_test, rng):
     missing = missing.reshape(X_test.shape)
     filled = np.where(missing, X.mean(0), X_test)
     vae = VAETransformer(
-        20, hidden_layer_sizes=(256, 128), likelihood="bernoulli", precision="constant", max_iter=50
+        20, network=(256, 128), likelihood="bernoulli", noise="constant", max_iter=50
     )
     vae = fit("VAETransformer, 20 components", vae.set_params(random_state=0), X)
     ways = {

@@ -40,7 +40,7 @@ def pinwheel(seed, n=200):
 def grouped(n_components, component, seed):
     return VAETransformer(
         prior=MixturePrior(n_components, component=component),
-        precision="constant",
+        noise="constant",
         learning_rate_init=1e-2,
         max_iter=300,
         n_iter_no_change=300,
@@ -85,7 +85,7 @@ def print_mnist(path):
             10,
             likelihood="bernoulli",
             prior="mixture",
-            precision="constant",
+            noise="constant",
             max_iter=60,
             tol=0.0,
             random_state=seed,
@@ -106,7 +106,7 @@ def print_speed(path):
     for name, (X, d, likelihood, n) in data.items():
         for prior in ("normal", "mixture"):
             vae = VAETransformer(
-                d, likelihood=likelihood, prior=prior, precision="constant", random_state=0, tol=0
+                d, likelihood=likelihood, prior=prior, noise="constant", random_state=0, tol=0
             )
             seconds = []
             # What is not training is done once in both.
@@ -119,9 +119,7 @@ def print_speed(path):
 
 def imputers(p):
     d = min(10, max(2, p // 2))
-    vae = VAETransformer(
-        d, n_importance_samples=5, max_iter=100, precision="constant", random_state=0
-    )
+    vae = VAETransformer(d, n_importance_samples=5, max_iter=100, noise="constant", random_state=0)
     return {
         "mean": SimpleImputer(),
         "IterativeImputer": IterativeImputer(random_state=0),

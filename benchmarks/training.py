@@ -28,7 +28,7 @@ HIDDEN, BATCH_SIZE, N_EPOCHS, N_ROUNDS, LEARNING_RATE = (128, 64), 256, 3, 3, 1e
 def skriem(X):
     """Seconds of training, without the scaling before and the geometry after it."""
     vae = VAETransformer(
-        hidden_layer_sizes=HIDDEN,
+        network=HIDDEN,
         batch_size=BATCH_SIZE,
         max_iter=N_EPOCHS,
         learning_rate_init=LEARNING_RATE,

@@ -21,7 +21,7 @@ from skriem import VAETransformer
 from skriem.inspection import GeodesicDisplay
 
 X, y = load_digits(return_X_y=True)
-vae = VAETransformer(n_components=10, precision="constant", random_state=0).fit(X)
+vae = VAETransformer(n_components=10, noise="constant", random_state=0).fit(X)
 codes, metric, decode = np.asarray(vae.transform(X)), vae.metric_, vae.inverse_transform
 
 # %%

@@ -29,7 +29,7 @@ X = 10.0 * np.einsum("nj,jin->ni", arms, turn)
 
 vae = VAETransformer(
     prior=MixturePrior(10, component="student_t"),
-    precision="constant",
+    noise="constant",
     learning_rate_init=1e-2,
     max_iter=150,
     random_state=0,

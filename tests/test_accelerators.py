@@ -31,7 +31,7 @@ from skriem.geometry import (
 
 
 def small(**parameters):
-    return VAETransformer(hidden_layer_sizes=(8,), max_iter=3, random_state=0, **parameters)
+    return VAETransformer(network=(8,), max_iter=3, random_state=0, **parameters)
 
 
 @pytest.fixture(scope="module")

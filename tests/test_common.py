@@ -12,6 +12,8 @@ from sklearn.utils.estimator_checks import (
 )
 
 from skriem import (
+    DecoderEnsemble,
+    Perceptron,
     DeepRegressionClassifier,
     DeepRegressionTransformer,
     GeodesicDistance,
@@ -46,10 +48,13 @@ UNITS = DeepRegressionTransformer((6, 2), max_iter=3)
 DENSITY = RiemannianNormal(metric=little(precision="constant", n_components=1), max_iter=2)
 OTHERS = [
     VAETransformer(),
-    VAETransformer(3, hidden_layer_sizes=(16,), precision="mlp", activation="softplus"),
-    VAETransformer(precision="constant", n_neighbors=2, flatness=0.1, max_iter=50),
+    VAETransformer(3, network=Perceptron((16,), activation="softplus"), noise="mlp"),
+    VAETransformer(noise="constant", neighbors=2, flatness=0.1, max_iter=50),
     VAETransformer(
-        likelihood="student_t", n_decoders=2, n_importance_samples=3, residual=True, skip=False
+        likelihood="student_t",
+        noise=DecoderEnsemble(2),
+        n_importance_samples=3,
+        network=Perceptron(residual=True, skip=False),
     ),
     DeepRegressionTransformer(),
     UNITS,

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from skriem import GeodesicDistance, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, VAETransformer
 from skriem.geometry import PullbackMetric
 
 # Between clusters the decoders here are rough, and some geodesics through the gaps stay
@@ -107,7 +107,7 @@ def test_dbscan_in_a_pipeline():
 def test_neighbors_classifier(digits):
     X, y = digits
     pipeline = make_pipeline(
-        VAETransformer(random_state=0, max_iter=60, bandwidth=1.5),
+        VAETransformer(random_state=0, max_iter=60, noise=RBFNoise(bandwidth=1.5)),
         GeodesicDistance(),
         KNeighborsClassifier(5, metric="precomputed"),
     )
@@ -125,7 +125,7 @@ def test_as_a_metric_function(digits_vae, digits):
 def test_own_encoder_and_foreign_codes(digits, digits_vae):
     X = digits[0][:40]
     found = GeodesicDistance(
-        VAETransformer(max_iter=5, bandwidth=3.0, contrast=5), random_state=0
+        VAETransformer(max_iter=5, noise=RBFNoise(bandwidth=3.0, contrast=5)), random_state=0
     ).fit(X)
     assert found.transform(X[:3]).shape == (3, 40)
     with pytest.raises(ValueError, match="another metric"):

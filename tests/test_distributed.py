@@ -9,7 +9,7 @@ import pytest
 from joblib import parallel_config
 from sklearn.pipeline import make_pipeline
 
-from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, RiemannianKMeans, RiemannianNormal, VAETransformer
 
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
@@ -77,7 +77,7 @@ def test_dask_arrays_go_through_block_by_block(client, digits_vae, digits):
     X = digits[0]
     blocks = da.from_array(X, chunks=(100, 40))
     pipeline = make_pipeline(
-        VAETransformer(random_state=0, max_iter=30, bandwidth=2.0, contrast=10),
+        VAETransformer(random_state=0, max_iter=30, noise=RBFNoise(bandwidth=2.0, contrast=10)),
         RiemannianKMeans(3, random_state=0),
     ).fit(X)
     vae, kmeans = pipeline[0], pipeline[1]

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skriem import (
+    RBFNoise,
     GeodesicDistance,
     MixturePrior,
     NeighborEncoder,
@@ -76,7 +77,7 @@ def test_clusters_over_the_magnification_factor(kmeans, digits_vae):
 @pytest.mark.slow
 def test_components_of_a_prior_are_ellipses(digits):
     vae = VAETransformer(
-        prior=MixturePrior(3), precision="constant", max_iter=4, random_state=0, bandwidth=2.0
+        prior=MixturePrior(3), noise=RBFNoise(bandwidth=2.0), max_iter=4, random_state=0
     ).fit(digits[0])
     display = LatentSpaceDisplay.from_estimator(vae, digits[0], background=None, n_geodesics=0)
     n_used = vae.predict(digits[0]).max() + 1
@@ -164,7 +165,7 @@ def test_axes_may_be_given(digits_vae):
 @pytest.mark.slow
 def test_pipelines(digits):
     X, y = digits[0][:90], digits[1][:90]
-    vae = VAETransformer(max_iter=10, bandwidth=3.0, contrast=5, random_state=0)
+    vae = VAETransformer(max_iter=10, noise=RBFNoise(bandwidth=3.0, contrast=5), random_state=0)
     options = {"n_geodesics": 2, "grid_resolution": 5}
     pipe = make_pipeline(StandardScaler(), vae, RiemannianKMeans(3, random_state=0)).fit(X)
     display = LatentSpaceDisplay.from_estimator(pipe, X, **options)
@@ -214,7 +215,7 @@ def test_frames_begin_and_end_with_the_samples(digits_vae, digits):
 
 def test_frames_in_the_units_of_the_data(digits):
     X = digits[0][:90]
-    vae = VAETransformer(max_iter=10, bandwidth=3.0, contrast=5, random_state=0)
+    vae = VAETransformer(max_iter=10, noise=RBFNoise(bandwidth=3.0, contrast=5), random_state=0)
     pipe = make_pipeline(StandardScaler(), vae).fit(X)
     display = GeodesicDisplay.from_estimator(pipe, X[0], X[1], n_frames=2)
     expected = pipe.inverse_transform(np.asarray(pipe.transform(X[:2])))
@@ -223,7 +224,9 @@ def test_frames_in_the_units_of_the_data(digits):
 
 def test_what_is_no_image_is_a_heat_map(digits_vae, digits):
     X = digits[0][:50, :50]
-    vae = VAETransformer(max_iter=5, bandwidth=3.0, contrast=5, random_state=0).fit(X)
+    vae = VAETransformer(max_iter=5, noise=RBFNoise(bandwidth=3.0, contrast=5), random_state=0).fit(
+        X
+    )
     display = GeodesicDisplay.from_estimator(vae, X[0], X[1], n_frames=4)
     assert display.image_shape is None
     assert display.ax_.images[0].get_array().shape == (9, 50)
@@ -253,7 +256,7 @@ def test_densities_are_those_of_the_estimator(normal):
 
 def test_densities_of_others_and_of_pipelines(digits):
     X = digits[0][:90]
-    vae = VAETransformer(max_iter=10, bandwidth=3.0, contrast=5, random_state=0)
+    vae = VAETransformer(max_iter=10, noise=RBFNoise(bandwidth=3.0, contrast=5), random_state=0)
     pipe = make_pipeline(vae, GaussianMixture(2, random_state=0)).fit(X)
     display = DensityDisplay.from_estimator(pipe, X, grid_resolution=8)
     expected = pipe[-1].score_samples(display.extent[0][None])[0]

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from suites import thorough
 from surfaces import sphere
 
-from skriem import NeighborEncoder, RiemannianKMeans, VAETransformer
+from skriem import NeighborEncoder, RBFNoise, RiemannianKMeans, VAETransformer
 from skriem.estimators.kmeans.memberships import memberships
 from skriem.geometry import PullbackMetric
 from skriem.geometry.models import clustering
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 FLAT = PullbackMetric(lambda z: z, 2)
-FAST = VAETransformer(max_iter=20, precision="constant")
+FAST = VAETransformer(max_iter=20, noise="constant")
 
 
 def blobs(n=150, seed=0):
@@ -234,7 +234,9 @@ def test_frozen_encoder_is_used_as_it_is(digits, digits_vae):
 
 @pytest.mark.slow
 def test_encoder_parameters_are_reachable():
-    estimator = RiemannianKMeans(2, metric=VAETransformer(max_iter=5, bandwidth=3.0, contrast=5))
+    estimator = RiemannianKMeans(
+        2, metric=VAETransformer(max_iter=5, noise=RBFNoise(bandwidth=3.0, contrast=5))
+    )
     estimator.set_params(metric__n_components=3, random_state=0)
     assert estimator.fit(blobs(40)[0]).cluster_centers_.shape == (2, 3)
 
@@ -242,9 +244,9 @@ def test_encoder_parameters_are_reachable():
 def test_foreign_codes_are_refused(digits, digits_vae):
     codes = digits_vae[1][:60]
     found = RiemannianKMeans(3, random_state=0).fit(codes)
-    other = VAETransformer(max_iter=5, bandwidth=3.0, contrast=5, random_state=1).fit_transform(
-        digits[0][:60]
-    )
+    other = VAETransformer(
+        max_iter=5, noise=RBFNoise(bandwidth=3.0, contrast=5), random_state=1
+    ).fit_transform(digits[0][:60])
     for method in (found.predict, found.transform, found.score):
         with pytest.raises(ValueError, match="another metric"):
             method(other)

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from suites import thorough
 from surfaces import bend
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import RBFNoise, RiemannianKMeans, VAETransformer
 from skriem.decoders.fisher_rao import (
     StabilisedEmbedding,
     bernoulli,
@@ -254,7 +254,7 @@ class Fitted(dict):
     def __missing__(self, name):
         X, y = groups(name)
         vae = VAETransformer(
-            likelihood=name, hidden_layer_sizes=(32,), bandwidth=1.5, random_state=0
+            likelihood=name, network=(32,), noise=RBFNoise(bandwidth=1.5), random_state=0
         )
         self[name] = vae.fit(X), X, y, vae.transform(X)
         return self[name]
@@ -350,7 +350,7 @@ def test_outliers_pull_student_less():
     clean = np.setdiff1d(np.arange(len(X)), rows)
     errors = {}
     for name in ("gaussian", "student_t"):
-        vae = VAETransformer(1, likelihood=name, hidden_layer_sizes=(32,), random_state=0)
+        vae = VAETransformer(1, likelihood=name, network=(32,), random_state=0)
         decoded = vae.fit(dirty).inverse_transform(vae.transform(dirty))
         errors[name] = np.square(decoded - X)[clean].mean()
     assert errors["student_t"] < 0.5 * errors["gaussian"]

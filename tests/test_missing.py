@@ -129,7 +129,7 @@ def test_missing_entries_in_every_kind_of_network(parameters):
 def test_data_in_a_plane_are_filled_in_from_the_plane(complete):
     X = line()
     gone = holes(X)
-    vae = VAETransformer(random_state=0, max_iter=60, precision="constant")
+    vae = VAETransformer(random_state=0, max_iter=60, noise="constant")
     vae.fit(X if complete else gone)
     missing = np.isnan(gone)
     error = np.square(vae.impute(gone) - X)[missing].mean()
@@ -140,7 +140,7 @@ def test_data_in_a_plane_are_filled_in_from_the_plane(complete):
 def test_imputations_are_conditional_means():
     """Of a linear model: what the normal distribution of the data says."""
     X = line(1000, 3, noise=0.5)
-    vae = VAETransformer(random_state=0, max_iter=60, precision="constant").fit(X)
+    vae = VAETransformer(random_state=0, max_iter=60, noise="constant").fit(X)
     gone = X[:100].copy()
     gone[:, 0] = np.nan
     covariance, mean = np.cov(X.T), X.mean(0)

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skriem import (
+    Neighbors,
     GeodesicDistance,
     NeighborEncoder,
     RiemannianKMeans,
@@ -105,7 +106,7 @@ def test_neighbours_remove_what_they_do_not_share():
     def from_circle(x):
         return np.hypot(np.hypot(x[:, 0], x[:, 1]) - 1.0, np.linalg.norm(x[:, 2:], axis=1)).mean()
 
-    vae = VAETransformer(n_neighbors=5, precision="constant", max_iter=60, random_state=0)
+    vae = VAETransformer(neighbors=5, noise="constant", max_iter=60, random_state=0)
     decoded = vae.fit(noisy).inverse_transform(vae.transform(noisy))
     assert from_circle(decoded) < 0.6 * from_circle(noisy)
     # And has not done so by forgetting the circle.
@@ -115,7 +116,7 @@ def test_neighbours_remove_what_they_do_not_share():
 @pytest.mark.parametrize("attraction", [0.0, 1.0])
 def test_training_on_neighbours_is_reproducible(attraction, global_state):
     X = load_iris().data
-    vae = VAETransformer(n_neighbors=5, attraction=attraction, max_iter=10, random_state=0)
+    vae = VAETransformer(neighbors=Neighbors(5, attraction=attraction), max_iter=10, random_state=0)
     first, second = (clone(vae).fit(X) for _ in range(2))
     np.testing.assert_array_equal(first.transform(X), second.transform(X))
     assert first.loss_curve_ == second.loss_curve_
@@ -133,7 +134,7 @@ def test_attraction_draws_neighbours_together():
         distances = cdist(codes, codes)
         return np.take_along_axis(distances, near, 1).mean() / distances.mean()
 
-    plain = VAETransformer(n_neighbors=15, max_iter=60, precision="constant", random_state=0)
+    plain = VAETransformer(neighbors=15, max_iter=60, noise="constant", random_state=0)
     drawn = clone(plain).set_params(max_iter=30, attraction=1.0)
     assert closeness(drawn) < 0.9 * closeness(plain)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skriem import GeodesicDistance, RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, RiemannianKMeans, RiemannianNormal, VAETransformer
 from skriem.geometry import PullbackMetric
 from skriem.support import progress as _progress
 
@@ -14,7 +14,7 @@ X = np.random.default_rng(0).normal(size=(150, 2))
 
 def work(verbose):
     """Something long of every estimator."""
-    VAETransformer(max_iter=3, contrast=5, random_state=0, verbose=verbose).fit(X)
+    VAETransformer(max_iter=3, noise=RBFNoise(contrast=5), random_state=0, verbose=verbose).fit(X)
     RiemannianKMeans(2, metric=FLAT, random_state=0, verbose=verbose).fit(X)
     RiemannianNormal(metric=FLAT, random_state=0, verbose=verbose).fit(X)
     GeodesicDistance(FLAT, verbose=verbose).fit_transform(X)

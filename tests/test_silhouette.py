@@ -109,7 +109,7 @@ def test_chooses_the_number_of_clusters():
 @pytest.mark.slow
 def test_chooses_settings_of_a_pipeline():
     X, _ = make_blobs(60, 4, centers=3, random_state=0)
-    vae = VAETransformer(max_iter=20, precision="constant", random_state=0)
+    vae = VAETransformer(max_iter=20, noise="constant", random_state=0)
     pipeline = make_pipeline(vae, RiemannianKMeans(3, random_state=0))
     search = GridSearchCV(
         pipeline,

@@ -112,7 +112,7 @@ def test_likelihood_of_a_linear_gaussian_model():
     covariance = loadings.T @ loadings + 0.25 * np.eye(3)
     log_det = np.linalg.slogdet(2 * np.pi * covariance)[1]
     exact = -0.5 * (np.einsum("ni,ij,nj->n", data, np.linalg.inv(covariance), data) + log_det)
-    vae = VAETransformer(precision="constant", random_state=0, max_iter=100).fit(data)
+    vae = VAETransformer(noise="constant", random_state=0, max_iter=100).fit(data)
     found = vae.score_samples(data, n_samples=500)
     assert abs(found.mean() - exact.mean()) < 0.1
     assert np.corrcoef(found, exact)[0, 1] > 0.9

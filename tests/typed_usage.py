@@ -109,7 +109,7 @@ def metrics(metric: RiemannianMetric) -> None:
 
 def mistakes(metric: Metric) -> None:
     # Unused ignores are errors: each of these has to be found.
-    VAETransformer(precision="none")  # type: ignore[arg-type]
+    VAETransformer(noise="none")  # type: ignore[arg-type]
     RiemannianKMeans(n_cluster=3)  # type: ignore[call-arg]
     metric.distance("origin", z)  # type: ignore[type-var]
     skriem.KMeans  # type: ignore[attr-defined]  # noqa: B018

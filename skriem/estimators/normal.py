@@ -137,7 +137,7 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
     >>> from sklearn.datasets import load_iris
     >>> from skriem import RiemannianNormal, VAETransformer
     >>> X = load_iris().data[::3]
-    >>> vae = VAETransformer(bandwidth=2.0, contrast=5, random_state=0).fit(X)
+    >>> vae = VAETransformer(noise=RBFNoise(bandwidth=2.0, contrast=5), random_state=0).fit(X)
     >>> codes = vae.transform(X)
     >>> density = RiemannianNormal(random_state=0).fit(codes)
     >>> density.score_samples(codes).shape

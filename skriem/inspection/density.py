@@ -58,7 +58,7 @@ class DensityDisplay:
     >>> from skriem import RiemannianNormal, VAETransformer
     >>> from skriem.inspection import DensityDisplay
     >>> X = load_iris().data[::3]
-    >>> vae = VAETransformer(bandwidth=2.0, contrast=5, random_state=0)
+    >>> vae = VAETransformer(noise=RBFNoise(bandwidth=2.0, contrast=5), random_state=0)
     >>> codes = vae.fit_transform(X)
     >>> normal = RiemannianNormal(random_state=0).fit(codes)
     >>> display = DensityDisplay.from_estimator(normal, codes, grid_resolution=20)

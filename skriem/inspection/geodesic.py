@@ -56,7 +56,7 @@ class GeodesicDisplay:
     >>> from skriem import VAETransformer
     >>> from skriem.inspection import GeodesicDisplay
     >>> X, _ = load_digits(n_class=2, return_X_y=True)
-    >>> vae = VAETransformer(bandwidth=2.0, max_iter=50, random_state=0).fit(X)
+    >>> vae = VAETransformer(noise=RBFNoise(bandwidth=2.0), max_iter=50, random_state=0).fit(X)
     >>> display = GeodesicDisplay.from_estimator(vae, X[0], X[1])
     >>> bool(display.lengths[0] <= display.lengths[1])
     True

@@ -85,7 +85,7 @@ class LatentSpaceDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skriem import RiemannianKMeans, VAETransformer
     >>> from skriem.inspection import LatentSpaceDisplay
-    >>> codes = VAETransformer(bandwidth=3.0, random_state=0).fit_transform(load_iris().data)
+    >>> codes = VAETransformer(noise=RBFNoise(bandwidth=3.0), random_state=0).fit_transform(load_iris().data)
     >>> kmeans = RiemannianKMeans(3, random_state=0).fit(codes)
     >>> display = LatentSpaceDisplay.from_estimator(kmeans, codes)
     >>> display.ax_.get_xlabel()

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
-from skriem import GeodesicDistance, VAETransformer
+from skriem import GeodesicDistance, RBFNoise, VAETransformer
 
 POINTS, GEODESIC = "#3f90da", "#bd1f01"
 BANDWIDTHS, SHOWN, N_PAIRS, N = (0.5, 1.0, 1.5, 2.0), (0.5, 1.0, 2.0), 200, 160
@@ -32,7 +32,7 @@ figure, axes = plt.subplots(1, len(SHOWN), figsize=(9.6, 3.4), layout="constrain
 panels = dict(zip(SHOWN, axes))
 print("bandwidth  converged  straight  error, median  and 99 %  seconds")
 for bandwidth in BANDWIDTHS:
-    vae = VAETransformer(bandwidth=bandwidth, random_state=0).fit(X)
+    vae = VAETransformer(noise=RBFNoise(bandwidth=bandwidth), random_state=0).fit(X)
     codes, metric = vae.transform(X), vae.metric_
     metric.geodesic(codes[:1], codes[1:2])
     started = time.process_time()

@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.mixture import GaussianMixture
 
-from skriem import RiemannianNormal, VAETransformer
+from skriem import RBFNoise, RiemannianNormal, VAETransformer
 
 X, _ = load_digits(n_class=3, return_X_y=True)
-vae = VAETransformer(bandwidth=2.0, max_iter=50, random_state=0)
+vae = VAETransformer(noise=RBFNoise(bandwidth=2.0), max_iter=50, random_state=0)
 codes, unseen = vae.fit_transform(X[:400]), vae.transform(X[400:])
 highest = vae.metric_.log_volume(codes).max()
 print("components  mixture  mean log density  median  on walls")

@@ -16,12 +16,12 @@ matplotlib.use("Agg")
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 
-from skriem import RiemannianKMeans, RiemannianNormal, VAETransformer
+from skriem import RBFNoise, RiemannianKMeans, RiemannianNormal, VAETransformer
 from skriem.inspection import DensityDisplay, GeodesicDisplay, LatentSpaceDisplay
 
 folder = Path((sys.argv[1:] or [Path(__file__).parents[1]])[0])
 X, _ = load_digits(n_class=3, return_X_y=True)
-vae = VAETransformer(bandwidth=2.0, random_state=0)
+vae = VAETransformer(noise=RBFNoise(bandwidth=2.0), random_state=0)
 pipe = make_pipeline(vae, RiemannianKMeans(3, random_state=0)).fit(X)
 density = RiemannianNormal(3, random_state=0).fit(vae.transform(X))
 displays = {

@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skriem import VAETransformer
+from skriem import RBFNoise, VAETransformer
 
 POINTS, STRAIGHT, GEODESIC = "#3f90da", "#ffa90e", "#bd1f01"
 N = 90
@@ -24,7 +24,7 @@ rng = np.random.default_rng(0)
 angle = np.sort(rng.uniform(0.0, 1.35 * np.pi, 400))
 X = np.stack([np.cos(angle), np.sin(angle)], axis=1) + rng.normal(0.0, 0.06, (400, 2))
 
-vae = VAETransformer(bandwidth=2.0, max_iter=100, random_state=0).fit(X)
+vae = VAETransformer(noise=RBFNoise(bandwidth=2.0), max_iter=100, random_state=0).fit(X)
 codes, metric = vae.transform(X), vae.metric_
 plain = np.asarray(codes)
 sides = [np.linspace(*ends, N) for ends in ((-2.1, 2.3), (-2.6, 2.1))]

@@ -50,7 +50,7 @@ class MixturePrior(BaseEstimator):
     >>> from skriem import MixturePrior, VAETransformer
     >>> X = load_iris().data
     >>> prior = MixturePrior(n_components=5)
-    >>> vae = VAETransformer(prior=prior, precision="constant", max_iter=20, random_state=0)
+    >>> vae = VAETransformer(prior=prior, noise="constant", max_iter=20, random_state=0)
     >>> vae = vae.fit(X)
     >>> vae.predict_proba(X).shape
     (150, 5)
