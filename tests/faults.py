@@ -338,6 +338,10 @@ NETWORKS = {
         ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
         ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
     ],
+    "nn/layout.py": [
+        ("torch.exp(-beyond / low)", "torch.exp(-distances / low)"),
+        ("z * push.sum(2, keepdim=True) - push @ z", "push @ z - z * push.sum(2, keepdim=True)"),
+    ],
     "nn/attraction.py": [("- similarity.diagonal().mean()", "+ similarity.diagonal().mean()")],
     "nn/regression/network.py": [
         ("total - 0.5 * squares.sum(-1)", "total - squares.sum(-1)"),
@@ -533,6 +537,12 @@ ESTIMATORS = {
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
         ("return 1.0 / inverse if", "return inverse if"),
         ("1.0 + share * (len(variance) - 1)", "1.0 - share * (len(variance) - 1)"),
+    ],
+    "estimators/graph_encoder.py": [
+        (
+            "codes[known] = self.codes_[self._order[place[known]]]",
+            "codes[known] = self.codes_[place[known]]",
+        ),
     ],
     "support/latent.py": [
         ("(np.asarray(self), self.metric)", "(np.asarray(self), None)"),

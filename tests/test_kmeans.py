@@ -494,6 +494,6 @@ def test_medoids_are_samples():
 def test_medoids_of_codes_are_samples_with_that_code():
     X = np.random.default_rng(0).normal(size=(1010, 51)) + 5.0 * np.eye(51)[np.arange(1010) % 3]
     kmeans = RiemannianKMeans(3, random_state=0).fit(X)
-    assert kmeans.encoder_.autoencoder_ is not None
+    assert kmeans.encoder_.encoder_ is not None
     codes = kmeans.encoder_.transform(X[kmeans.medoid_indices_])
     np.testing.assert_allclose(codes, kmeans.cluster_centers_, atol=1e-12)

@@ -171,7 +171,7 @@ def test_few_features_come_out_unchanged(n_features, dtype):
 def test_up_to_fifty_features_or_a_thousand_samples_are_left_as_they_are(fast, n, n_features):
     X = normal(n, n_features)
     encoder = NeighborEncoder(random_state=0).fit(X)
-    assert encoder.autoencoder_ is None
+    assert encoder.encoder_ is None
     np.testing.assert_array_equal(encoder.transform(X), X)
 
 
@@ -179,9 +179,9 @@ def test_more_come_out_as_codes(fast):
     X = normal(1200, 5) @ normal(5, 60, seed=1)
     encoder = NeighborEncoder(random_state=0).fit(X)
     points = encoder.transform(X[:100])
-    assert points.shape == (100, encoder.autoencoder_.n_components)
-    assert encoder.autoencoder_.n_components == 4
-    np.testing.assert_array_equal(points, encoder.autoencoder_.transform(X[:100] / encoder.scale_))
+    assert points.shape == (100, encoder.encoder_.n_components)
+    assert encoder.encoder_.n_components == 4
+    np.testing.assert_array_equal(points, encoder.encoder_.transform(X[:100] / encoder.scale_))
     assert list(encoder.get_feature_names_out()) == [f"neighborencoder{i}" for i in range(4)]
     assert np.isfinite(points.metric.pairwise(points)).all()
     assert NeighborEncoder(2, random_state=0).fit_transform(X).shape == (1200, 2)

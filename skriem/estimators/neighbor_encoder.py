@@ -18,9 +18,8 @@ from ..support.fitting import all_or_nothing
 from ..support.latent import LatentArray, attach_metric
 from ..support.rows import check_number, check_weights, distinct_rows, validated
 from ..support.state import Estimator
-from .autoencoder.neighbors import Neighbors
 from .autoencoder.parts import data_scale, feature_moments, nearest_rows
-from .autoencoder.vae import VAETransformer
+from .graph_encoder import GraphEncoder
 from .views import local_spread
 
 if TYPE_CHECKING:
@@ -28,16 +27,15 @@ if TYPE_CHECKING:
 
 # Data of at most so many features, or at most so many samples, are their own codes.
 MAX_PLAIN, MANY = 50, 1000
-# How strongly codes are drawn to those of neighbours.
-ATTRACTION = 1.3
 # Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
-DIMS, SAMPLES_PER_DIM = (3, 10), 250
+DIMS, SAMPLES_PER_DIM = (3, 5), 250
 # Features are in units of their own where less than the first share of them has all the variance,
 # and less than the second has that among neighbours, which distant clusters do not add to.
 FEW, FEW_NEARBY = 0.15, 0.5
-# Steps of training, the largest batch and the largest number of passes.
-N_STEPS, BATCH, MAX_EPOCHS, MIN_EPOCHS = 4000, 256, 200, 10
-WIDTHS = 64, 256
+# So many samples or up to twice as many say how many dimensions there seem to be.
+MANY_ASKED = 2000
+# Steps of all samples together, and the least and the largest number for each.
+N_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1_500_000, 100, 200
 
 
 class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
@@ -47,7 +45,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         self,
         n_components: int | Literal["auto"] = "auto",
         *,
-        n_neighbors: int = 15,
+        n_neighbors: int = 10,
         standardize: bool | Literal["auto"] = "auto",
         power: float = 2.0,
         device: str = "auto",
@@ -64,7 +62,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     @all_or_nothing
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Train the autoencoder, if there is one, and make the metric of its points.
+        """Make codes, if there are to be any, and the metric of the points.
 
         Parameters
         ----------
@@ -84,12 +82,12 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         values, weights = distinct_rows(values, check_weights(sample_weight, values))
         rng = check_random_state(self.random_state)
         self.scale_: FloatArray = feature_scale(values, weights, self.standardize)
-        self.autoencoder_: VAETransformer | None = None
+        self.encoder_: GraphEncoder | None = None
         if values.shape[1] > MAX_PLAIN and len(values) > MANY:
-            self.autoencoder_ = self._autoencoder(values / self.scale_, rng)
-            self.autoencoder_.fit(values / self.scale_, sample_weight=weights)
+            scaled = values / self.scale_
+            self.encoder_ = self._encoder(scaled, rng).fit(scaled)
         points = np.unique(self._points(values), axis=0)
-        scale = self.scale_ if self.autoencoder_ is None else 1.0
+        scale = self.scale_ if self.encoder_ is None else 1.0
         self.metric_ = NearestNeighborMetric(points, scale, self.power)
         self._n_features_out = self.metric_.n_dims
         return self
@@ -114,28 +112,21 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         return self._points(values).astype(values.dtype)
 
     def _points(self, X):
-        if self.autoencoder_ is None:
+        if self.encoder_ is None:
             return X
-        return np.asarray(self.autoencoder_.transform(X / self.scale_))
+        return np.asarray(self.encoder_.transform(X / self.scale_))
 
-    def _autoencoder(self, x, rng):
-        """The autoencoder for scaled data, sized after them."""
+    def _encoder(self, x, rng):
+        """What encodes scaled data, sized after them."""
         n, n_features = x.shape
         n_components = self.n_components
         if n_components == "auto":
             most = int(np.clip(n // SAMPLES_PER_DIM, *DIMS))
             n_components = int(np.clip(round(intrinsic_dimension(x)), DIMS[0], most))
-        # A third of the features, as a power of two.
-        width = int(np.clip(2 ** round(np.log2(n_features / 3.0)), *WIDTHS))
-        batch_size = min(BATCH, max(16, n // 10))
-        return VAETransformer(
+        return GraphEncoder(
             min(n_components, n_features),
-            network=(width, width // 2),
-            noise="constant",
-            neighbors=Neighbors(max(1, min(self.n_neighbors, n // 10)), attraction=ATTRACTION),
-            batch_size=batch_size,
-            learning_rate_init=3e-3 * np.sqrt(WIDTHS[0] / width),
-            max_iter=int(np.clip(N_STEPS * batch_size // n, MIN_EPOCHS, MAX_EPOCHS)),
+            n_neighbors=max(1, min(self.n_neighbors, n // 10)),
+            n_epochs=int(np.clip(N_STEPS // n, min(N_STEPS, MIN_EPOCHS), MAX_EPOCHS)),
             device=self.device,
             random_state=rng.randint(2**31 - 1),
             verbose=self.verbose,
@@ -166,15 +157,17 @@ class NeighborEncoder(_NeighborEncoder):
     are long and ways along data are short.
 
     Up to 50 features or 1000 samples the points are the data themselves. Of more the points are
-    the codes of an autoencoder, trained to be close for neighbours and apart for others.
+    codes: data are joined to their neighbours along principal components, weighed as UMAP does,
+    and moved until neighbours are close and all others apart. A new sample gets a mean of the
+    codes of the five samples that it is nearest to, and one of those of ``fit`` its own code.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
-        Latent dimension of the autoencoder. "auto": the intrinsic dimension of the data, at
-        least 3, and at most 10 or one for every 250 samples.
-    n_neighbors : int, default=15
-        Neighbours that the autoencoder takes for the same; at most a tenth of the samples.
+        Dimension of the codes. "auto": the intrinsic dimension of the data, at least 3, and at
+        most 5 or one for every 250 samples.
+    n_neighbors : int, default=10
+        Neighbours that every sample is joined to; at most a tenth of the samples.
     standardize : "auto" or bool, default="auto"
         Whether every feature is divided by its own standard deviation. "auto": where nearly all
         of the variance among neighbours is that of a few features, which is what features in
@@ -183,18 +176,18 @@ class NeighborEncoder(_NeighborEncoder):
         Of the metric: how much costlier than steps along the data gaps are; 1 for straight
         lines.
     device : str, default="auto"
-        Where to train; see :class:`VAETransformer`.
+        Where codes are moved; see :class:`VAETransformer`.
     random_state : int, RandomState instance or None, default=None
-        Determines the autoencoder, if there is one.
+        Determines the codes, if there are any.
     verbose : int, default=0
-        Whether to show the progress of training.
+        Whether to show a bar (tqdm, if installed) or lines with rate and time left.
 
     Attributes
     ----------
     metric_ : NearestNeighborMetric
         What the points carry.
-    autoencoder_ : VAETransformer or None
-        Fitted to the scaled data, if there is one.
+    encoder_ : estimator or None
+        What encodes the scaled data, if they are encoded: its ``transform`` gives codes.
     scale_ : ndarray of shape (n_features,)
         What features are divided by.
     n_features_in_ : int
@@ -253,8 +246,9 @@ def intrinsic_dimension(x, n_neighbors=15):
     Levina and Bickel, *Maximum likelihood estimation of intrinsic dimension*, NIPS 2004, with
     the average over points taken of the inverses (MacKay and Ghahramani, 2005).
     """
-    rows = nearest_rows(x, n_neighbors)
-    distances = np.linalg.norm(x[rows] - x[:, None], axis=2)
+    some = slice(None, None, max(1, len(x) // MANY_ASKED))
+    rows = nearest_rows(x, n_neighbors)[some]
+    distances = np.linalg.norm(x[rows] - x[some, None], axis=2)
     distances = distances[distances[:, 0] > 0]
     if len(distances) == 0 or distances.shape[1] < 3:
         return float(DIMS[0])

@@ -65,7 +65,7 @@ def views_of(X, weights):
     smooth = _softened(x[:, telling], steps[telling])
     scaled = smooth / spread[telling]
     local = local_spread(scaled)
-    compared = tuple(_reduced(view) for view in (smooth, scaled, scaled / local))
+    compared = tuple(reduced(view) for view in (smooth, scaled, scaled / local))
     units = np.full(len(spread), unit), unit * spread
     return Views(x, x / spread, compared, center[varying], units, varying)
 
@@ -86,7 +86,7 @@ def local_spread(x, unit=1.0):
     x = x[:: max(1, len(x) // MANY)]
     if len(x) < 3:
         return np.ones(x.shape[1])
-    _, index = neighbors_in(_reduced(x), min(N_LOCAL, len(x) - 1))
+    _, index = neighbors_in(reduced(x), min(N_LOCAL, len(x) - 1))
     off = np.stack([np.square(x[near] - x).mean(0) for near in index.T])
     return np.maximum(np.sqrt(off.mean(0) / 2.0), LEAST * unit)
 
@@ -126,7 +126,8 @@ def _primes(n):
     return np.array(found, dtype=float)
 
 
-def _reduced(x):
+def reduced(x):
+    """Many rows of many features by their principal components, others as they are."""
     if x.shape[1] <= MAX_COMPARED or len(x) <= MANY:
         return x
     # The random numbers of the solver decide nothing that matters here.

@@ -193,8 +193,8 @@ class RiemannianKMeans(
 
     Of plain data several partitions are made: k-means on the data as they are, k-means on
     features scaled to unit variance, a mixture of normal distributions that begins with the
-    latter, and the parts of minimum spanning trees by mutual reachability. (Where an encoder is
-    trained, k-means by paths among its codes comes first.) They are compared in one graph of
+    latter, and the parts of minimum spanning trees by mutual reachability. (Where data are
+    encoded, k-means by paths among the codes comes first.) They are compared in one graph of
     neighbours by their worst cluster's conductance: the share of its edges that lead to others.
     The first is taken whose conductance is at most 1.2 times the least. So `KMeans` is what comes
     out unless something else is clearly better. Clusters then need not be the cells of one centre

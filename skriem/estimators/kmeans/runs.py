@@ -81,7 +81,7 @@ class RunsMixin:
 
     def _candidates(self, rows, weights):
         """What partitions of plain data are made from."""
-        encoded = self.encoder_.autoencoder_ is not None
+        encoded = self.encoder_.encoder_ is not None
         return Candidates(rows, weights, self._embed_values(rows) if encoded else None)
 
     def _number_of_clusters(self, candidates, rng):

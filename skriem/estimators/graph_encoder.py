@@ -1,0 +1,136 @@
+"""Codes of data from a graph of their neighbours, and of new samples from those of the data."""
+
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from sklearn.decomposition import PCA
+
+from ..geometry.paths.neighbors import nearest_points
+from ..nn.layout import lay_out, memberships
+from ..support.fitting import training_device
+from ..support.progress import Progress
+from ..support.state import Estimator
+from .autoencoder.parts import torch_generator
+from .views import neighbors_in
+
+# Principal components that neighbours are looked for along, at most.
+MAX_SEARCHED = 50
+# Standard deviation of the first coordinate where codes begin.
+START = 3.0
+# Samples that say together where a new one is.
+N_AROUND = 5
+
+
+class GraphEncoder(Estimator):
+    """Codes that are near for neighbours and apart for others.
+
+    Data are joined to their neighbours along principal components, and the graph is laid out
+    in a few dimensions. A new sample gets the mean of the codes of those it is nearest to,
+    weighed by the inverse square of its distance to them.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimensions of the codes.
+    n_neighbors : int
+    n_epochs : int
+    device : str
+    random_state : int
+    verbose : int
+    """
+
+    def __init__(
+        self, n_components, n_neighbors, n_epochs, device="auto", random_state=0, verbose=0
+    ):
+        self.n_components = n_components
+        self.n_neighbors = n_neighbors
+        self.n_epochs = n_epochs
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Lay the graph of distinct rows out, of which there are at least two.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, p)
+        y : Ignored
+
+        Returns
+        -------
+        self
+        """
+        device, rng = training_device(self.device), np.random.RandomState(self.random_state)
+        n, d = len(X), self.n_components
+        # The random numbers of the solver decide nothing that matters here.
+        pca = PCA(min(MAX_SEARCHED, *X.shape), random_state=0).fit(X)
+        self._mean, self._components = pca.mean_, pca.components_
+        self._seen = self._project(X)
+        unit = self._seen.std(0).max() or 1.0
+        distances, near = neighbors_in(
+            (self._seen / unit).astype(np.float32), min(self.n_neighbors, n - 1)
+        )
+        distances = torch.as_tensor(distances, dtype=torch.float64)
+        graph = coo_matrix(
+            (
+                memberships(distances).numpy().ravel(),
+                (np.arange(n).repeat(near.shape[1]), near.flat),
+            ),
+            shape=(n, n),
+        ).tocsr()
+        # Neighbours if either is one of the other, were these independent chances.
+        graph = (graph + graph.T - graph.multiply(graph.T)).tocoo()
+        start = rng.normal(scale=1e-2, size=(n, d))
+        used = min(d, self._seen.shape[1])
+        start[:, :used] += START / unit * self._seen[:, :used]
+        order = np.lexsort((graph.col, graph.row))
+        arrays = graph.row[order], graph.col[order], graph.data[order], start
+        kinds = torch.long, torch.long, torch.float32, torch.float32
+        rows, columns, weights, start = (
+            torch.as_tensor(part, dtype=kind, device=device) for part, kind in zip(arrays, kinds)
+        )
+        with Progress("NeighborEncoder", "epoch", self.n_epochs, self.verbose) as progress:
+            codes = lay_out(
+                (rows, columns),
+                weights,
+                start,
+                self.n_epochs,
+                torch_generator(rng, device),
+                lambda move: progress.step(f"mean move {move:.3g}"),
+            )
+        self.codes_ = codes.cpu().numpy().astype(np.float64)
+        digests = _digests(X)
+        self._order = np.argsort(digests, kind="stable")
+        self._digests = digests[self._order]
+        return self
+
+    def transform(self, X):
+        """Codes of samples, (n, d): of those that were fitted, their own to the last bit."""
+        codes = np.empty((len(X), self.codes_.shape[1]))
+        digests = _digests(X)
+        place = np.searchsorted(self._digests, digests).clip(max=len(self._digests) - 1)
+        known = self._digests[place] == digests
+        codes[known] = self.codes_[self._order[place[known]]]
+        if not known.all():
+            distances, near = nearest_points(self._seen, self._project(X[~known]), N_AROUND)
+            # No weight overflows, and who is next to a sample gets its code.
+            nearest = np.maximum(distances[:, :1], np.finfo(float).tiny)
+            weights = (nearest / np.maximum(distances, nearest)) ** 2
+            weights /= weights.sum(1, keepdims=True)
+            codes[~known] = np.einsum("nk,nkd->nd", weights, self.codes_[near])
+        return codes
+
+    def _project(self, X):
+        # Not by matrix products of whole batches: what they round depends on the other rows.
+        return np.einsum("np,dp->nd", X - self._mean, self._components)
+
+
+def _digests(X):
+    """A number for every row that tells it from others, (n,) uint64."""
+    # Minus zero is zero.
+    rows = np.ascontiguousarray(X, dtype=np.float64) + 0.0
+    digests = b"".join(blake2b(row, digest_size=8).digest() for row in rows)
+    return np.frombuffer(digests, dtype=np.uint64)
