@@ -36,7 +36,7 @@ from skriem.geometry import (
 
 
 def small(**parameters):
-    return VAETransformer(network=(8,), max_iter=3, random_state=0, **parameters)
+    return VAETransformer(**{"network": (8,), "max_iter": 3, "random_state": 0, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def with_dropout(n_inputs, n_outputs):
         {"noise": DecoderEnsemble(2), "prior": "student_t"},
         {"noise": DecoderEnsemble(2), "early_stopping": True},
         {"likelihood": "student_t", "n_importance_samples": 3, "batch_size": 7},
-        {"likelihood": "bernoulli", "network": Convolutional((6, 6), residual=True)},
+        {"likelihood": "bernoulli", "network": Convolutional((6, 6), (8,), residual=True)},
         {"likelihood": "categorical", "mixed_precision": True},
         {"likelihood": "poisson", "n_importance_samples": 2, "noise": DecoderEnsemble(2)},
         {"likelihood": "negative_binomial", "neighbors": Neighbors(5, attraction=1.0)},

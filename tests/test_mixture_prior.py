@@ -403,7 +403,7 @@ def pinwheel(seed=0, n=60):
 
 
 def grouped(**parameters):
-    defaults = {"prior": MixturePrior(4), "max_iter": 4, "precision": "constant"}
+    defaults = {"prior": MixturePrior(4), "max_iter": 4, "noise": "constant"}
     return VAETransformer(**{"random_state": 0, **defaults, **parameters})
 
 

@@ -65,7 +65,7 @@ def test_refitting_leaves_no_old_metric_behind(X):
 
 
 def test_clones_and_refits_leave_no_old_metric_behind(X):
-    pipe, metrics = pipeline(max_iter=2, precision="constant"), []
+    pipe, metrics = pipeline(max_iter=2, noise="constant"), []
     for rows in (slice(40), slice(20, 60), slice(40), slice(20, 60)):
         pipe = clone(pipe).fit(X[rows])
         assert not hasattr(clone(pipe)[0], "metric_")

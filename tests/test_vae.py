@@ -130,7 +130,7 @@ def test_likelihood_of_a_linear_gaussian_model():
 
 def test_errors_of_likelihoods_average_out_over_rows():
     rows = X[::4][:32]
-    vae = small(max_iter=20, precision="constant").fit(X)
+    vae = small(max_iter=20, noise="constant").fit(X)
     found = np.stack([vae.set_params(random_state=k).score_samples(rows, 30) for k in range(20)])
     of_one, of_all = found.std(0).mean(), found.mean(1).std()
     # Independent ones would be in a ratio of 32 ** -0.5, 0.18.
@@ -274,14 +274,9 @@ def test_trained_on_cuda_used_without(digits):
     [
         {"n_components": 0},
         {"n_components": 1.5},
-        {"network": ()},
-        {"network": (0,)},
-        {"network": Perceptron(activation="relu")},
+        {"network": 64},
         {"likelihood": "bernoulli"},
         {"noise": "network"},
-        {"noise": RBFNoise(0)},
-        {"noise": RBFNoise(bandwidth=0.0)},
-        {"noise": RBFNoise(contrast=1.0)},
         {"alpha": -1.0},
         {"flatness": -1.0},
         {"batch_size": 0},
@@ -296,6 +291,26 @@ def test_trained_on_cuda_used_without(digits):
 def test_bad_parameters(parameters):
     with pytest.raises((ValueError, TypeError), match=next(iter(parameters))):
         VAETransformer(**parameters).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "match"),
+    [
+        ((), "network", "at least one layer"),
+        ((0,), "network", "hidden_layer_sizes"),
+        (Perceptron(activation="relu"), "network", "activation"),
+        (Convolutional((8, 8), ()), "network", "n_channels"),
+        (RBFNoise(0), "noise", "n_centers"),
+        (RBFNoise(bandwidth=0.0), "noise", "bandwidth"),
+        (RBFNoise(contrast=1.0), "noise", "contrast"),
+        (DecoderEnsemble(0), "noise", "n_decoders"),
+        (Neighbors(0), "neighbors", "n_neighbors"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_of_parts(part, name, match):
+    with pytest.raises(ValueError, match=match):
+        VAETransformer(**{name: part}).fit(X)
 
 
 def test_bad_data(digits_vae):
@@ -360,7 +375,7 @@ KINDS = {
 )
 def test_every_kind_of_network(kind, digits, global_state):
     data = digits[0]
-    vae = small(noise=RBFNoise(bandwidth=2.0, contrast=10), **KINDS[kind]).fit(data)
+    vae = small(**{"noise": RBFNoise(bandwidth=2.0, contrast=10), **KINDS[kind]}).fit(data)
     codes = np.asarray(vae.transform(data))
     constant = np.square(data - data.mean(0)).mean()
     decoded = vae.inverse_transform(codes)
