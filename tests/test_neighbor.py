@@ -175,6 +175,32 @@ def test_up_to_fifty_features_or_a_thousand_samples_are_left_as_they_are(fast, n
     np.testing.assert_array_equal(encoder.transform(X), X)
 
 
+def with_categories(X, n_categories, seed=0):
+    """Indicators of random categories beside features."""
+    drawn = np.random.default_rng(seed).integers(n_categories, size=len(X))
+    return np.hstack([X, np.eye(n_categories)[drawn]])
+
+
+def test_indicators_of_categories_are_no_reason_to_encode(fast):
+    X, y = make_blobs(1200, 10, centers=4, center_box=(-4, 4), random_state=0)
+    table = with_categories(X, 50)
+    table = (table - table.mean(0)) / table.std(0)
+    kmeans = RiemannianKMeans(4, random_state=0).fit(table)
+    assert kmeans.encoder_.encoder_ is None
+    assert adjusted_rand_score(y, kmeans.labels_) > 0.99
+
+
+def test_indicators_of_categories_are_not_encoded(fast):
+    X = normal(1200, 5) @ normal(5, 60, seed=1)
+    codes = [
+        np.asarray(NeighborEncoder(random_state=0).fit_transform(with_categories(X, 9, seed)))
+        for seed in range(2)
+    ]
+    np.testing.assert_array_equal(*codes)
+    # Where they are all there is they say where samples are.
+    assert NeighborEncoder(random_state=0).fit(1.0 * (X > 0)).encoder_ is not None
+
+
 def test_more_come_out_as_codes(fast):
     X = normal(1200, 5) @ normal(5, 60, seed=1)
     encoder = NeighborEncoder(random_state=0).fit(X)

@@ -20,13 +20,16 @@ from ..support.rows import check_number, check_weights, distinct_rows, validated
 from ..support.state import Estimator
 from .autoencoder.parts import data_scale, feature_moments, nearest_rows
 from .graph_encoder import GraphEncoder
-from .views import local_spread
+from .views import local_spread, of_two_values
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 # Data of at most so many features, or at most so many samples, are their own codes.
 MAX_PLAIN, MANY = 50, 1000
+# Features of two values are encoded only where they are all but one of so many: among others,
+# categories would be what is told apart.
+NEARLY_ALL = 20
 # Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
 DIMS, SAMPLES_PER_DIM = (3, 5), 250
 # Features are in units of their own where less than the first share of them has all the variance,
@@ -83,8 +86,11 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         rng = check_random_state(self.random_state)
         self.scale_: FloatArray = feature_scale(values, weights, self.standardize)
         self.encoder_: GraphEncoder | None = None
-        if values.shape[1] > MAX_PLAIN and len(values) > MANY:
-            scaled = values / self.scale_
+        self._encoded = ~of_two_values(values)
+        if NEARLY_ALL * self._encoded.sum() < len(self._encoded):
+            self._encoded[:] = True
+        if self._encoded.sum() > MAX_PLAIN and len(values) > MANY:
+            scaled = self._scaled(values)
             self.encoder_ = self._encoder(scaled, rng).fit(scaled)
         points = np.unique(self._points(values), axis=0)
         scale = self.scale_ if self.encoder_ is None else 1.0
@@ -114,7 +120,11 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     def _points(self, X):
         if self.encoder_ is None:
             return X
-        return np.asarray(self.encoder_.transform(X / self.scale_))
+        return np.asarray(self.encoder_.transform(self._scaled(X)))
+
+    def _scaled(self, X):
+        """What is encoded of data."""
+        return X[:, self._encoded] / self.scale_[self._encoded]
 
     def _encoder(self, x, rng):
         """What encodes scaled data, sized after them."""
@@ -156,8 +166,9 @@ class NeighborEncoder(_NeighborEncoder):
     :class:`~skriem.geometry.NearestNeighborMetric` of the points, in which gaps between data
     are long and ways along data are short.
 
-    Up to 50 features or 1000 samples the points are the data themselves. Of more the points are
-    codes: data are joined to their neighbours along principal components, weighed as UMAP does,
+    Up to 50 features or 1000 samples the points are the data themselves. (Among others, features
+    of two values do not count, and are not encoded: categories are no place.) Of more the points
+    are codes: data are joined to their neighbours along principal components, weighed as UMAP does,
     and moved until neighbours are close and all others apart. A new sample gets a mean of the
     codes of the five samples that it is nearest to, and one of those of ``fit`` its own code.
 

@@ -59,7 +59,7 @@ def views_of(X, weights):
     steps = _steps(x)
     # Whether two categories are alike says little about where there are gaps, unless nearly all
     # features are of that kind.
-    telling = np.array([len(np.unique(column)) > 2 for column in x.T])
+    telling = ~of_two_values(x)
     if OTHERS * telling.sum() < (~telling).sum():
         telling[:] = True
     smooth = _softened(x[:, telling], steps[telling])
@@ -68,6 +68,11 @@ def views_of(X, weights):
     compared = tuple(reduced(view) for view in (smooth, scaled, scaled / local))
     units = np.full(len(spread), unit), unit * spread
     return Views(x, x / spread, compared, center[varying], units, varying)
+
+
+def of_two_values(x):
+    """Whether each feature takes at most two values, as indicators of categories do, (p,) bool."""
+    return np.array([len(np.unique(column)) <= 2 for column in x.T])
 
 
 def neighbors_in(view, k):
