@@ -114,8 +114,10 @@ class Convolutional(NetworkSettings):
         (height, width) or (channels, height, width) of images whose pixels are the features.
     n_channels : sequence of int, default=(16, 32)
         Numbers of channels, each after halving the image; the decoder has them in reverse.
-    activation, residual, skip
-        See :class:`Perceptron`.
+    activation : {"tanh", "logistic", "softplus"}, default="tanh"
+        See :class:`Perceptron`, as for the next two.
+    residual : bool, default=False
+    skip : bool, default=True
 
     See Also
     --------
