@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -63,13 +64,22 @@ def test_the_loss_of_a_worker_is_survived(client, digits_vae):
     codes = codes_for(digits_vae[0], 3000)
     distance = GeodesicDistance(method="grid").fit(codes)
     here = distance.pairwise(codes[:1500], codes)
-    victim = next(iter(client.run(os.getpid).values()))
-    killer = threading.Timer(1.0, os.kill, (victim, signal.SIGKILL))
-    killer.start()
-    with parallel_config(backend="dask"):
-        there = distance.pairwise(codes[:1500], codes)
-    killer.join()
-    np.testing.assert_allclose(here, there, rtol=1e-12)
+    there = []
+
+    def ask():
+        with parallel_config(backend="dask"):
+            there.append(distance.pairwise(codes[:1500], codes))
+
+    # joblib waits for ever for a worker that is lost before it has begun.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    busy = []
+    while not busy and asking.is_alive():
+        busy = [address for address, tasks in client.processing().items() if tasks]
+        time.sleep(0.05)
+    os.kill(client.run(os.getpid, workers=busy[:1])[busy[0]], signal.SIGKILL)
+    asking.join(timeout=120.0)
+    np.testing.assert_allclose(here, there[0], rtol=1e-12)
     client.wait_for_workers(2)
 
 
