@@ -101,7 +101,7 @@ def build_graph(space, points):
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     points : ndarray of shape (n, d)
         The first nodes; in low dimensions others are added.
 

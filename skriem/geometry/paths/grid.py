@@ -64,7 +64,7 @@ def build_grid(space, low, high, n_cells):
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     low, high : ndarray of shape (d,)
         Corners, with d at most 3.
     n_cells : int

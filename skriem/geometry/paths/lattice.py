@@ -34,7 +34,7 @@ class Lattice:
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     measure : callable
         Lengths of segments from their ends, see :func:`.graph.measure_in`.
     low, high : ndarray of shape (d,)

@@ -37,7 +37,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     a, b : Tensor of shape (n, d)
     starts : list of (Tensor of shape (k,), Tensor of shape (k, T+1, d))
         Pairs and initial curves for them, with as many segments as one of the levels of the

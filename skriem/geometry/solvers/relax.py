@@ -49,7 +49,7 @@ def relax(space, nodes, n_sub, rtol, max_iter):
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     nodes : Tensor of shape (B, T+1, d)
         Starting curves; the end nodes stay where they are.
     n_sub : int

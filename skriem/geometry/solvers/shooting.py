@@ -29,7 +29,7 @@ def shoot(space, b, geodesics, velocity, tol):
 
     Parameters
     ----------
-    space : Embedded or Field
+    space : Space
     b : Tensor of shape (n, d)
     geodesics : Geodesics
         The curves.
