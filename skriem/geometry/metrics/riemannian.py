@@ -22,18 +22,15 @@ from ..solvers.search import Spaces, find_geodesics, tabulated
 from ..solvers.shooting import LEAST_TOL
 from ..solvers.shortcuts import Shortcuts
 from ..solvers.solution import Geodesics
+from ..spaces.base import Space
 from ..types import ArrayOrTensor, ArrayT
 from .base import ConvergenceWarning, Metric, warn_unconverged
 
-# Means are found on curves of this resolution (segments, chords per segment).
-MEAN_LEVEL = (16, 4)
+MEAN_LEVEL = (16, 4)  # segments of curves to a mean, and chords of each
 CLOSER_TOL = 1e-6  # of the curves that logarithms are read from where a first try failed
-# Where there are grids to integrate on.
-MAX_CELL_DIMS = 2
-# Found again when they are needed.
-CACHED = ("graph", "shortcuts", "_cells", "_routes", "_spaces")
-# Curves are solved for in batches that hold about this many numbers.
-CURVE_BUDGET = 2**25
+MAX_CELL_DIMS = 2  # where there are grids to integrate on
+CURVE_BUDGET = 2**25  # numbers that a batch of curves holds
+CACHED = ("graph", "shortcuts", "_cells", "_routes", "_spaces")  # left out of pickles
 
 
 class RiemannianMetric(Metric):
@@ -50,7 +47,7 @@ class RiemannianMetric(Metric):
 
     def __init__(
         self,
-        space: Any,
+        space: Space | None,
         n_dims: int,
         points: ArrayLike | None,
         tabulate: bool,
@@ -357,7 +354,7 @@ class RiemannianMetric(Metric):
     def _cells(self):
         return {}
 
-    def space_for(self, *points: Tensor) -> Any:
+    def space_for(self, *points: Tensor) -> Space:
         """The cheapest space to solve in that covers all `points` and is accurate to 1e-2."""
         return self._spaces.for_loops(*points)
 
@@ -365,7 +362,7 @@ class RiemannianMetric(Metric):
         """Lengths of the straight segments between the rows of two tensors, (n,) array."""
         return self._spaces.segment_lengths(A, B)
 
-    def spaces_for(self, points: Tensor) -> list[tuple[Tensor, Any]]:
+    def spaces_for(self, points: Tensor) -> list[tuple[Tensor, Space]]:
         """The cheapest such space for each row: pairs of rows and space, one or two."""
         return self._spaces.split(points)
 
