@@ -170,6 +170,6 @@ def test_one_of_two_means_is_found():
         return torch.cat([z, 3.0 * torch.exp(-8.0 * z.square().sum(1, keepdim=True))], dim=1)
 
     metric, points = PullbackMetric(hill, 2), np.array([[-1.0, 0.0], [1.0, 0.0]])
-    mean = metric.frechet_mean(points, tol=1e-3)
+    mean = metric.frechet_mean(points, tol=5e-4)
     to_both = metric.distance(np.tile(mean, (2, 1)), points)
     np.testing.assert_allclose(to_both, 0.5 * metric.distance(*points[:, None])[0], rtol=2e-3)

@@ -297,7 +297,8 @@ def test_bad_parameters(parameters):
     ("part", "name", "match"),
     [
         ((), "network", "at least one layer"),
-        ((0,), "network", "hidden_layer_sizes"),
+        ((0,), "network", "network"),
+        (Perceptron((0,)), "network", "hidden_layer_sizes"),
         (Perceptron(activation="relu"), "network", "activation"),
         (Convolutional((8, 8), ()), "network", "n_channels"),
         (RBFNoise(0), "noise", "n_centers"),

@@ -276,4 +276,5 @@ def network_of(network):
             "network must be widths of hidden layers, such as (64, 32), or a Perceptron, "
             f"Convolutional or Modules, got {network!r}."
         )
+    check_sizes(network, "network")
     return Perceptron(network)
