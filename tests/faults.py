@@ -448,7 +448,7 @@ ESTIMATORS = {
     ],
     "estimators/views.py": [
         ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),
-        ("np.unique(column)) > 2 for", "np.unique(column)) > 1 for"),
+        ("np.unique(column)) <= 2 for", "np.unique(column)) <= 1 for"),
         ("scaled / local))", "scaled * local))"),
         ("np.sqrt(off.mean(0) / 2.0)", "np.sqrt(off.mean() / 2.0)"),
     ],
