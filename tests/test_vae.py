@@ -484,3 +484,12 @@ def test_parts_are_searched_and_cloned(digits):
 def test_parts_of_another_kind_are_refused(name, digits):
     with pytest.raises((TypeError, ValueError), match=name):
         small(**{name: "wide"}).fit(digits[0])
+
+
+def test_parameters_of_what_is_no_part_are_told_what_to_pass():
+    with pytest.raises(ValueError, match=re.escape("noise=RBFNoise()")):
+        small().set_params(noise__bandwidth=2.0)
+    found = small().set_params(noise=RBFNoise(), noise__bandwidth=2.0)
+    assert found.noise.bandwidth == 2.0
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        small().set_params(nothing__bandwidth=2.0)

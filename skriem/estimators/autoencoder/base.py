@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -109,6 +109,14 @@ class _VAE(
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator and of its parts; see scikit-learn's."""
         check_names(params)
+        for name in params:
+            part = name.partition("__")[0]
+            value = params.get(part, getattr(self, part, None))
+            if "__" in name and not isinstance(value, BaseEstimator) and hasattr(self, part):
+                raise ValueError(
+                    f"{name} is a parameter of a part, but {part}={value!r} is none: pass one, "
+                    "such as noise=RBFNoise(), network=Perceptron() or neighbors=Neighbors()."
+                )
         return super().set_params(**params)
 
     @all_or_nothing
