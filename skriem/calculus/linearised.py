@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,8 +10,33 @@ import torch
 from torch import Tensor
 
 
+class Derivatives(ABC):
+    """What follows from products with numbers and from functions of outputs."""
+
+    value: Tensor
+
+    @abstractmethod
+    def then(self, value, first, second):
+        """A function of each output, given by its values and two derivatives there, (n, m)."""
+
+    @abstractmethod
+    def __mul__(self, other):
+        """The product with a number, or with another of the same kind."""
+
+    def __rmul__(self, other):
+        return self * other
+
+    def __neg__(self):
+        return self * -1.0
+
+    def exp(self):
+        """The exponential function of each output."""
+        value = self.value.exp()
+        return self.then(value, value, value)
+
+
 @dataclass(frozen=True, eq=False)
-class Linearised:
+class Linearised(Derivatives):
     """What a row-wise map is to second order at some points.
 
     Sums, products and functions of it are so again: the chain rule stands here and nowhere else.
@@ -32,18 +58,11 @@ class Linearised:
         return iter((self.value, self.jacobian, self.curvature))
 
     def then(self, value, first, second):
-        """A function of each output, given by its values and two derivatives there, (n, m)."""
-
         def curvature(weights):
             outer = (self.jacobian * (weights * second)[:, None]) @ self.jacobian.mT
             return outer + self.curvature(weights * first)
 
         return Linearised(value, self.jacobian * first[:, None], curvature)
-
-    def exp(self):
-        """The exponential function of each output."""
-        value = self.value.exp()
-        return self.then(value, value, value)
 
     def log_normalised(self, logs, totals):
         """Logarithms of shares in proportion to the exponentials of outputs.
@@ -92,11 +111,6 @@ class Linearised:
         jacobian = self.jacobian * other.value[:, None] + other.jacobian * self.value[:, None]
         return Linearised(self.value * other.value, jacobian, curvature)
 
-    __rmul__ = __mul__
-
-    def __neg__(self):
-        return self * -1.0
-
 
 def _gathered(weights, part):
     """Weights of the columns of a part that may be one for all."""
@@ -116,7 +130,7 @@ def beside(parts):
 
 
 @dataclass(frozen=True, eq=False)
-class Jet:
+class Jet(Derivatives):
     """The same along one direction at every point: no more than three (n, m) tensors.
 
     Parameters
@@ -130,13 +144,7 @@ class Jet:
     bend: Tensor
 
     def then(self, value, first, second):
-        """A function of each output, given by its values and two derivatives there, (n, m)."""
         return Jet(value, first * self.slope, second * self.slope.square() + first * self.bend)
-
-    def exp(self):
-        """The exponential function of each output."""
-        value = self.value.exp()
-        return self.then(value, value, value)
 
     def log_normalised(self, logs, totals):
         """See :meth:`Linearised.log_normalised`."""
@@ -153,8 +161,3 @@ class Jet:
         bend = self.bend * other.value + 2.0 * self.slope * other.slope + self.value * other.bend
         slope = self.slope * other.value + self.value * other.slope
         return Jet(self.value * other.value, slope, bend)
-
-    __rmul__ = __mul__
-
-    def __neg__(self):
-        return self * -1.0

@@ -24,9 +24,12 @@ class Map(ABC):
         Whether it computes in the dtype that it is given, on the device where that is.
     fingerprint : str or None
         Equal for equal content. None if the content cannot be read.
+    is_separable : bool
+        Whether some of its outputs cost less than all.
     """
 
     follows_dtype: bool = False
+    is_separable: bool = False
     fingerprint: str | None = None
 
     @abstractmethod
@@ -53,10 +56,6 @@ class Map(ABC):
     def compact(self) -> Map:
         """An isometric map with fewer outputs where there is one, else this one."""
         return self
-
-    def some_outputs(self, kept: NDArray) -> Map | None:
-        """The same with some of the outputs, (n_kept,) int, or None if they cannot be separated."""
-        return None
 
     def thinned(self, codes: NDArray) -> Map | None:
         """A map with about the same geometry and far fewer outputs, or None.

@@ -56,7 +56,6 @@ class StabilisedEmbedding(KeepsTensors, Decoder):
         None: no walls.
     scale : ndarray of shape (m,) or None
         Factors of the outputs, where they stand for others.
-
     """
 
     follows_dtype = True
@@ -113,12 +112,12 @@ class StabilisedEmbedding(KeepsTensors, Decoder):
 
         A sample of the outputs stands for all; see :func:`.output_sampling.sample_outputs`.
         """
-        if not self._likelihood.is_elementwise:
+        if not (self._likelihood.is_elementwise and self._network.is_separable):
             return None
         sample = sample_outputs(lambda z: self.linearise(z).jacobian, codes)
-        network = None if sample is None else self._network.some_outputs(sample.kept)
-        if network is None:
+        if sample is None:
             return None
+        network = self._network.some_outputs(sample.kept)
         parts = [part[sample.kept] for part in self._parts]
         return type(self)(network, self._likelihood, parts, self._walls, sample.scale)
 

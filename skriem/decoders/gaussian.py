@@ -119,13 +119,13 @@ class DecoderEmbedding(KeepsTensors, Decoder):
         A sample of the standard deviations stands for all; see :mod:`.output_sampling`. None
         where there is nothing to be gained.
         """
-        if self._noise is None:
+        if self._noise is None or not self._noise.is_separable:
             return None
         n_means = len(self._center)
         sample = sample_outputs(lambda z: self.linearise(z).jacobian[..., n_means:], codes)
-        noise = None if sample is None else self._noise.sampled(sample.kept, sample.scale)
-        if noise is None:
+        if sample is None:
             return None
+        noise = self._noise.sampled(sample.kept, sample.scale)
         return DecoderEmbedding(self._network, self._center, self._scale, self._std, noise)
 
     @property

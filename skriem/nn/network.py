@@ -219,7 +219,7 @@ class LayeredNetwork(Network):
         """
         form, skip, last = self.form, self.parts[0], self.parts[-2]
         n_units = form.layers[-1].n_inputs + skip.shape[1]
-        if not isinstance(form.layers[-1], Dense) or len(last) <= n_units:
+        if not self.is_separable or len(last) <= n_units:
             return self
         factor = np.linalg.qr(np.concatenate([last, skip], axis=1, dtype=np.float64), mode="r")
         zeros, n_hidden = np.zeros(n_units), last.shape[1]
@@ -227,9 +227,12 @@ class LayeredNetwork(Network):
         parts = factor[:, n_hidden:], zeros, *self.parts[2:-2], factor[:, :n_hidden], zeros
         return LayeredNetwork(Layered(layers, form.activation, form.residual), parts)
 
+    @property
+    def is_separable(self):
+        return isinstance(self.form.layers[-1], Dense)
+
     def some_outputs(self, kept):
-        if not isinstance(self.form.layers[-1], Dense):
-            return None
+        """The same (arrays) with some of the outputs, (n_kept,) int, where they are separable."""
         layers = [*self.form.layers[:-1], Dense(self.form.layers[-1].n_inputs, len(kept))]
         first, last = self.parts[:2], self.parts[-2:]
         parts = [*(p[kept] for p in first), *self.parts[2:-2], *(p[kept] for p in last)]

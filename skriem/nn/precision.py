@@ -81,6 +81,8 @@ class RBFNoise(Noise):
         See :class:`RBFPrecision`.
     """
 
+    is_separable = True
+
     @property
     def precision(self):
         """The network that it is the inverse root of."""
@@ -96,6 +98,13 @@ class RBFNoise(Noise):
         return _inverse_root(self.precision.jet(z, direction)).bend
 
     def sampled(self, kept, scale):
+        """Some of the outputs (arrays), each times a number.
+
+        Parameters
+        ----------
+        kept : ndarray of shape (n_kept,), int
+        scale : ndarray of shape (n_kept,)
+        """
         centers, rates, weights, floor = self.parts
         square = scale**2
         return RBFNoise([centers, rates, weights[kept] / square[:, None], floor[kept] / square])

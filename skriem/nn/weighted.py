@@ -49,13 +49,3 @@ class Weighted(Map):
 
 class Noise(Weighted):
     """A standard deviation for every output, (n, m), that depends on the code."""
-
-    def sampled(self, kept, scale):
-        """Some of the outputs (arrays), each times a number, or None if they cannot be separated.
-
-        Parameters
-        ----------
-        kept : ndarray of shape (n_kept,), int
-        scale : ndarray of shape (n_kept,)
-        """
-        return None

@@ -25,13 +25,13 @@ from ...support.state import Estimator
 from ..distance import GeodesicDistance
 from ..metric_input import MetricConsumerMixin
 from ..neighbor_encoder import NeighborEncoder
-from .precomputed import checked_distances, table_of_distances
+from .precomputed import DistancesMixin, checked_distances, table_of_distances
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class RiemannianSingleLinkage(MetricConsumerMixin, ClusterMixin, Estimator):
+class RiemannianSingleLinkage(DistancesMixin, MetricConsumerMixin, ClusterMixin, Estimator):
     """Robust single linkage by geodesic distance: a tree of clusters.
 
     Samples join in the order of their geodesic distances, at least those to their
@@ -261,12 +261,3 @@ class RiemannianSingleLinkage(MetricConsumerMixin, ClusterMixin, Estimator):
 
     def _default_geometry(self, values):
         return NeighborEncoder()
-
-    @property
-    def _is_precomputed(self):
-        return isinstance(self.metric, str) and self.metric == "precomputed"
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = tags.input_tags.positive_only = self._is_precomputed
-        return tags

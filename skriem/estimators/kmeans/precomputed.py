@@ -21,19 +21,26 @@ from .medoid_runs import best_medoids
 SYMMETRIC = 1e-6
 
 
-class PrecomputedMixin:
-    """``metric="precomputed"`` of k-means: medoids of a table of distances or of a graph."""
+class DistancesMixin:
+    """``metric="precomputed"``: distances in place of data."""
 
     def __sklearn_tags__(self: Any) -> Any:
         tags: Any = super().__sklearn_tags__()  # type: ignore[misc]
-        is_given = self._is_precomputed
-        tags.input_tags.pairwise = tags.input_tags.sparse = is_given
-        tags.input_tags.positive_only = is_given
+        tags.input_tags.pairwise = tags.input_tags.positive_only = self._is_precomputed
         return tags
 
     @property
     def _is_precomputed(self: Any) -> bool:
         return isinstance(self.metric, str) and self.metric == "precomputed"
+
+
+class PrecomputedMixin(DistancesMixin):
+    """The same of k-means: medoids of a table of distances or of a graph."""
+
+    def __sklearn_tags__(self: Any) -> Any:
+        tags: Any = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._is_precomputed
+        return tags
 
     def _fit_precomputed(self: Any, X: Any, sample_weight: Any) -> Any:
         """Find the most central samples, and how far from them all others are."""
