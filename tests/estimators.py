@@ -72,6 +72,7 @@ METHODS = (
     "predict",
     "predict_proba",
     "score_samples",
+    "explain",
     "score",
     "bic",
     "inverse_transform",

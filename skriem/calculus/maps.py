@@ -53,6 +53,13 @@ class Map(ABC):
         value, slopes, _ = self.linearise(z)
         return Jet(value, (direction[:, None] @ slopes).squeeze(1), self.bend(z, direction))
 
+    def by_feature(self, parts: Tensor) -> Tensor:
+        """What outputs account for (..., m), added up for each feature of the data they are of.
+
+        Outputs are features but where several speak of one, such as its mean and its noise.
+        """
+        return parts
+
     def compact(self) -> Map:
         """An isometric map with fewer outputs where there is one, else this one."""
         return self

@@ -100,6 +100,9 @@ class DecoderEmbedding(KeepsTensors, Decoder):
             return mean
         return torch.cat([mean, made.noise.bend(z, direction) * self._scale], dim=-1)
 
+    def by_feature(self, parts):
+        return parts.unflatten(-1, (-1, len(self._center))).sum(-2)
+
     def compact(self):
         network = self._network.compact()
         if network is self._network:

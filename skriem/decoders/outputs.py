@@ -161,6 +161,11 @@ class AdoptedDecoder(UserMap):
                 part.on(dtype, device)
         return self
 
+    def by_feature(self, parts):
+        if self._read is mean_and_std:
+            return parts.unflatten(-1, (2, -1)).sum(-2)
+        return parts
+
     def reading(self, read, features=None):
         """The same decoder read in another way."""
         return AdoptedDecoder(self._decoder, self._output, read, features)

@@ -123,6 +123,31 @@ class GraphEncoder(Estimator):
             codes[~known] = np.einsum("nk,nkd->nd", weights, self.codes_[near])
         return codes
 
+    def feature_steps(self, X, way):
+        """What changes of the features along ways among the codes, from each datum to the next.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, p)
+            Where the ways begin.
+        way : Geodesics
+            n of them, whose corners are codes.
+
+        Yields
+        ------
+        squares : ndarray of shape (n_steps, p)
+            As far as the components that neighbours are looked for along tell.
+        arcs : ndarray of shape (n_steps,)
+            Length of each step, up to a factor.
+        """
+        for start, points, arc_length in zip(self._project(X), way.points, way.arc_length):
+            near = nearest_points(self.codes_, points, 1)[1][:, 0]
+            seen = np.concatenate([start[None], self._seen[near[1:]]])
+            steps, arcs = np.diff(seen, axis=0), np.diff(arc_length)
+            moved = (near[1:] != near[:-1]) & (arcs > 0.0)
+            moved[0] = arcs[0] > 0.0
+            yield np.square(steps[moved] @ self._components), arcs[moved]
+
     def _project(self, X):
         # Not by matrix products of whole batches: what they round depends on the other rows.
         return np.einsum("np,dp->nd", X - self._mean, self._components)

@@ -122,6 +122,27 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             return X
         return np.asarray(self.encoder_.transform(self._scaled(X)))
 
+    def _contributions(self, X, way):
+        """How much of the length of ways that begin at samples every feature accounts for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+        way : Geodesics
+            Among codes, which there are: n of them.
+
+        Returns
+        -------
+        ndarray of shape (n, n_features)
+        """
+        shares = np.zeros((len(way.points), len(self.scale_)))
+        ways = self.encoder_.feature_steps(self._scaled(validated(self, X, reset=False)), way)
+        for k, (squares, arcs) in enumerate(ways):
+            total = squares.sum(1)
+            parts = arcs / np.where(total > 0.0, total, 1.0) @ squares
+            shares[k, self._encoded] = parts * (way.length[k] / (parts.sum() or 1.0))
+        return shares
+
     def _scaled(self, X):
         """What is encoded of data."""
         return X[:, self._encoded] / self.scale_[self._encoded]

@@ -1,8 +1,15 @@
-"""Pictures of latent spaces, geodesics, densities and trees of clusters. Needs matplotlib."""
+"""Pictures of latent spaces, geodesics, densities, clusters and their trees. Needs matplotlib."""
 
+from .contribution import ContributionDisplay
 from .dendrogram import DendrogramDisplay
 from .density import DensityDisplay
 from .geodesic import GeodesicDisplay
 from .latent_space import LatentSpaceDisplay
 
-__all__ = ["DendrogramDisplay", "DensityDisplay", "GeodesicDisplay", "LatentSpaceDisplay"]
+__all__ = [
+    "ContributionDisplay",
+    "DendrogramDisplay",
+    "DensityDisplay",
+    "GeodesicDisplay",
+    "LatentSpaceDisplay",
+]

@@ -32,6 +32,7 @@ from ..metric_input import MetricConsumerMixin
 from ..neighbor_encoder import NeighborEncoder
 from .answers import ClusterAnswersMixin
 from .clusters import TOL, AroundMeans, AroundMedoids, FromCenters, Parts
+from .explanation import ExplanationMixin, has_coordinates
 from .precomputed import PrecomputedMixin
 from .runs import RunsMixin
 
@@ -50,19 +51,11 @@ NOT_ALWAYS = (
 )
 
 
-def _has_coordinates(estimator: RiemannianKMeans) -> bool:
-    if estimator._is_precomputed:
-        raise AttributeError(
-            "partial_fit moves centres, and metric='precomputed' has no coordinates: use fit, "
-            "or give the samples and a metric."
-        )
-    return True
-
-
 class RiemannianKMeans(
     PrecomputedMixin,
     RunsMixin,
     ClusterAnswersMixin,
+    ExplanationMixin,
     MetricConsumerMixin,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
@@ -328,7 +321,7 @@ class RiemannianKMeans(
         self.counts_: NDArray[Any] = np.bincount(self.labels_, weights, minlength=self.n_clusters_)
         return self
 
-    @available_if(_has_coordinates)
+    @available_if(has_coordinates)
     @all_or_nothing
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None

@@ -91,6 +91,20 @@ class EnsembleEmbedding(Decoder):
         bent = [member.bend(z, direction) for member in self._members]
         return self._share * torch.cat(bent, dim=-1)
 
+    def by_feature(self, parts: Tensor) -> Tensor:
+        """What outputs account for, added up for each feature of the data, of all members.
+
+        Parameters
+        ----------
+        parts : Tensor of shape (..., S m)
+
+        Returns
+        -------
+        Tensor of shape (..., n_features)
+        """
+        shares = parts.tensor_split(len(self._members), dim=-1)
+        return sum(member.by_feature(part) for member, part in zip(self._members, shares))
+
     def compact(self) -> EnsembleEmbedding:
         """A map with the same geometry and fewer outputs, where members have one.
 

@@ -46,6 +46,10 @@ class TensorField(ABC):
         """The quadratic form v' M(z) v for rows of `z` and `v`, (n,): it may cost less than M."""
         return ((self(z) @ v[..., None]).squeeze(-1) * v).sum(-1)
 
+    def parts(self, z: Tensor, v: Tensor) -> Tensor:
+        """What adds up to the form at rows of `z` and `v`, (n, m): here, of each coordinate."""
+        return (self(z) @ v[..., None]).squeeze(-1) * v
+
     def jets(self, z: Tensor, v: Tensor) -> Jets:
         """The same with its derivatives."""
         d, tensor = z.shape[1], self(z).detach()

@@ -47,8 +47,15 @@ class AmbientTensor(TensorField):
 
     def form(self, z, v):
         """w' G w with one derivative w = v' J."""
+        return self._by_output(z, v).sum(-1)
+
+    def parts(self, z, v):
+        """Those of each feature that outputs speak of, (n, m)."""
+        return self._embed.by_feature(self._by_output(z, v))
+
+    def _by_output(self, z, v):
         value, moved = along(self._embed, z, [v])
-        return (self._weighed(value, moved).squeeze(1) * moved.squeeze(1)).sum(-1)
+        return self._weighed(value, moved).squeeze(1) * moved.squeeze(1)
 
     def _weighed(self, value, rows):
         """Rows (n, k, m) times the cost at values (n, m)."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from ...calculus.slopes import no_gradients
+from ..chunks import in_chunks
 from ..containers import checked_points, enter
 from ..solvers.solution import Geodesics
 from ..types import ArrayOrTensor, ArrayT, FloatArray
@@ -149,6 +150,58 @@ class Metric(ABC):
         """
         (A, B), answer = self._enter_pairs(A, B, "B")
         return Geodesics(*(answer(field) for field in self._between(A, B, tol, max_iter)))
+
+    @no_gradients()
+    def contributions(self, geodesics: Geodesics) -> ArrayOrTensor:
+        """How much of the length of curves every feature accounts for.
+
+        Where speed is |v|, the root of a sum of squares, a feature with the square s among them
+        accounts for s / |v| of it. A step that moves a single feature is all of that feature.
+
+        Parameters
+        ----------
+        geodesics : Geodesics
+            What :meth:`geodesic` returned.
+
+        Returns
+        -------
+        (n, n_features)
+            In the unit of the metric; rows add up to the lengths. Features are the outputs of a
+            map or, where there is none, coordinates. Those of a decoder are the features of its
+            data, mean and noise of one taken together. Only coordinates that are not orthogonal
+            can account for less than nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skriem.geometry import PullbackMetric
+        >>> plane = PullbackMetric(lambda z: z, n_dims=2)
+        >>> way = plane.geodesic(np.zeros((1, 2)), np.array([[3.0, 4.0]]))
+        >>> plane.contributions(way).round(6)
+        array([[1.8, 3.2]])
+        """
+        n_curves, n_nodes = geodesics.points.shape[:2]
+        flat, answer = self._enter(geodesics.points.reshape(-1, self.n_dims))
+        points = flat.unflatten(0, (n_curves, n_nodes))
+        arcs = torch.as_tensor(geodesics.arc_length).to(points).diff(dim=1)
+        # Lengths are more accurate than sums of arcs.
+        length, whole = torch.as_tensor(geodesics.length).to(points), arcs.sum(1)
+        arcs = arcs * (length / torch.where(whole > 0, whole, 1.0))[:, None]
+        n_features = self._chord_parts(points[:1, :2]).shape[-1] if n_curves else 0
+
+        def shared(rows):
+            parts = self._chord_parts(points[rows])
+            total = parts.sum(-1, keepdim=True)
+            speeds = arcs[rows, :, None] / torch.where(total > 0, total, 1.0)
+            return ((parts * speeds).sum(1),)
+
+        return answer(in_chunks(shared, torch.arange(n_curves), n_nodes * n_features)[0])
+
+    def _chord_parts(self, points):
+        """What adds up to the squared chords of curves (B, N+1, d), (B, N, n_features)."""
+        middle, step = 0.5 * (points[:, 1:] + points[:, :-1]), points.diff(dim=1)
+        parts = self._space.tensor_fn.parts(middle.flatten(0, 1), step.flatten(0, 1))
+        return parts.unflatten(0, middle.shape[:2])
 
     def distance(
         self, A: ArrayT, B: ArrayOrTensor, tol: float = 1e-3, max_iter: int = 100

@@ -126,6 +126,10 @@ class PullbackMetric(RiemannianMetric):
         points, answer = self._enter(Z)
         return answer(self._map(Z if isinstance(Z, torch.Tensor) else points))
 
+    def _chord_parts(self, points):
+        places = self._map(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+        return self._map.by_feature(places.diff(dim=1).square())
+
     def with_points(self, points: ArrayLike) -> PullbackMetric:
         """The same metric with other points for its graph.
 

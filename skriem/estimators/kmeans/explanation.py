@@ -1,0 +1,100 @@
+"""Which features distances to centres are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
+
+from ...geometry import Metric
+from ...geometry.metrics.base import warn_unconverged
+from ...geometry.types import FloatArray
+from ..neighbor_encoder import _NeighborEncoder
+from .clusters import TOL
+
+
+def has_coordinates(estimator: Any) -> bool:
+    """Whether samples are more than their distances; a reason where they are not."""
+    # What was fitted stays what it is, whatever parameters are set to afterwards.
+    is_fitted = hasattr(estimator, "labels_")
+    if not (hasattr(estimator, "metric_") if is_fitted else not estimator._is_precomputed):
+        raise AttributeError(
+            "partial_fit and explain need samples, and metric='precomputed' has no coordinates: "
+            "use fit and transform, or give the samples and a metric."
+        )
+    return True
+
+
+class ExplanationMixin:
+    """For estimators with ``_points``, ``_clusters``, ``metric_`` and ``encoder_``."""
+
+    _points: Any
+    _clusters: Any
+    encoder_: Any
+    metric_: Metric
+
+    @available_if(has_coordinates)
+    def explain(self, X: ArrayLike, label: ArrayLike | None = None) -> FloatArray:
+        """How much every feature contributes to the distances from samples to a centre.
+
+        Along the shortest way to the centre, a step that moves several features is divided among
+        them as their squares make up the square of its length. The features with large shares of
+        the ways to other centres are what tells clusters apart.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Of the same kind as in ``fit``; see :meth:`predict`.
+        label : int or array-like of shape (n_samples,), default=None
+            To which centre. None: to that of the sample's own cluster, as :meth:`predict` says.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the unit of the metric. Rows add up to the distances in :meth:`transform`, up to
+            the accuracy of these. Where the metric is that of a decoder, its data's features,
+            of each the mean and the noise; where a metric of one's own was given, the outputs
+            of its map or, if it has none, coordinates.
+
+        Raises
+        ------
+        ValueError
+            If labels are no clusters or do not match the samples.
+
+        Notes
+        -----
+        Data that :class:`~skriem.NeighborEncoder` encodes are compared along at most 50 principal
+        components, and so are their features here: ways are made of steps from sample to sample,
+        each as long as it is among the codes.
+        """
+        points, clusters = self._points(X), self._clusters
+        labels = clusters.labels(points) if label is None else self._checked(label, len(points))
+        way = self.metric_.geodesic(points, clusters.centers[labels], tol=TOL)
+        warn_unconverged(way, ConvergenceWarning)
+        encoder, values = self._last_encoder(X)
+        if isinstance(encoder, _NeighborEncoder) and encoder.encoder_ is not None:
+            return encoder._contributions(values, way)
+        return np.asarray(self.metric_.contributions(way))
+
+    def _checked(self, label, n):
+        """Given labels, one for each of n samples."""
+        labels, n_clusters = np.asarray(label), len(self._clusters.centers)
+        if labels.shape not in ((), (n,)) or labels.dtype.kind not in "iu":
+            raise ValueError(f"label must be one cluster's number or {n} of them, got {label!r}.")
+        if labels.size and not (labels.min() >= 0 and labels.max() < n_clusters):
+            raise ValueError(f"label must be from 0 to {n_clusters - 1}, got {label!r}.")
+        return np.broadcast_to(labels, n)
+
+    def _last_encoder(self, X):
+        """What made the points out of samples, and what it was given, None if nobody knows."""
+        encoder = self.encoder_
+        if isinstance(encoder, FrozenEstimator):
+            encoder = encoder.estimator
+        if isinstance(encoder, Pipeline):
+            return encoder[-1], encoder[:-1].transform(X) if len(encoder) > 1 else X
+        return encoder, X
