@@ -63,6 +63,10 @@ GEOMETRY = {
     "geometry/maps/tensor_field.py": [
         ("        2.0 * by_step,", "        by_step,"),
         ("bend[:, :, d:],", "bend[:, :, d:].mT,"),
+        (
+            "return (self(z) @ v[..., None]).squeeze(-1) * v",
+            "return (self(z) @ v[..., None]).squeeze(-1)",
+        ),
     ],
     "geometry/spaces/embedded.py": [
         (".abs().log().sum(-1)", ".abs().log().mean(-1)"),
@@ -136,7 +140,8 @@ GEOMETRY = {
         ),
     ],
     "geometry/metrics/base.py": [
-        ("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid")
+        ("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid"),
+        ("return ((parts * speeds).sum(1),)", "return ((parts.sqrt() * speeds).sum(1),)"),
     ],
     "geometry/solvers/exp_log.py": [
         ("momentum = -space", "momentum = space"),
@@ -199,7 +204,10 @@ GEOMETRY = {
         ("often * torch.exp(squares.sum(-1)", "torch.exp(squares.sum(-1)"),
         ("k=rank + 1)[0][:, -1]", "k=rank + 1)[0][:, 1]"),
     ],
-    "geometry/metrics/ambient.py": [("* moved.squeeze(1)).sum(-1)", "* value).sum(-1)")],
+    "geometry/metrics/ambient.py": [
+        ("* moved.squeeze(1)", "* value"),
+        ("self._embed.by_feature(self._by_output(z, v))", "self._by_output(z, v)"),
+    ],
     "geometry/metrics/location_scale.py": [
         ("2.0 * df / (df + 3.0)", "df / (df + 3.0)"),
         ("[1].square().reciprocal()", "[1].reciprocal()"),
@@ -441,10 +449,11 @@ ESTIMATORS = {
     ],
     "estimators/kmeans/partitions.py": [
         ("conductance <= MOST]", "conductance >= MOST]"),
-        ("index in self._neighbors[:3])", "index in self._neighbors[:1])"),
+        ("index in of_data)", "index in self._neighbors[:1])"),
+        ("if self.in_one_unit else self.views.compared", "if not self.in_one_unit else ()"),
         ("< STABLE:", "> STABLE:"),
         ("* n_clusters * x.shape[1]", "* n_clusters"),
-        ("found[1].labels, k, rng", "np.zeros_like(found[1].labels), k, rng"),
+        ("found[-1].labels, k, rng", "np.zeros_like(found[-1].labels), k, rng"),
     ],
     "estimators/views.py": [
         ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),

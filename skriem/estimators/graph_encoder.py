@@ -123,7 +123,7 @@ class GraphEncoder(Estimator):
             codes[~known] = np.einsum("nk,nkd->nd", weights, self.codes_[near])
         return codes
 
-    def feature_steps(self, X, way):
+    def steps_to(self, X, way):
         """What changes of the features along ways among the codes, from each datum to the next.
 
         Parameters
@@ -135,7 +135,7 @@ class GraphEncoder(Estimator):
 
         Yields
         ------
-        squares : ndarray of shape (n_steps, p)
+        steps : ndarray of shape (n_steps, p)
             As far as the components that neighbours are looked for along tell.
         arcs : ndarray of shape (n_steps,)
             Length of each step, up to a factor.
@@ -146,7 +146,7 @@ class GraphEncoder(Estimator):
             steps, arcs = np.diff(seen, axis=0), np.diff(arc_length)
             moved = (near[1:] != near[:-1]) & (arcs > 0.0)
             moved[0] = arcs[0] > 0.0
-            yield np.square(steps[moved] @ self._components), arcs[moved]
+            yield steps[moved] @ self._components, arcs[moved]
 
     def _project(self, X):
         # Not by matrix products of whole batches: what they round depends on the other rows.

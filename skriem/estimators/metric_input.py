@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -16,6 +17,7 @@ from ..support.latent import find_metric
 from ..support.rows import check_weights, distinct_rows, validated
 from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
+from .sparse_rows import SparseRows
 
 
 class MetricConsumerMixin:
@@ -24,6 +26,13 @@ class MetricConsumerMixin:
     ``metric="auto"`` means: codes bring their metric along; anything else is data, and an
     encoder is fitted to it, a :class:`VAETransformer` unless the estimator says otherwise.
     """
+
+    _sparse_rows: SparseRows | None
+
+    @property
+    def _takes_sparse(self) -> bool:
+        """Whether sparse matrices are taken."""
+        return False
 
     def _default_geometry(self, values):
         return VAETransformer()
@@ -38,8 +47,12 @@ class MetricConsumerMixin:
         rng : RandomState
         """
         carried, metric = find_metric(X), self.metric
-        values = validated(self, X, ensure_min_samples=2)
         rng = check_random_state(self.random_state)
+        values = self._validated(X, ensure_min_samples=2)
+        self._sparse_rows = None
+        if issparse(values):
+            self._sparse_rows = SparseRows(rng).fit(values, sample_weight)
+            values = self._sparse_rows.transform(values)
         self.encoder_: Any = None
         if isinstance(metric, str) and metric == "auto":
             metric = self._default_geometry(values) if carried is None else carried
@@ -135,7 +148,17 @@ class MetricConsumerMixin:
         if find_metric(X) is not None and self.encoder_ is not None:
             # Codes that this estimator's own encoder made.
             return np.array(X, dtype=np.float64, subok=False, order="C")
-        return self._embed_values(validated(self, X, reset=False))
+        return self._embed_values(self._dense(self._validated(X, reset=False)))
+
+    def _validated(self, X, **options):
+        sparse = self._takes_sparse or getattr(self, "_sparse_rows", None) is not None
+        return validated(self, X, accept_sparse="csr" if sparse else False, **options)
+
+    def _dense(self, values):
+        """Validated values as the rows that were fitted, which are fewer columns if sparse."""
+        if self._sparse_rows is not None:
+            return self._sparse_rows.transform(values)
+        return values.toarray() if issparse(values) else values
 
     def _check_carried(self, carried, metric):
         if carried is not None and carried != metric:

@@ -122,26 +122,29 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             return X
         return np.asarray(self.encoder_.transform(self._scaled(X)))
 
-    def _contributions(self, X, way):
-        """How much of the length of ways that begin at samples every feature accounts for.
+    def steps_to(self, X, way):
+        """What changes of scaled features along ways that begin at samples, step by step.
 
         Parameters
         ----------
         X : array-like of shape (n, n_features)
         way : Geodesics
-            Among codes, which there are: n of them.
+            Among the points, n of them.
 
-        Returns
-        -------
-        ndarray of shape (n, n_features)
+        Yields
+        ------
+        steps : ndarray of shape (n_steps, n_features)
+        arcs : ndarray of shape (n_steps,)
+            Length of each, up to a factor.
         """
-        shares = np.zeros((len(way.points), len(self.scale_)))
-        ways = self.encoder_.feature_steps(self._scaled(validated(self, X, reset=False)), way)
-        for k, (squares, arcs) in enumerate(ways):
-            total = squares.sum(1)
-            parts = arcs / np.where(total > 0.0, total, 1.0) @ squares
-            shares[k, self._encoded] = parts * (way.length[k] / (parts.sum() or 1.0))
-        return shares
+        if self.encoder_ is None:
+            yield from zip(np.diff(way.points, axis=1) / self.scale_, np.diff(way.arc_length))
+            return
+        encoded = self._scaled(validated(self, X, reset=False))
+        for steps, arcs in self.encoder_.steps_to(encoded, way):
+            of_all = np.zeros((len(steps), len(self.scale_)))
+            of_all[:, self._encoded] = steps
+            yield of_all, arcs
 
     def _scaled(self, X):
         """What is encoded of data."""

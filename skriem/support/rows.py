@@ -3,6 +3,7 @@
 import numbers
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import validate_data
 
@@ -21,6 +22,9 @@ def validated(estimator, X, *y, **options):
 
 def check_size(values):
     """Raise ValueError for an array of numbers too large to compute with."""
+    values = values.data if issparse(values) else values
+    if not values.size:
+        return
     # Missing values are passed over.
     highest, lowest = (extreme.reduce(values, axis=None) for extreme in (np.fmax, np.fmin))
     if max(float(highest), -float(lowest)) > LARGEST:

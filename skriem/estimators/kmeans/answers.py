@@ -7,10 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
+from sklearn.utils.metaestimators import available_if
 
 from ...geometry.types import FloatArray
 from ...support.blocks import by_blocks
 from ...support.rows import check_weights
+
+
+def _has_memberships(estimator: Any) -> bool:
+    # scikit-learn takes what has memberships of sparse data for a classifier of their labels.
+    if getattr(estimator, "_sparse_rows", None) is not None:
+        raise AttributeError("predict_proba is not there for clusters of sparse data.")
+    return True
 
 
 class ClusterAnswersMixin(TransformerMixin):
@@ -57,6 +65,7 @@ class ClusterAnswersMixin(TransformerMixin):
         """
         return self._clusters.to_centers(self._points(X))
 
+    @available_if(_has_memberships)
     @by_blocks
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Memberships of the samples in the clusters, as in fuzzy c-means with exponent 2.

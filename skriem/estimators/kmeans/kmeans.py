@@ -195,6 +195,13 @@ class RiemannianKMeans(
     distances to all centres, the smallest of which may be another's where clusters touch or are
     bent. ``partition_`` and ``conductances_`` say what was taken, and why.
 
+    Sparse data, such as texts, are never made dense as a whole: of more than 100 columns their rows
+    are taken along as many singular vectors, as in latent semantic analysis
+    (:class:`sklearn.decomposition.TruncatedSVD`). Rows without negative numbers count by their
+    directions, as under the cosine distance. Columns are taken to be in one unit, and none is
+    scaled. ``cluster_centers_`` are in these coordinates; ``medoid_indices_`` say which samples
+    they are.
+
     ``n_clusters="auto"`` compares the worst conductance with that of k-means on as many points
     drawn uniformly from the box of the data's principal axes. The gap is the log of their ratio, as
     in the gap statistic (Tibshirani, Walther and Hastie, *Estimating the number of clusters in a
@@ -252,7 +259,7 @@ class RiemannianKMeans(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data, or points that carry a metric; see the parameter `metric`.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None

@@ -137,6 +137,10 @@ def _without_structure(candidates, rng):
     turned = x @ np.linalg.svd(x - x.mean(0), full_matrices=False)[2].T
     low, high = turned.min(0), turned.max(0)
     return [
-        Candidates(rng.uniform(low, high, size=turned.shape), candidates.weights)
+        Candidates(
+            rng.uniform(low, high, size=turned.shape),
+            candidates.weights,
+            in_one_unit=candidates.in_one_unit,
+        )
         for _ in range(N_DRAWS)
     ]

@@ -54,6 +54,8 @@ class Candidates:
     weights : ndarray of shape (n,)
     codes : ndarray of shape (n, d) or None
         The same rows as an encoder sees them.
+    in_one_unit : bool
+        Whether features are known to be in proportion, so that none is scaled.
 
     Attributes
     ----------
@@ -61,14 +63,19 @@ class Candidates:
     graph : sparse matrix of shape (n, n)
     """
 
-    def __init__(self, X, weights, codes=None):
+    def __init__(self, X, weights, codes=None, in_one_unit=False):
         self.X, self.weights, self.codes = X, weights, codes
-        self.views = views_of(X, weights)
+        self.views, self.in_one_unit = views_of(X, weights), in_one_unit
+
+    @property
+    def _compared(self):
+        """The data in the units in which they are compared, codes apart."""
+        return self.views.compared[:1] if self.in_one_unit else self.views.compared
 
     @cached_property
     def _neighbors(self):
         """Neighbours in every view, and among the codes."""
-        views = self.views.compared
+        views = self._compared
         if self.codes is not None:
             views = (*views, self.codes)
         k = min(N_TREE, len(self.X) - 1)
@@ -79,20 +86,25 @@ class Candidates:
 
     @cached_property
     def _trees(self):
-        """Spanning trees of the data as given, scaled, and of the codes.
+        """Spanning trees of the data as given, scaled, and of the codes, by name.
 
         For each of them a list, with other numbers of samples that tell the density.
         """
-        views = [self._neighbors[0], self._neighbors[1], *self._neighbors[3:]]
+        views = {"tree": self._neighbors[0]}
+        if not self.in_one_unit:
+            views["scaled tree"] = self._neighbors[1]
+        if self.codes is not None:
+            views["tree of codes"] = self._neighbors[-1]
         numbers = [max(1, min(m, len(self.X) // 10)) for m in (MIN_SAMPLES, *OTHERS)]
-        return [spanning_trees(*view, numbers) for view in views]
+        return {name: spanning_trees(*view, numbers) for name, view in views.items()}
 
     @cached_property
     def graph(self):
         """Edges to neighbours, counted over the views of the data."""
         n, k = len(self.X), min(N_COMPARED, len(self.X) - 1)
         ones = np.ones((n, k))
-        return sum(undirected(index[:, :k], ones, n) for _, _, index in self._neighbors[:3])
+        of_data = self._neighbors[: len(self._compared)]
+        return sum(undirected(index[:, :k], ones, n) for _, _, index in of_data)
 
     def of(self, settings, rng):
         """Candidates for a number of clusters, the simplest first.
@@ -110,13 +122,14 @@ class Candidates:
         k = settings.n_clusters
         if k == 1 or len(self.X) <= k:
             return [Partition("k-means", np.minimum(np.arange(len(self.X)), k - 1), 0.0)]
-        found = [self.kmeans(settings, rng), self.kmeans(settings, rng, scaled=True)]
+        found = [self.kmeans(settings, rng)]
+        if not self.in_one_unit:
+            found.append(self.kmeans(settings, rng, scaled=True))
         if not isinstance(settings.init, str):
             # The others cannot be told where to begin.
             return found
-        others = {"mixture": self._mixture(found[1].labels, k, rng)}
-        names = "tree", "scaled tree", "tree of codes"
-        others |= {name: self._parts(trees, k) for name, trees in zip(names, self._trees)}
+        others = {"mixture": self._mixture(found[-1].labels, k, rng)}
+        others |= {name: self._parts(trees, k) for name, trees in self._trees.items()}
         return found + [
             self.judge(name, labels, k) for name, labels in others.items() if labels is not None
         ]
@@ -140,7 +153,7 @@ class Candidates:
 
     def _mixture(self, labels, n_clusters, rng):
         """A mixture that begins with a partition, or None if there are too few points for it."""
-        x = self.views.compared[1]
+        x = self._compared[:2][-1]
         counts = np.bincount(labels, minlength=n_clusters)
         if len(x) < SAMPLES_PER_ROW * n_clusters * x.shape[1] or not counts.all():
             return None

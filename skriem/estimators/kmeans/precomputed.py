@@ -39,8 +39,13 @@ class PrecomputedMixin(DistancesMixin):
 
     def __sklearn_tags__(self: Any) -> Any:
         tags: Any = super().__sklearn_tags__()
-        tags.input_tags.sparse = self._is_precomputed
+        tags.input_tags.sparse = self._takes_sparse
         return tags
+
+    @property
+    def _takes_sparse(self: Any) -> bool:
+        """Graphs of distances, and data whose geometry is for this estimator to find."""
+        return isinstance(self.metric, str)
 
     def _fit_precomputed(self: Any, X: Any, sample_weight: Any) -> Any:
         """Find the most central samples, and how far from them all others are."""

@@ -6,6 +6,7 @@ import numbers
 import warnings
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
@@ -82,7 +83,8 @@ class RunsMixin:
     def _candidates(self, rows, weights):
         """What partitions of plain data are made from."""
         encoded = self.encoder_.encoder_ is not None
-        return Candidates(rows, weights, self._embed_values(rows) if encoded else None)
+        codes = self._embed_values(rows) if encoded else None
+        return Candidates(rows, weights, codes, in_one_unit=self._sparse_rows is not None)
 
     def _number_of_clusters(self, candidates, rng):
         if not isinstance(self.n_clusters, str):
@@ -110,8 +112,9 @@ class RunsMixin:
         return found
 
     def _given_centers(self):
+        init = self.init.toarray() if issparse(self.init) else self.init
         try:
-            centers = np.array(self.init, dtype=np.float64)
+            centers = np.array(init, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"init must be a name or an array of centres: {error}.") from error
         expected = (self.n_clusters, self.n_features_in_)
@@ -119,4 +122,4 @@ class RunsMixin:
             raise ValueError(f"init must have shape {expected}, got {centers.shape}.")
         if not np.isfinite(centers).all():
             raise ValueError("init must be finite.")
-        return centers
+        return self._dense(centers)

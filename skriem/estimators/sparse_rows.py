@@ -1,0 +1,62 @@
+"""Rows of sparse matrices, such as texts, as dense rows with few columns."""
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags
+from sklearn.decomposition import TruncatedSVD
+from sklearn.preprocessing import normalize
+
+from ..support.rows import check_weights
+from ..support.state import Estimator
+
+# Components of matrices with more columns than that.
+N_COMPONENTS = 100
+
+
+class SparseRows(Estimator):
+    """Rows along the singular vectors of the matrix, as latent semantic analysis has them.
+
+    Matrices of up to 100 columns are made dense as they are. Of those without negative numbers,
+    which count or weigh, what matters is the direction of the rows: they are made as long as one.
+
+    Parameters
+    ----------
+    random_state : RandomState
+    """
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, sample_weight=None):
+        """Find the vectors.
+
+        Parameters
+        ----------
+        X : sparse matrix of shape (n, p)
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        self
+        """
+        self._are_directions = X.nnz == 0 or bool(X.data.min() >= 0.0)
+        self.components_ = None
+        if X.shape[1] > N_COMPONENTS:
+            weights = np.sqrt(check_weights(sample_weight, range(X.shape[0])))
+            svd = TruncatedSVD(N_COMPONENTS, random_state=self.random_state)
+            self.components_ = svd.fit(diags(weights) @ self._normed(X)).components_
+        return self
+
+    def transform(self, X):
+        """Dense rows, (n, at most 100), float64."""
+        X = self._normed(csr_matrix(X, dtype=np.float64))
+        if self.components_ is None:
+            return X.toarray()
+        found = X @ self.components_.T
+        return normalize(found) if self._are_directions else found
+
+    def feature_squares(self, steps):
+        """Squares of what changes of every feature with steps (n, q) of the dense rows, (n, p)."""
+        return np.square(steps if self.components_ is None else steps @ self.components_)
+
+    def _normed(self, X):
+        return normalize(X) if self._are_directions else X
