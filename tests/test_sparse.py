@@ -44,7 +44,7 @@ def test_texts_are_clustered_as_well_as_by_latent_semantic_analysis(weigh):
         plain = KMeans(5, n_init=10, random_state=0).fit_predict(X)
         peers.append(max(adjusted_rand_score(y, labels) for labels in (lsa, plain)))
     assert np.mean(ours) >= np.mean(peers) - 0.01
-    assert np.mean(ours) > 0.6
+    assert np.mean(ours) > (0.9 if weigh else 0.4)
 
 
 def test_many_texts():

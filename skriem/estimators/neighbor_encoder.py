@@ -122,7 +122,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             return X
         return np.asarray(self.encoder_.transform(self._scaled(X)))
 
-    def steps_to(self, X, way):
+    def _steps_to(self, X, way):
         """What changes of scaled features along ways that begin at samples, step by step.
 
         Parameters

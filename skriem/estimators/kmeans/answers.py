@@ -15,7 +15,9 @@ from ...support.rows import check_weights
 
 
 def _has_memberships(estimator: Any) -> bool:
-    # scikit-learn takes what has memberships of sparse data for a classifier of their labels.
+    # What has memberships of sparse data scikit-learn's checks take for a classifier.
+    if not hasattr(estimator, "labels_"):
+        raise AttributeError("predict_proba is there after fit.")
     if getattr(estimator, "_sparse_rows", None) is not None:
         raise AttributeError("predict_proba is not there for clusters of sparse data.")
     return True
@@ -84,6 +86,11 @@ class ClusterAnswersMixin(TransformerMixin):
         -------
         ndarray of shape (n_samples, n_clusters)
             Rows sum to one.
+
+        Raises
+        ------
+        AttributeError
+            Before the fit, and after one to sparse data, for which it is not there.
         """
         return self._clusters.memberships(self._points(X))
 

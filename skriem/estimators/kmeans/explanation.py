@@ -82,7 +82,7 @@ class ExplanationMixin:
         warn_unconverged(way, ConvergenceWarning)
         encoder, values = self._last_encoder(self._dense(self._validated(X, reset=False)))
         if isinstance(encoder, _NeighborEncoder) and (encoder.encoder_ or self._sparse_rows):
-            return shared(way, encoder.steps_to(values, way), self._sparse_rows)
+            return shared(way, encoder._steps_to(values, way), self._sparse_rows)
         return np.asarray(self.metric_.contributions(way))
 
     def _checked(self, label, n):
