@@ -540,7 +540,7 @@ ESTIMATORS = {
     ],
     "estimators/silhouette.py": [
         ("/ np.bincount(labels, weights)", "/ np.bincount(labels)"),
-        ("estimator.predict(samples)).mean()", "estimator.predict(samples)).min()"),
+        ("labels).mean())", "labels).min())"),
     ],
     "estimators/neighbor_encoder.py": [
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),

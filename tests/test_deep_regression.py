@@ -240,3 +240,14 @@ def test_labels_are_learned(objective):
 def test_objectives_are_named():
     with pytest.raises(ValueError, match="objective"):
         DeepRegressionClassifier(objective="both").fit(np.eye(4), [0, 1, 0, 1])
+
+
+def test_a_warm_start_goes_on_with_the_same_classes():
+    X = (np.random.default_rng(0).uniform(size=(20, 5)) > 0.5).astype(float)
+    model = DeepRegressionClassifier(
+        (3,), likelihood="bernoulli", max_iter=2, warm_start=True, random_state=0
+    )
+    model.fit(X, ["a", "b"] * 10).fit(X, ["b", "a"] * 10)
+    with pytest.raises(ValueError, match="classes of the fit before"):
+        model.fit(X, ["a", "c"] * 10)
+    assert model.classes_.tolist() == ["a", "b"]

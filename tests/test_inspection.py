@@ -347,3 +347,20 @@ def test_a_tree_is_cut_short_and_drawn_again(tree):
     assert DendrogramDisplay(tree.linkage_).plot(ax).ax_ is ax
     with pytest.raises(TypeError, match="has no tree"):
         DendrogramDisplay.from_estimator(NeighborEncoder().fit(np.eye(4)))
+
+
+def test_codes_of_a_mixture_can_be_drawn_as_well_as_data():
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    vae = VAETransformer(
+        network=(4,), prior="mixture", noise="constant", max_iter=3, random_state=0
+    ).fit(X)
+    codes = vae.transform(X)
+    of_codes = LatentSpaceDisplay.from_estimator(vae, codes, grid_resolution=5)
+    of_data = LatentSpaceDisplay.from_estimator(vae, X, grid_resolution=5)
+    np.testing.assert_array_equal(of_codes.points, of_data.points)
+
+
+def test_pipelines_of_one_step():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    pipe = make_pipeline(RiemannianNormal(1, metric=plane(), max_iter=50).fit(X))
+    DensityDisplay.from_estimator(pipe, X, grid_resolution=5)

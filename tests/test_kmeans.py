@@ -276,6 +276,9 @@ def test_codes_that_lost_their_metric_are_recognised(digits, digits_vae):
     vae = copy.deepcopy(digits_vae[0]).set_output(transform="polars")
     with pytest.raises(ValueError, match="their metric was lost"):
         RiemannianKMeans(3).fit(vae.transform(digits[0]))
+    points = NeighborEncoder().set_output(transform="polars").fit_transform(digits[0][:60])
+    with pytest.raises(ValueError, match="codes of a NeighborEncoder"):
+        RiemannianKMeans(3).fit(points)
 
 
 # What it refuses ---------------------------------------------------------------------------
@@ -351,7 +354,7 @@ def test_unsolved_geodesics_are_counted_once():
     found = RiemannianKMeans(2, metric=PullbackMetric(broken, 2), random_state=0).fit(
         X[X[:, 0] < 3]
     )
-    with pytest.warns(ConvergenceWarning, match="2 of 6: .*NaN or infinity") as record:
+    with pytest.warns(ConvergenceWarning, match="2 of 6: .*NaN or infinite") as record:
         distances = found.transform(np.array([[0.0, 0.0], [5.0, 0.0], [1.0, 1.0]]))
     assert len(record) == 1
     assert np.isnan(distances).sum() == 2
@@ -375,6 +378,7 @@ def test_batches_lead_to_the_same_clusters():
     for rows in np.array_split(order, 5):
         parts.partial_fit(X[rows])
     assert parts.counts_.sum() == len(X)
+    assert parts.inertia_ == pytest.approx(whole.inertia_ / 5, rel=0.3)
     assert adjusted_rand_score(whole.labels_, parts.predict(X)) > 0.95
     # On flat space a centre is the running average of the samples it was given.
     one = RiemannianKMeans(1, metric=FLAT, random_state=0)

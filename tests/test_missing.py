@@ -200,3 +200,14 @@ def test_parts_and_warm_starts_with_gaps():
 
 def test_tags_say_that_entries_may_be_missing():
     assert get_tags(VAETransformer()).input_tags.allow_nan
+
+
+def test_a_batch_of_empty_rows_changes_nothing():
+    X = np.random.default_rng(0).normal(size=(12, 3))
+    empty = np.concatenate([X, np.full((5, 3), np.nan)])
+    found = [
+        VAETransformer(network=(4,), batch_size=1, random_state=0).partial_fit(part).transform(X)
+        for part in (X, empty)
+    ]
+    assert np.isfinite(found[1]).all()
+    np.testing.assert_array_equal(*found)

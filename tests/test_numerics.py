@@ -269,3 +269,9 @@ def test_the_shortest_of_several_starts_is_kept():
     for order in (starts, starts[::-1]):
         found = relax_best(space, order, 2, 1e-8, 100)
         torch.testing.assert_close(found.energy, torch.minimum(over.energy, under.energy))
+
+
+@pytest.mark.parametrize("weights", [[1.0, np.inf, 1.0], [1.0, np.nan, 1.0], [1.0, -1.0, 1.0]])
+def test_weights_of_a_mean_that_are_none(weights):
+    with pytest.raises(ValueError, match="finite numbers from 0 on"):
+        PullbackMetric(lambda z: z, 1).frechet_mean(np.array([[0.0], [1.0], [2.0]]), weights)

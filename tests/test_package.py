@@ -5,9 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import skriem
+from skriem import GeodesicDistance
+from skriem.geometry import PullbackMetric
 
 
 def test_importing_does_not_import_torch():
@@ -29,3 +33,19 @@ def test_citation_has_the_version():
     if not path.exists():
         pytest.skip("CITATION.cff is not beside the tests")
     assert re.findall(r"^version: (.*)$", path.read_text("utf-8"), re.M) == [skriem.__version__]
+
+
+def test_warnings_name_the_line_of_the_caller():
+    flat = PullbackMetric(lambda z: torch.where(z > 0.5, torch.nan, z), 1)
+    a, b = np.array([[0.0]]), np.array([[1.0]])
+    calls = [
+        lambda: flat.distance(a, b),
+        lambda: flat.pairwise(a, b),
+        lambda: flat.log(a, b),
+        lambda: flat.exp(a, b),
+        lambda: GeodesicDistance(flat, method="exact").fit(a.repeat(2, 0)).transform(b),
+    ]
+    for call in calls:
+        with pytest.warns(UserWarning, match="not converge|not be followed|NaN") as record:
+            call()
+        assert [warning.filename for warning in record] == [__file__] * len(record)

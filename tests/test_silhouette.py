@@ -16,9 +16,12 @@ from skriem import (
     NeighborEncoder,
     RiemannianKMeans,
     RiemannianNormal,
+    RiemannianSingleLinkage,
     VAETransformer,
+    conductance_gap,
     geodesic_silhouette,
 )
+from skriem.estimators.kmeans import number_of_clusters
 from skriem.estimators.silhouette import cluster_silhouettes
 from skriem.geometry import PullbackMetric
 
@@ -184,10 +187,35 @@ def test_samples_are_no_larger_than_said(monkeypatch):
 )
 def test_others_are_refused(estimator):
     X = moons(40)
-    with pytest.raises(TypeError, match="scores RiemannianKMeans or RiemannianNormal"):
+    with pytest.raises(TypeError, match="scores RiemannianKMeans, RiemannianSingleLinkage or Riem"):
         geodesic_silhouette(estimator.fit(X), X)
 
 
 def test_unfitted_estimators_are_refused():
     with pytest.raises(NotFittedError):
         geodesic_silhouette(RiemannianKMeans(2), moons(40))
+
+
+def test_small_clusters_that_a_sample_misses_do_not_count(monkeypatch):
+    X, y = make_blobs(600, centers=[[0, 0], [9, 0]], cluster_std=0.5, random_state=0)
+    with_three = np.concatenate([X, [[40.0, 40.0]]])
+
+    class Known:
+        def predict(self, X):
+            return np.append(2 * y, 1)
+
+    monkeypatch.setattr(number_of_clusters, "MAX_SAMPLES", 60)
+    assert conductance_gap(Known(), with_three) > 0.5
+
+
+def test_samples_in_no_cluster_are_left_out():
+    X = np.concatenate(
+        [make_blobs(60, centers=[[0, 0], [9, 0]], random_state=0)[0], [[50.0, 50.0]]]
+    )
+    tree = RiemannianSingleLinkage(2, metric=PullbackMetric(lambda z: z, 2)).fit(X)
+    assert tree.labels_[-1] == -1
+    clusters = RiemannianKMeans(2, metric=tree.metric_, random_state=0).fit(X[:-1])
+    assert (tree.labels_[:-1] >= 0).all()
+    assert geodesic_silhouette(make_pipeline(tree), X) == pytest.approx(
+        geodesic_silhouette(clusters, X[:-1]), rel=0.02
+    )

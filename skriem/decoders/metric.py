@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
+from ..geometry.callers import warn
 from ..geometry.metrics.pullback import PullbackMetric
 from ..geometry.types import AnyRandomState, ArrayOrTensor, TensorMap
 from .pretrained import adopt
@@ -140,5 +140,5 @@ def decoder_metric(
         random_state,
     )
     if adopted.warning is not None:
-        warnings.warn(adopted.warning, UserWarning, stacklevel=2)
+        warn(adopted.warning, UserWarning)
     return PullbackMetric(adopted.embed, adopted.points.shape[1], adopted.points)

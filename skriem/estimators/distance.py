@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,6 +16,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..geometry import Metric, RiemannianMetric
+from ..geometry.callers import warn
 from ..geometry.metrics.base import warn_unconverged
 from ..geometry.paths.grid import MAX_DIMS
 from ..geometry.types import FloatArray, RandomState
@@ -306,11 +306,10 @@ class GeodesicDistance(
             np.fill_diagonal(result, 0.0)
         lost = int((~np.isfinite(result)).sum())
         if lost:
-            warnings.warn(
+            warn(
                 f"{lost} of {result.size} distances are NaN or infinite: so is the metric at these "
                 "points or around them.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         return result
 

@@ -19,6 +19,9 @@ from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
 from .sparse_rows import SparseRows
 
+# What attaches a metric to what it puts out.
+ENCODERS = "VAETransformer", "NeighborEncoder", "DeepRegressionTransformer"
+
 
 class MetricConsumerMixin:
     """For estimators that work on points of a Riemannian space and may have to find it first.
@@ -114,7 +117,7 @@ class MetricConsumerMixin:
         if metric is None:
             raise ValueError(
                 f"What {encoder!r} returns carries no metric. Its last step must be a "
-                "VAETransformer that puts out arrays or pandas frames."
+                f"{' or a '.join(ENCODERS)} that puts out arrays or pandas frames."
             )
         return metric
 
@@ -127,13 +130,14 @@ class MetricConsumerMixin:
         """Refuse codes that are known by the names of their columns only."""
         # Behind a ColumnTransformer names have the name of its branch in front.
         names = [str(name).rsplit("__", 1)[-1] for name in getattr(X, "columns", ())]
-        if names and all(name.startswith("vaetransformer") for name in names):
-            raise ValueError(
-                "These columns are codes of a VAETransformer, but their metric was lost on the "
-                "way: polars frames cannot carry it, and some steps drop it. Let the "
-                "VAETransformer put out arrays or pandas frames, or pass the fitted encoder, "
-                "metric=FrozenEstimator(vae), with the original data."
-            )
+        for encoder in ENCODERS:
+            if names and all(name.startswith(encoder.lower()) for name in names):
+                raise ValueError(
+                    f"These columns are codes of a {encoder}, but their metric was lost on the "
+                    "way: polars frames cannot carry it, and some steps drop it. Let the "
+                    f"{encoder} put out arrays or pandas frames, or pass the fitted encoder, "
+                    "metric=FrozenEstimator(encoder), with the original data."
+                )
 
     def _embed_values(self, values):
         """Validated values as points in the coordinates of the metric, float64 (n, d)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
 from ..geometry import Metric, RiemannianMetric, local_metric
+from ..geometry.callers import warn
 from ..geometry.models import land
 from ..geometry.models.expectation import Options, Problem
 from ..geometry.types import FloatArray, RandomState
@@ -261,11 +261,10 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
 
             best, found = land.fit(problem, start, self.n_init, rng, report)
         if not best.converged:
-            warnings.warn(
+            warn(
                 f"Expectation maximisation did not converge in {self.max_iter} iterations; "
                 "raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         mixture = best.mixture
         self.weights_, self.means_ = mixture.weights.numpy(), mixture.means.numpy() * self._units

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from ..geometry.callers import warn
 from ..geometry.models import density
 from ..geometry.models.normal import Mixture
 from ..geometry.models.proposal import Gaussians
@@ -205,10 +205,9 @@ class DensityAnswersMixin:
             torch.as_tensor(points / self._units),
         )
         if (~finished).double().mean() > MAX_MISSED:
-            warnings.warn(
+            warn(
                 f"{int((~finished).sum())} of {len(finished)} geodesics to the samples were still "
                 "getting shorter when the iterations ran out: their densities are a little low.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return joint.numpy()

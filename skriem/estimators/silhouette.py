@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..support.pipelines import last_step
 from .metric_input import MetricConsumerMixin
 
 # Silhouettes are computed on at most so many samples.
@@ -43,8 +44,8 @@ def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None
 
     Parameters
     ----------
-    estimator : RiemannianKMeans, RiemannianNormal or Pipeline that ends in one
-        Fitted.
+    estimator : RiemannianKMeans, RiemannianSingleLinkage, RiemannianNormal or Pipeline
+        Fitted; a Pipeline ends in one of them. Samples that are in no cluster are left out.
     X : array-like of shape (n_samples, n_features)
         Of more than 1000 samples a fixed sample of 1000 is used.
     y : Ignored
@@ -58,7 +59,7 @@ def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None
     Raises
     ------
     TypeError
-        If the estimator is neither.
+        If the estimator is none of these.
 
     Notes
     -----
@@ -83,8 +84,8 @@ def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None
     last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if not isinstance(last, MetricConsumerMixin) or not hasattr(last, "predict"):
         raise TypeError(
-            f"geodesic_silhouette scores RiemannianKMeans or RiemannianNormal, alone or at the "
-            f"end of a Pipeline, got {type(last).__name__}."
+            "geodesic_silhouette scores RiemannianKMeans, RiemannianSingleLinkage or "
+            f"RiemannianNormal, alone or at the end of a Pipeline, got {type(last).__name__}."
         )
     check_is_fitted(last)
     if not hasattr(last, "metric_"):
@@ -96,7 +97,10 @@ def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None
     if len(samples) > MAX_SAMPLES:
         rows = np.sort(check_random_state(0).choice(len(samples), MAX_SAMPLES, replace=False))
         samples = samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
-    if isinstance(estimator, Pipeline):
-        samples, estimator = estimator[:-1].transform(samples), estimator[-1]
-    distances = estimator.metric_.approximate_pairwise(estimator._points(samples))
-    return float(cluster_silhouettes(distances, estimator.predict(samples)).mean())
+    scored, samples = last_step(estimator, samples)
+    labels, points = scored.predict(samples), scored._points(samples)
+    # A tree leaves samples in no cluster.
+    labels, points = labels[labels >= 0], points[labels >= 0]
+    if not len(points):
+        return 0.0
+    return float(cluster_silhouettes(scored.metric_.approximate_pairwise(points), labels).mean())

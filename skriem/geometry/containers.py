@@ -56,8 +56,9 @@ def enter_weights(sample_weight, Z):
     if not isinstance(sample_weight, torch.Tensor):
         sample_weight = np.array(sample_weight)
     weights = torch.as_tensor(sample_weight, dtype=Z.dtype, device=Z.device)
-    if weights.shape != (len(Z),) or (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError("sample_weight must be n non-negative numbers, not all zero.")
+    usable = weights.shape == (len(Z),) and weights.isfinite().all() and (weights >= 0).all()
+    if not usable or not weights.any():
+        raise ValueError("sample_weight must be n finite numbers from 0 on, not all zero.")
     return weights
 
 

@@ -39,17 +39,20 @@ def look_into(estimator, X):
     check_is_fitted(estimator)
     if not isinstance(getattr(estimator, "metric_", None), Metric):
         raise _unknown(estimator)
-    if isinstance(estimator, MetricConsumerMixin):
-        points = estimator._points(X)
-    else:
-        points = np.array(X if find_metric(X) is not None else estimator.transform(X), dtype=float)
-    if labels is None and hasattr(estimator, "predict"):
-        labels = estimator.predict(X)
     centers = getattr(estimator, "cluster_centers_", getattr(estimator, "means_", None))
-    covariances = None
-    if centers is not None and not isinstance(estimator, MetricConsumerMixin):
+    if isinstance(estimator, MetricConsumerMixin):
+        if labels is None and hasattr(estimator, "predict"):
+            labels = estimator.predict(X)
+        return Fitted(estimator._points(X), estimator.metric_, labels, centers, None)
+    if find_metric(X) is not None:
+        # Codes: what an autoencoder says of data it cannot say of them.
+        return Fitted(np.array(X, dtype=float), estimator.metric_, labels, None, None)
+    points, covariances = np.array(estimator.transform(X), dtype=float), None
+    if hasattr(estimator, "predict"):
+        groups = estimator.predict(X)
+        labels = groups if labels is None else labels
         # Those of the largest share come first; from some point on no sample belongs to any.
-        n_used = int(np.max(estimator.predict(X))) + 1
+        n_used = int(np.max(groups)) + 1
         centers, covariances = centers[:n_used], estimator.covariances_[:n_used]
     return Fitted(points, estimator.metric_, labels, centers, covariances)
 
@@ -57,6 +60,6 @@ def look_into(estimator, X):
 def _unknown(estimator):
     return TypeError(
         f"{type(estimator).__name__} has no fitted metric to draw. Pass a fitted VAETransformer, "
-        "NeighborEncoder, RiemannianKMeans, RiemannianNormal or GeodesicDistance, or a fitted "
-        "Pipeline with one of them."
+        "NeighborEncoder, DeepRegressionTransformer, RiemannianKMeans, RiemannianSingleLinkage, "
+        "RiemannianNormal or GeodesicDistance, or a fitted Pipeline with one of them."
     )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..geometry.types import FloatArray
+from ..support.pipelines import last_step
 from ._style import COLORS, new_axes
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ class ContributionDisplay:
         ContributionDisplay
         """
         columns = list(getattr(X, "columns", ()))
-        if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
+        estimator, X = last_step(estimator, X)
         check_is_fitted(estimator)
         if not hasattr(estimator, "explain"):
             raise TypeError(f"{type(estimator).__name__} cannot explain: pass a RiemannianKMeans.")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.metric_input import MetricConsumerMixin
 from ..geometry.types import FloatArray
 from ..support.latent import LatentArray
+from ..support.pipelines import last_step
 from ._style import Projection, draw_centers, draw_points, grid, new_axes, window
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ class DensityDisplay:
         DensityDisplay
         """
         check_scalar(grid_resolution, "grid_resolution", numbers.Integral, min_val=2)
-        if isinstance(estimator, Pipeline):
-            X, estimator = estimator[:-1].transform(X), estimator[-1]
+        estimator, X = last_step(estimator, X)
         if not hasattr(estimator, "score_samples"):
             raise TypeError(f"{type(estimator).__name__} has no density: no score_samples.")
         check_is_fitted(estimator)

@@ -354,8 +354,8 @@ def _background(metric, at, name):
     embedding = getattr(metric, "_map", None)
     if not hasattr(embedding, "std"):
         raise ValueError(
-            f"{metric!r} has no noise to show: it is not the metric of a VAETransformer. Use "
-            "background='magnification'."
+            f"{metric!r} has no noise to show: that takes a decoder with standard deviations, "
+            "measured by geometry='euclidean'. Use background='magnification'."
         )
     noise = embedding.std(torch.as_tensor(at)).square().mean(1).sqrt().numpy()
     return np.log10(noise)

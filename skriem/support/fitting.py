@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -13,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ..calculus.slopes import gradients
+from ..geometry.callers import warn
 from .parallel import is_task
 from .state import outlines
 
@@ -63,17 +63,16 @@ def later_generator(random_state, n_iter):
     return check_random_state(random_state)
 
 
-def check_training(history, max_iter, learning_rate, stacklevel):
+def check_training(history, max_iter, learning_rate):
     """Warn of a training that was interrupted, or pass the interrupt on; raise if it diverged."""
     if history.interrupted:
         if is_task():
             # Whoever waits for many fits wants none that is half done.
             raise KeyboardInterrupt
-        warnings.warn(
+        warn(
             f"Training was interrupted after {len(history.loss)} of {max_iter} epochs. The "
             "model is complete and as good as it was then.",
             ConvergenceWarning,
-            stacklevel=stacklevel,
         )
     if not math.isfinite(history.loss[-1]):
         raise ValueError(

@@ -36,7 +36,9 @@ def check_number(value, name, min_val, max_val=LARGEST, include_boundaries="both
     check_scalar(value, name, numbers.Real, min_val=min_val, max_val=max_val)
     closed = include_boundaries == "both" or min_val < value < max_val
     if not closed or not min_val <= value <= max_val or 0 < abs(value) < 1.0 / LARGEST:
-        raise ValueError(f"{name} must be a usable number above {min_val}, got {value!r}.")
+        least = f"{'from' if include_boundaries == 'both' else 'above'} {min_val}"
+        most = "" if max_val == LARGEST else f" and below {max_val}"
+        raise ValueError(f"{name} must be a finite number {least}{most}, got {value!r}.")
 
 
 def check_weights(sample_weight, X):

@@ -115,7 +115,8 @@ class _VAE(
             if "__" in name and not isinstance(value, BaseEstimator) and hasattr(self, part):
                 raise ValueError(
                     f"{name} is a parameter of a part, but {part}={value!r} is none: pass one, "
-                    "such as noise=RBFNoise(), network=Perceptron() or neighbors=Neighbors()."
+                    "such as noise=RBFNoise(), network=Perceptron(), neighbors=Neighbors() or "
+                    "prior=MixturePrior()."
                 )
         return super().set_params(**params)
 
@@ -217,6 +218,7 @@ class _VAE(
             ensure_all_finite="allow-nan",
         )
         weights = without_empty_rows(values, np.ones(len(values)))
+        values, weights = values[weights > 0.0], weights[weights > 0.0]
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         if first:
             self._init(values, weights, rng)

@@ -121,7 +121,7 @@ class _Training:
                 held_out=held_out,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
-        check_training(history, max_iter, self.learning_rate_init, stacklevel=5)
+        check_training(history, max_iter, self.learning_rate_init)
         self._encoder = model.encoder.stored()
         self._decoders = [decoder.stored() for decoder in model.decoders]
         self._likelihood_parts = [part.detach().cpu().numpy() for part in model.parts]

@@ -174,7 +174,7 @@ class _DeepRegression(Estimator):
                 generator=generator,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
-        check_training(history, max_iter, self.learning_rate_init, stacklevel=6)
+        check_training(history, max_iter, self.learning_rate_init)
         return network, history
 
     def _batch_size(self, n):

@@ -167,7 +167,8 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         Raises
         ------
         ValueError
-            If `y` is no set of classes, the data are not of the kind that the likelihood is for,
+            If `y` is no set of classes, or other ones than those of the fit that a warm start goes
+            on from, the data are not of the kind that the likelihood is for,
             or training diverges: the loss is no longer finite.
 
         Warns
@@ -181,6 +182,11 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         LIKELIHOODS[self.likelihood]().check(values)
         weights = check_weights(sample_weight, values)
         classes, label = np.unique(y, return_inverse=True)
+        if self.warm_start and not np.array_equal(getattr(self, "classes_", classes), classes):
+            raise ValueError(
+                "warm_start goes on with the classes of the fit before, "
+                f"{self.classes_.tolist()}, but y has {classes.tolist()}."
+            )
         both = np.column_stack([values.astype(np.float64), label])
         both, weights = distinct_rows(both, weights)
         values, label = both[:, :-1], both[:, -1].astype(np.intp)

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from ...geometry import Metric
 from ...geometry.metrics.base import warn_unconverged
 from ...geometry.types import FloatArray
+from ...support.pipelines import last_step
 from ..neighbor_encoder import _NeighborEncoder
 from ..sparse_rows import SparseRows
 from .clusters import TOL
@@ -99,9 +99,7 @@ class ExplanationMixin:
         encoder = self.encoder_
         if isinstance(encoder, FrozenEstimator):
             encoder = encoder.estimator
-        if isinstance(encoder, Pipeline):
-            return encoder[-1], encoder[:-1].transform(X) if len(encoder) > 1 else X
-        return encoder, X
+        return last_step(encoder, X)
 
 
 def shared(way, steps, sparse_rows=None):

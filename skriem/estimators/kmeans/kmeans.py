@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ...geometry import Metric, RiemannianMetric
+from ...geometry.callers import warn
 from ...geometry.metrics.base import warn_unconverged
 from ...geometry.paths.neighbors import nearest_points
 from ...geometry.types import FloatArray, RandomState
@@ -299,11 +299,10 @@ class RiemannianKMeans(
             codes = self._embed_values(rows)
             points, point_weights = distinct_rows(codes, row_weights)
         if len(points) < self.n_clusters_:
-            warnings.warn(
+            warn(
                 f"Only {len(points)} distinct points for n_clusters={self.n_clusters_}: some "
                 "centres coincide. Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         if self._plain:
             found = self._fit_plain(candidates, rng)
@@ -351,14 +350,14 @@ class RiemannianKMeans(
         Returns
         -------
         self
-            ``labels_`` are those of this batch, for the centres before they moved. Centres that
-            have moved are no samples any more, and there are no ``medoid_indices_``.
+            ``labels_`` and ``inertia_`` are those of this batch, for the centres before they moved.
+            Centres that have moved are no samples any more, and there are no ``medoid_indices_``.
         """
         if not hasattr(self, "cluster_centers_"):
             return self.fit(X, sample_weight=sample_weight)
         points = self._points(X)
         weights = check_weights(sample_weight, points)
-        labels, centers = self._clusters.labels(points), self.cluster_centers_.copy()
+        (labels, distances), centers = self._clusters.to_own(points), self.cluster_centers_.copy()
         new = np.bincount(labels, weights, minlength=self.n_clusters_)
         counts = self.counts_ + new
         for k in np.flatnonzero(new):
@@ -367,6 +366,7 @@ class RiemannianKMeans(
             warn_unconverged(way, ConvergenceWarning)
             centers[k] = way.curve([new[k] / counts[k]])[0, 0]
         self.cluster_centers_, self.counts_, self.labels_ = centers, counts, labels
+        self.inertia_ = float(weights @ np.square(distances))
         self.__dict__.pop("medoid_indices_", None)
         return self
 

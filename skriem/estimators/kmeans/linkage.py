@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ...geometry import Metric
+from ...geometry.callers import warn
 from ...geometry.models.linkage import condense, cut_at, cut_into, single_linkage
 from ...geometry.types import FloatArray, RandomState
 from ...support.blocks import by_blocks
@@ -184,11 +184,10 @@ class RiemannianSingleLinkage(DistancesMixin, MetricConsumerMixin, ClusterMixin,
             self.labels_ = cut_into(self.linkage_, self.n_clusters, self.min_cluster_size)
         self.n_clusters_ = int(self.labels_.max()) + 1
         if self.n_clusters is not None and self.n_clusters_ < self.n_clusters:
-            warnings.warn(
+            warn(
                 f"No cut leaves {self.n_clusters} clusters of {self.min_cluster_size} samples; the "
                 f"most are {self.n_clusters_}. Lower min_cluster_size.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_random_state
 
-from ...support.rows import distinct_rows_and_places
+from ...support.rows import distinct_rows_and_places, first_of_each
 from .medoid_runs import Settings
 from .partitions import Candidates
 
@@ -109,18 +109,19 @@ def conductance_gap(estimator: BaseEstimator, X: ArrayLike, y: object = None) ->
     True
     """
     clusterer: Any = estimator
-    labels = np.unique(np.asarray(clusterer.predict(X)), return_inverse=True)[1]
+    labels = np.asarray(clusterer.predict(X))
     values, rng = check_array(X, dtype=np.float64), check_random_state(0)
     if len(values) > MAX_SAMPLES:
         kept = rng.choice(len(values), MAX_SAMPLES, replace=False)
         values, labels = values[kept], labels[kept]
-    n_clusters = labels.max() + 1
     rows, weights, places = distinct_rows_and_places(values, np.ones(len(values)))
+    # Not all clusters need have come along.
+    clusters, labels = np.unique(labels[first_of_each(places, len(rows))], return_inverse=True)
+    n_clusters = len(clusters)
     if not 1 < n_clusters < len(rows):
         return 0.0
-    candidates, of_rows = Candidates(rows, weights), np.empty(len(rows), dtype=np.intp)
-    of_rows[places] = labels
-    found = candidates.judge("", of_rows, n_clusters).conductance
+    candidates = Candidates(rows, weights)
+    found = candidates.judge("", labels, n_clusters).conductance
     settings = Settings(n_clusters, "k-means++", N_STARTS, max_iter=300, tol=1e-3)
     return _gap(found, _without_structure(candidates, rng), settings, rng)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ...geometry.callers import warn
 from ...geometry.paths.among import Paths, Table
 from ...geometry.paths.graph import Attached
 from ...support.rows import check_size, check_weights
@@ -63,10 +63,9 @@ class PrecomputedMixin(DistancesMixin):
         rng = check_random_state(self.random_state)
         found = best_medoids(among, weights, self._settings(embedded=False), rng)
         if not found.converged:
-            warnings.warn(
+            warn(
                 f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         self.medoid_indices_, self.n_iter_ = found.rows, len(found.inertia)
         self._from_centers = among.from_rows(found.rows)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
+from ...geometry.callers import warn
 from ...geometry.models import clustering
 from ...support.parallel import check_n_jobs
 from ...support.rows import check_number
@@ -71,10 +71,9 @@ class RunsMixin:
                 self.metric_, points, weights, settings, rng, self.n_jobs, self.verbose
             )
         if not best.converged:
-            warnings.warn(
+            warn(
                 f"K-means did not converge in {self.max_iter} iterations; raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         self.cluster_centers_ = best.centers.numpy()
         self.n_iter_ = len(best.inertia)

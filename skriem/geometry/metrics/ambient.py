@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 
 import torch
 from numpy.typing import ArrayLike
 
 from ...calculus.slopes import along
+from ..callers import warn
 from ..containers import checked_points
 from ..maps.tensor_field import TensorField
 from ..maps.users import as_map, user_map
@@ -136,5 +136,5 @@ def ambient_metric(
     at = None if points is None else checked_points(points, n_dims)
     embed, warning = user_map(embed, "embed", n_dims, at)
     if warning is not None:
-        warnings.warn(warning, UserWarning, stacklevel=2)
+        warn(warning, UserWarning)
     return MetricField(AmbientTensor(embed, as_map(cost, "cost"), n_dims), n_dims, points)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-import warnings
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from ...calculus.slopes import no_gradients
+from ..callers import warn
 from ..chunks import in_chunks
 from ..containers import checked_points, enter
 from ..solvers.solution import Geodesics
@@ -350,6 +350,4 @@ def warn_unconverged(geodesics, category=ConvergenceWarning):
     """One warning, with a count for each way in which solves ended that is not success."""
     failures = geodesics.summary()
     if failures:
-        warnings.warn(
-            "Some geodesics did not converge. " + " ".join(failures), category, stacklevel=3
-        )
+        warn("Some geodesics did not converge. " + " ".join(failures), category)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from ..callers import warn
 from ..chunks import in_chunks
 from ..maps.tensor_field import Jets, TensorField
 from ..maps.users import user_map
@@ -83,7 +83,7 @@ class MetricField(RiemannianMetric):
         shape = self.n_dims, self.n_dims
         self._tensor_fn, warning = user_map(tensor_fn, "tensor_fn", self.n_dims, self.points, shape)
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=2)
+            warn(warning, UserWarning)
         self._space = Field(self._tensor_fn)
         self.fingerprint = self._tensor_fn.fingerprint or self.fingerprint
 

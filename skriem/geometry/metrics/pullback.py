@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NoReturn
 
 import torch
 from numpy.typing import ArrayLike
 
 from ...calculus.slopes import all_digits
+from ..callers import warn
 from ..maps.users import user_map
 from ..spaces.embedded import Embedded
 from ..types import ArrayT, TensorMap
@@ -101,7 +101,7 @@ class PullbackMetric(RiemannianMetric):
         self._space = Embedded(self._map.compact())
         self.fingerprint = self._map.fingerprint or self.fingerprint
         if warning is not None:
-            warnings.warn(warning, UserWarning, stacklevel=2)
+            warn(warning, UserWarning)
 
     @classmethod
     def from_decoder(cls, *args: Any, **kwargs: Any) -> NoReturn:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ...calculus.slopes import no_gradients
+from ..callers import warn
 from ..containers import enter_weights
 from ..paths.graph import attach, build_graph, graph_distances, measure_in, starting_curves
 from ..paths.grid import Cells, cells_around
@@ -129,11 +129,10 @@ class RiemannianMetric(Metric):
         if tol < maps.CURVE_TOL:
             mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
         if not converged.all():
-            warnings.warn(
+            warn(
                 "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
                 f"of {n_segments} segments are. Raise max_iter or loosen tol.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return answer(mean[0])
 
@@ -179,11 +178,10 @@ class RiemannianMetric(Metric):
         (Z, V), answer = self._enter_pairs(Z, V, "V")
         points, finished = maps.exp(self._space, Z, V)
         if not finished.all():
-            warnings.warn(
+            warn(
                 f"{int((~finished).sum())} of {len(Z)} geodesics could not be followed to their "
                 "end and are NaN: the metric is not finite there or varies too fast.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return answer(points)
 
@@ -225,12 +223,11 @@ class RiemannianMetric(Metric):
             velocity[again], hit[again] = maps.log(self._space, z[again], w[again], closer, tol)
         missed = int((~hit & geodesics.converged).sum())
         if missed:
-            warnings.warn(
+            warn(
                 f"{missed} of {len(z)} directions are no more accurate than the curve they were "
                 "read from: shooting along them did not meet the end point to the tolerance. "
                 "Loosen tol.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return answer(velocity)
 

@@ -23,7 +23,8 @@ class Status(IntEnum):
     MAX_ITER
         Value 1: the curve was still getting shorter when the iterations ran out.
     UNRESOLVED
-        Value 2: the length still changes at the finest resolution.
+        Value 2: the length still changes at the finest resolution, or a curve that was given up
+        for this one turned out shorter.
     DEGENERATE
         Value 3: the points are different, but the metric does not tell them apart.
     NOT_FINITE
@@ -60,16 +61,17 @@ _MESSAGES = {
         "loosen tol."
     ),
     Status.UNRESOLVED: (
-        "The length still changes at the finest resolution: the metric varies faster than the "
-        "curve can follow; loosen tol or smooth the metric."
+        "The length still changes at the finest resolution, or a curve that was given up for this "
+        "one is shorter after all: the metric varies faster than curves can follow; loosen tol or "
+        "smooth the metric."
     ),
     Status.DEGENERATE: (
-        "The two points are different but the embedding does not tell them apart: the metric "
+        "The two points are different but the metric does not tell them apart: it "
         "is degenerate along this curve."
     ),
     Status.NOT_FINITE: (
-        "The embedding returned NaN or infinity on the way between the points; check the "
-        "decoder there."
+        "The metric is NaN or infinite on the way between the points; check what it is made of "
+        "there."
     ),
 }
 
