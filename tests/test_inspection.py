@@ -5,9 +5,11 @@ import sys
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from sklearn.datasets import make_blobs
+from matplotlib.legend import Legend
+from sklearn.datasets import load_iris, make_blobs
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -33,6 +35,8 @@ from skriem.inspection import (
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+
+from skriem.inspection._style import far_from  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -147,7 +151,7 @@ def test_any_number_of_dimensions(n_dims):
     Z = make_blobs(40, n_dims, random_state=0)[0]
     display = LatentSpaceDisplay.from_metric(plane(n_dims), Z, grid_resolution=10)
     name = display.ax_.get_xlabel()
-    assert name.startswith("coordinate 0" if n_dims <= 3 else "principal component 1 of")
+    assert name.startswith("coordinate 1" if n_dims <= 3 else "principal component 1 of")
     assert display.ax_.name == ("3d" if n_dims == 3 else "rectilinear")
     assert (display.values is not None) == (n_dims <= 2)
     if n_dims <= 2:
@@ -364,3 +368,53 @@ def test_pipelines_of_one_step():
     X = np.random.default_rng(0).normal(size=(20, 2))
     pipe = make_pipeline(RiemannianNormal(1, metric=plane(), max_iter=50).fit(X))
     DensityDisplay.from_estimator(pipe, X, grid_resolution=5)
+
+
+# Words -------------------------------------------------------------------------------------
+
+
+def test_places_without_data_are_told_from_those_with_data():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(size=(200, 2)), [[30.0, 0.0]]])
+    at = np.array([[0.0, 0.0], [1.0, -1.0], [9.0, 9.0], [20.0, 0.0], [30.1, 0.0]])
+    assert far_from(points, at).tolist() == [False, False, True, True, False]
+    # Units do not matter.
+    assert far_from(1e6 * points, 1e6 * at).tolist() == [False, False, True, True, False]
+    assert far_from(points[:1], at[:1]).tolist() in ([True], [False])
+
+
+def key_of(ax):
+    """Names in the legends of the axes."""
+    return {text.get_text() for legend in ax.findobj(Legend) for text in legend.get_texts()}
+
+
+def test_what_is_drawn_is_named():
+    X, y = make_blobs(60, centers=[[0, 0], [30, 0]], random_state=0)
+    frame = pd.DataFrame(X, columns=["height", "weight"])
+    kmeans = RiemannianKMeans(2, random_state=0).fit(frame)
+    display = LatentSpaceDisplay.from_estimator(kmeans, frame, grid_resolution=40)
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("height", "weight")
+    assert display.ax_.get_legend().get_title().get_text() == "cluster"
+    assert {"geodesic", "centre", "no data near"} <= key_of(display.ax_)
+    named = LatentSpaceDisplay.from_estimator(
+        kmeans, frame, pd.Series(y, name="kind"), background=None, n_geodesics=0
+    )
+    assert named.ax_.get_legend().get_title().get_text() == "kind"
+    assert key_of(named.ax_) == {"0", "1", "centre"}
+    codes = kmeans.set_params(metric=NeighborEncoder(), n_clusters=1)
+    again = LatentSpaceDisplay.from_estimator(codes.fit(X), X, background=None)
+    assert again.ax_.get_xlabel() == "feature 1"
+
+
+def test_a_row_of_a_table_has_its_names_and_values():
+    iris = load_iris(as_frame=True)
+    vae = VAETransformer(network=(8,), noise="constant", max_iter=5, random_state=0).fit(iris.data)
+    display = GeodesicDisplay.from_estimator(vae, iris.data.iloc[0], iris.data.iloc[-1])
+    # Four features are no image of two times two pixels.
+    assert display.image_shape is None
+    names = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert [name.partition("\n")[0] for name in names] == iris.feature_names
+    low, high = display.frames.min((0, 1)), display.frames.max((0, 1))
+    assert names[0].endswith(f"{low[0]:.3g} to {high[0]:.3g}")
+    shown = display.ax_.images[0].get_array()
+    assert (shown.min(), shown.max()) == (0.0, 1.0)

@@ -1,17 +1,23 @@
 """What the displays share: colours, axes, and the plane that codes are shown in."""
 
 import numpy as np
+from scipy.spatial import cKDTree
 
-# Ten colours that stay apart for colour-blind readers (Petroff, arXiv 2107.02270).
+# Ten colours that stay apart for colour-blind readers (Petroff, arXiv 2107.02270), greys last: the
+# background has them as well.
 COLORS = (
-    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
-    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+    *("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#92dadd"),
+    *("#a96b59", "#e76300", "#b9ac70", "#94a4a2", "#717581"),
 )
 MARKERS = "osD^v"
 # Share of the width of the data that is shown around them.
 MARGIN = 0.08
 # More classes than this are told apart by the picture, not by a legend.
 MAX_LEGEND = 20
+# Where there are no data: so many times further from the nearest point than nearly all points are
+# from their fifth neighbour.
+FAR, NEARLY_ALL, FIFTH = 3.0, 95.0, 5
+NOTHING = "#e6def2"
 
 
 def new_axes(ax, n_dims=2):
@@ -42,11 +48,13 @@ class Projection:
     ----------
     points : ndarray of shape (n, d)
         With more than three dimensions, their first two principal components span the plane.
+    names : sequence of str or None
+        Of the coordinates.
     """
 
-    def __init__(self, points):
+    def __init__(self, points, names=None):
         self.n_dims = points.shape[1]
-        self.names = [f"coordinate {k}" for k in range(self.n_dims)]
+        self.names = names or [f"coordinate {k + 1}" for k in range(self.n_dims)]
         self._axes = None
         if self.n_dims > 3:
             self._center = points.mean(0)
@@ -90,9 +98,30 @@ def is_continuous(labels):
     return labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels))
 
 
+def far_from(points, at):
+    """Whether there are no data around places (m, d), (m,) bool."""
+    tree = cKDTree(points)
+    reach = tree.query(points, min(FIFTH + 1, len(points)))[0].reshape(len(points), -1)[:, -1]
+    return tree.query(at)[0] > FAR * np.percentile(reach, NEARLY_ALL)
+
+
+def draw_key(ax, handles):
+    """What is drawn besides points, below the axes."""
+    # The legend of the points is another.
+    from matplotlib.legend import Legend
+
+    names = [handle.get_label() for handle in handles]
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "ncols": len(handles)}
+    key = Legend(ax, handles, names, frameon=False, fontsize="small", **place)
+    # Otherwise no room is made for it.
+    key.set_clip_on(False)
+    ax.add_artist(key)
+
+
 def draw_centers(ax, centers):
-    """Centres (k, 2 or 3) as stars."""
-    ax.scatter(*centers.T, s=150, marker="*", color="white", edgecolor="black", zorder=5)
+    """Centres (k, 2 or 3) as stars; returns what was drawn."""
+    style = {"marker": "*", "color": "white", "edgecolor": "black"}
+    return ax.scatter(*centers.T, s=150, zorder=5, label="centre", **style)
 
 
 def draw_ellipses(ax, means, covariances):
@@ -104,8 +133,11 @@ def draw_ellipses(ax, means, covariances):
         ax.plot(*ellipse, color="black", linewidth=1.0, linestyle="--")
 
 
-def draw_points(ax, points, labels):
-    """Scatter points (n, d), coloured by labels where there are any; returns what was drawn."""
+def draw_points(ax, points, labels, title=None):
+    """Scatter points (n, d), coloured by labels where there are any; returns what was drawn.
+
+    The title is that of the legend.
+    """
     size = float(np.clip(6000.0 / max(1, len(points)), 5.0, 30.0))
     options = {"s": size, "linewidths": 0.0, "alpha": 0.85, "rasterized": len(points) > 5000}
     if labels is None:
@@ -113,7 +145,7 @@ def draw_points(ax, points, labels):
     labels = np.asarray(labels)
     if is_continuous(labels):
         drawn = ax.scatter(*points.T, c=labels, cmap="viridis", **options)
-        ax.figure.colorbar(drawn, ax=ax, shrink=0.85)
+        ax.figure.colorbar(drawn, ax=ax, shrink=0.85, label=title or "")
         return [drawn]
     drawn = []
     for k, name in enumerate(np.unique(labels)):
@@ -123,7 +155,9 @@ def draw_points(ax, points, labels):
     if len(drawn) <= MAX_LEGEND:
         # The third axis has its name where the legend would be.
         beside = (1.0 if points.shape[1] < 3 else 1.15, 0.5)
-        legend = ax.legend(loc="center left", bbox_to_anchor=beside, frameon=False)
+        legend = ax.legend(
+            handles=drawn, title=title, loc="center left", bbox_to_anchor=beside, frameon=False
+        )
         for handle in legend.legend_handles:
             handle.set_alpha(1.0)
             handle.set_sizes([30.0])

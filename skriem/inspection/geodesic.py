@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TOL, N_CHORDS = 1e-3, 1024
+# A row of features is an image if it is a square of that side at the least.
+MIN_SIDE = 8
+# More features than this have no names in a heat map; so many stand side by side.
+MAX_NAMED, MAX_LEVEL = 30, 6
 # Between frames and rows, as a share of a frame.
 GAP = 0.08
 
@@ -38,8 +43,10 @@ class GeodesicDisplay:
     lengths : ndarray of shape (2,)
         Lengths of the two by the metric.
     image_shape : (int, int), default=None
-        Height and width of a frame. None: square if the number of features allows it;
-        otherwise every frame is a row of a heat map.
+        Height and width of a frame. None: every frame is a row of a heat map, in which each
+        feature goes from its least to its largest value.
+    feature_names : sequence of n_features str, default=None
+        Columns of the heat map; up to 30 are named, with the values that they go between.
 
     Attributes
     ----------
@@ -47,7 +54,7 @@ class GeodesicDisplay:
         Where it was drawn last.
     figure_ : matplotlib Figure
         The figure of these.
-    frames, lengths, image_shape
+    frames, lengths, image_shape, feature_names
         As above.
 
     Examples
@@ -63,11 +70,16 @@ class GeodesicDisplay:
     """
 
     def __init__(
-        self, frames: FloatArray, lengths: FloatArray, image_shape: tuple[int, int] | None = None
+        self,
+        frames: FloatArray,
+        lengths: FloatArray,
+        image_shape: tuple[int, int] | None = None,
+        feature_names: Sequence[str] | None = None,
     ) -> None:
         self.frames = frames
         self.lengths = lengths
         self.image_shape = image_shape
+        self.feature_names = feature_names
 
     @classmethod
     def from_estimator(
@@ -91,7 +103,9 @@ class GeodesicDisplay:
         n_frames : int, default=8
             Frames along each way, both ends included.
         image_shape : (int, int), default=None
-            See the class.
+            Height and width of a frame. None: those of the encoder's network, or a square if
+            there are as many features as a square of at least eight has and they have no names.
+            Otherwise samples are no images.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -108,17 +122,16 @@ class GeodesicDisplay:
         check_is_fitted(last)
         check_scalar(n_frames, "n_frames", numbers.Integral, min_val=2)
         metric, t = last.metric_, np.linspace(0.0, 1.0, n_frames)
-        start, end = (
-            np.array(encoder.transform(np.reshape(x, (1, -1))), dtype=float) for x in (a, b)
-        )
+        start, end = (np.array(encoder.transform(_one_row(x)), dtype=float) for x in (a, b))
         geodesic = metric.geodesic(start, end, tol=TOL)
         straight = start + t[:, None] * (end - start)
         ends = torch.as_tensor(start), torch.as_tensor(end)
         lengths = [geodesic.length[0], segment_lengths(metric._space, *ends, N_CHORDS)[0]]
         codes = np.concatenate([geodesic.curve(t)[0], straight])
         frames = np.asarray(encoder.inverse_transform(codes)).reshape(2, n_frames, -1)
-        image_shape = _image_shape(image_shape, frames.shape[2])
-        return cls(frames, np.array(lengths), image_shape).plot(ax)
+        names = getattr(encoder, "feature_names_in_", None)
+        image_shape = _image_shape(image_shape, frames.shape[2], last, names is not None)
+        return cls(frames, np.array(lengths), image_shape, names).plot(ax)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> GeodesicDisplay:
         """Draw.
@@ -138,12 +151,13 @@ class GeodesicDisplay:
         self.figure_ = self.ax_.figure
         n = self.frames.shape[1]
         if self.image_shape is None:
-            gap = np.full((1, self.frames.shape[2]), np.nan)
-            picture = np.concatenate([self.frames[0], gap, self.frames[1]])
+            low, high = self.frames.min((0, 1)), self.frames.max((0, 1))
+            shares = (self.frames - low) / np.where(high > low, high - low, 1.0)
+            picture = np.concatenate([shares[0], np.full((1, len(low)), np.nan), shares[1]])
             image = ax.imshow(picture, cmap="cividis", aspect="auto", interpolation="nearest")
-            self.figure_.colorbar(image, ax=ax, shrink=0.85)
+            self.figure_.colorbar(image, ax=ax, shrink=0.85, label="from least to largest value")
             ticks, size = [(n - 1) / 2.0, n + 1 + (n - 1) / 2.0], (7.0, 5.0)
-            ax.set(xlabel="feature", xticks=[])
+            self._name_features(ax, low, high)
         else:
             height, width = self.image_shape
             down, across = (max(1, round(GAP * side)) for side in self.image_shape)
@@ -165,12 +179,31 @@ class GeodesicDisplay:
         ax.spines[:].set_visible(False)
         return self
 
+    def _name_features(self, ax, low, high):
+        """Names under the columns of a heat map, and between which values they go."""
+        n, names = len(low), self.feature_names
+        if n > MAX_NAMED:
+            ax.set(xlabel="feature", xticks=[])
+            return
+        names = [f"feature {k + 1}" for k in range(n)] if names is None else names
+        values = zip(names, low, high)
+        labels = [f"{name}\n{least:.3g} to {most:.3g}" for name, least, most in values]
+        ax.set_xticks(range(n), labels, rotation=90.0 if n > MAX_LEVEL else 0.0, fontsize="small")
 
-def _image_shape(image_shape, n_features):
+
+def _one_row(x):
+    """A sample as a table of one row, with names where it is a row of a data frame."""
+    return x.to_frame().T if hasattr(x, "to_frame") else np.reshape(x, (1, -1))
+
+
+def _image_shape(image_shape, n_features, vae, named):
     """Height and width of a frame, or None if frames are no images."""
     if image_shape is None:
+        shape = vae._network._image_shape or ()
+        image_shape = shape if len(shape) == 2 else None
+    if image_shape is None:
         side = round(n_features**0.5)
-        return (side, side) if side**2 == n_features and side > 1 else None
+        return (side, side) if side**2 == n_features and side >= MIN_SIDE and not named else None
     if len(image_shape) != 2 or np.prod(image_shape) != n_features:
         raise ValueError(f"image_shape {image_shape} does not hold {n_features} features.")
     return tuple(image_shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,10 +16,13 @@ from ..geometry import Metric
 from ..geometry.types import FloatArray
 from ._fitted import look_into
 from ._style import (
+    NOTHING,
     Projection,
     draw_centers,
     draw_ellipses,
+    draw_key,
     draw_points,
+    far_from,
     grid,
     new_axes,
     style_of,
@@ -34,6 +38,8 @@ BACKGROUNDS = {
 }
 # What is drawn need not be more accurate than the eye.
 TOL, N_CURVE = 1e-2, 60
+# The line below a geodesic, in whose middle its colour is.
+BELOW: Any = {"color": "black", "linewidth": 1.9, "alpha": 0.55, "solid_capstyle": "round"}
 # Shades leave out this share of the values at either end.
 EXTREME = 0.5
 
@@ -43,7 +49,8 @@ class LatentSpaceDisplay:
 
     Draws points in the colours of their labels, centres as stars, geodesics as lines, components of
     a mixture prior as ellipses two standard deviations around, and behind
-    them how much the metric stretches space. Made by :meth:`from_estimator` or
+    them how much the metric stretches space. Where there are no data near, and what the metric says
+    is a guess, that is tinted. Made by :meth:`from_estimator` or
     :meth:`from_metric`; what was computed is kept, and :meth:`plot` draws it again.
 
     One-dimensional spaces are drawn as the curve of the background's values, three-dimensional
@@ -70,6 +77,10 @@ class LatentSpaceDisplay:
         Lower and upper corner of the box.
     background : str, default=None
         What the values are.
+    axis_names : sequence of d str, default=None
+        Names of the coordinates; None numbers them.
+    legend_title : str, default=None
+        What the labels are.
 
     Attributes
     ----------
@@ -77,7 +88,8 @@ class LatentSpaceDisplay:
         Where it was drawn last.
     figure_ : matplotlib Figure
         The figure of these.
-    points, labels, centers, covariances, curves, curve_labels, values, extent, background
+    points, labels, centers, covariances, curves, curve_labels, values, extent, background, \
+axis_names, legend_title
         As above.
 
     Examples
@@ -90,7 +102,7 @@ class LatentSpaceDisplay:
     >>> kmeans = RiemannianKMeans(3, random_state=0).fit(codes)
     >>> display = LatentSpaceDisplay.from_estimator(kmeans, codes)
     >>> display.ax_.get_xlabel()
-    'coordinate 0'
+    'code 1'
     """
 
     def __init__(
@@ -105,6 +117,8 @@ class LatentSpaceDisplay:
         values: FloatArray | None = None,
         extent: tuple[FloatArray, FloatArray] | None = None,
         background: str | None = None,
+        axis_names: Sequence[str] | None = None,
+        legend_title: str | None = None,
     ) -> None:
         self.points = points
         # Curves are coloured by labels only where there are centres.
@@ -116,6 +130,8 @@ class LatentSpaceDisplay:
         self.values = values
         self.extent = extent
         self.background = background
+        self.axis_names = axis_names
+        self.legend_title = legend_title
 
     @classmethod
     def from_estimator(
@@ -165,6 +181,8 @@ class LatentSpaceDisplay:
             background=background,
             n_geodesics=n_geodesics,
             grid_resolution=grid_resolution,
+            axis_names=found.axis_names,
+            legend_title=found.what if y is None else str(getattr(y, "name", None) or "y"),
             ax=ax,
         )
 
@@ -181,6 +199,8 @@ class LatentSpaceDisplay:
         background: Literal["magnification", "noise"] | None = "magnification",
         n_geodesics: int = 10,
         grid_resolution: int = 200,
+        axis_names: Sequence[str] | None = None,
+        legend_title: str | None = None,
         ax: Axes | None = None,
     ) -> LatentSpaceDisplay:
         """Draw points of a metric's space.
@@ -202,6 +222,10 @@ class LatentSpaceDisplay:
             From every centre, or between random pairs.
         grid_resolution : int, default=200
             Points of the background along each axis.
+        axis_names : sequence of n_dims str, default=None
+            Names of the coordinates; None numbers them.
+        legend_title : str, default=None
+            What `y` is.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
@@ -242,6 +266,8 @@ class LatentSpaceDisplay:
             values=values,
             extent=extent,
             background=background,
+            axis_names=axis_names,
+            legend_title=legend_title,
         ).plot(ax)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray_r") -> LatentSpaceDisplay:
@@ -258,33 +284,36 @@ class LatentSpaceDisplay:
         LatentSpaceDisplay
             Itself.
         """
-        show = Projection(self.points)
+        show = Projection(self.points, self.axis_names)
         self.ax_ = ax = new_axes(ax, show.n_dims)
         self.figure_ = ax.figure
         if show.n_dims == 1:
             return self._plot_line(ax)
-        if self.values is not None:
-            self._shade(ax, cmap)
-        draw_points(ax, show(self.points), self.labels)
+        key = [] if self.values is None else self._shade(ax, cmap)
+        draw_points(ax, show(self.points), self.labels, self.legend_title)
         colored = self.curve_labels is not None and np.array_equal(
             np.unique(self.labels), np.arange(len(self.centers))
         )
         for k, curve in enumerate([] if self.curves is None else self.curves):
             line = show(curve).T
             color = style_of(self.curve_labels[k])[0] if colored else "white"
-            ax.plot(*line, color="black", linewidth=1.9, alpha=0.55, solid_capstyle="round")
+            lines = ax.plot(*line, label="geodesic", **BELOW)
+            key += lines if k == 0 else []
             ax.plot(*line, color=color, linewidth=1.0, solid_capstyle="round")
         if self.centers is not None:
-            draw_centers(ax, show(self.centers))
+            key.append(draw_centers(ax, show(self.centers)))
         if self.covariances is not None and show.n_dims == 2:
             draw_ellipses(ax, self.centers, self.covariances)
         if show.n_dims == 2 and self.extent is not None:
             (left, bottom), (right, top) = self.extent
             ax.set(xlim=(left, right), ylim=(bottom, top))
         show.label(ax)
+        if key:
+            draw_key(ax, key)
         return self
 
     def _shade(self, ax, cmap):
+        """The background, and over it where there are no data; what is to be explained of it."""
         (left, bottom), (right, top) = self.extent
         side = round(np.sqrt(len(self.values)))
         shades = np.ma.masked_invalid(self.values.reshape(side, side))
@@ -302,6 +331,12 @@ class LatentSpaceDisplay:
         ax.figure.colorbar(
             image, ax=ax, label=BACKGROUNDS[self.background], location="left", shrink=0.85, pad=0.01
         )
+        nothing = far_from(self.points, grid(*self.extent, side)).reshape(side, side)
+        if not nothing.any():
+            return []
+        axes = (np.linspace(a, b, side) for a, b in zip(*self.extent))
+        ax.contourf(*axes, nothing, levels=[0.5, 1.5], colors=[NOTHING], alpha=0.9)
+        return [ax.fill([], [], color=NOTHING, label="no data near")[0]]
 
     def _plot_line(self, ax):
         """One dimension: the background as a curve, the points on its foot."""
@@ -318,10 +353,10 @@ class LatentSpaceDisplay:
         def on_foot(points):
             return np.column_stack([points, np.full(len(points), foot)])
 
-        draw_points(ax, on_foot(self.points), self.labels)
+        draw_points(ax, on_foot(self.points), self.labels, self.legend_title)
         if self.centers is not None:
             draw_centers(ax, on_foot(self.centers))
-        ax.set_xlabel("coordinate 0")
+        ax.set_xlabel(Projection(self.points, self.axis_names).names[0])
         return self
 
 
