@@ -155,8 +155,8 @@ class Metric(ABC):
     def contributions(self, geodesics: Geodesics) -> ArrayOrTensor:
         """How much of the length of curves every feature accounts for.
 
-        Where speed is |v|, the root of a sum of squares, a feature with the square s among them
-        accounts for s / |v| of it. A step that moves a single feature is all of that feature.
+        Speed is the root of a sum of squares. A feature with the square s among them accounts for
+        s over the speed. A step that moves a single feature is all of that feature.
 
         Parameters
         ----------
