@@ -10,14 +10,16 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ..geometry import Metric, local_metric
 from ..support.latent import find_metric
 from ..support.rows import check_weights, distinct_rows, validated
 from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
+from .dense_rows import DenseRows
 from .sparse_rows import SparseRows
+from .table_rows import TableRows, is_mixed
 
 # What attaches a metric to what it puts out.
 ENCODERS = "VAETransformer", "NeighborEncoder", "DeepRegressionTransformer"
@@ -30,11 +32,11 @@ class MetricConsumerMixin:
     encoder is fitted to it, a :class:`VAETransformer` unless the estimator says otherwise.
     """
 
-    _sparse_rows: SparseRows | None
+    _rows: DenseRows | None
 
     @property
-    def _takes_sparse(self) -> bool:
-        """Whether sparse matrices are taken."""
+    def _makes_rows(self) -> bool:
+        """Whether sparse matrices and tables of mixed columns are taken, too."""
         return False
 
     def _default_geometry(self, values):
@@ -51,11 +53,7 @@ class MetricConsumerMixin:
         """
         carried, metric = find_metric(X), self.metric
         rng = check_random_state(self.random_state)
-        values = self._validated(X, ensure_min_samples=2)
-        self._sparse_rows = None
-        if issparse(values):
-            self._sparse_rows = SparseRows(rng).fit(values, sample_weight)
-            values = self._sparse_rows.transform(values)
+        values = self._fit_rows(X, sample_weight, rng)
         self.encoder_: Any = None
         if isinstance(metric, str) and metric == "auto":
             metric = self._default_geometry(values) if carried is None else carried
@@ -152,16 +150,31 @@ class MetricConsumerMixin:
         if find_metric(X) is not None and self.encoder_ is not None:
             # Codes that this estimator's own encoder made.
             return np.array(X, dtype=np.float64, subok=False, order="C")
-        return self._embed_values(self._dense(self._validated(X, reset=False)))
+        return self._embed_values(self._dense(X))
 
-    def _validated(self, X, **options):
-        sparse = self._takes_sparse or getattr(self, "_sparse_rows", None) is not None
-        return validated(self, X, accept_sparse="csr" if sparse else False, **options)
+    def _fit_rows(self, X, sample_weight, rng):
+        """Validated `X` as a dense table of numbers."""
+        self._rows = None
+        if self._makes_rows and is_mixed(X):
+            validate_data(self, X, skip_check_array=True)
+            self._rows = TableRows().fit(X, sample_weight)
+            return self._rows.transform(X)
+        takes = "csr" if self._makes_rows else False
+        values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
+        if issparse(values):
+            self._rows = SparseRows(rng).fit(values, sample_weight)
+            values = self._rows.transform(values)
+        return values
 
-    def _dense(self, values):
-        """Validated values as the rows that were fitted, which are fewer columns if sparse."""
-        if self._sparse_rows is not None:
-            return self._sparse_rows.transform(values)
+    def _dense(self, X):
+        """New samples, validated, as rows of the kind that was fitted."""
+        if isinstance(self._rows, TableRows):
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return self._rows.transform(X)
+        takes = "csr" if self._makes_rows or self._rows is not None else False
+        values = validated(self, X, reset=False, accept_sparse=takes)
+        if self._rows is not None:
+            return self._rows.transform(values)
         return values.toarray() if issparse(values) else values
 
     def _check_carried(self, carried, metric):

@@ -6,13 +6,13 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
 from ..support.rows import check_weights
-from ..support.state import Estimator
+from .dense_rows import DenseRows
 
 # Components of matrices with more columns than that.
 N_COMPONENTS = 100
 
 
-class SparseRows(Estimator):
+class SparseRows(DenseRows):
     """Rows along the singular vectors of the matrix, as latent semantic analysis has them.
 
     Matrices of up to 100 columns are made dense as they are. Of those without negative numbers,
@@ -55,7 +55,6 @@ class SparseRows(Estimator):
         return normalize(found) if self._are_directions else found
 
     def feature_squares(self, steps):
-        """Squares of what changes of every feature with steps (n, q) of the dense rows, (n, p)."""
         return np.square(steps if self.components_ is None else steps @ self.components_)
 
     def _normed(self, X):

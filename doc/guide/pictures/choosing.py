@@ -18,10 +18,10 @@ HAVE, WANT, USE = "#dbe9f8", "#fdeccb", "#e6def2"
 TREE = {
     "a table, images, texts": {
         "clusters": "RiemannianKMeans(n_clusters)",
-        "clusters, k unknown": "RiemannianKMeans(\"auto\")",
+        "clusters, k unknown": 'RiemannianKMeans("auto")',
         "a tree, noise left out": "RiemannianSingleLinkage()",
         "codes to see, interpolate,\nsample, fill gaps": "VAETransformer()",
-        "groups with probabilities": "VAETransformer(prior=\"mixture\")",
+        "groups with probabilities": 'VAETransformer(prior="mixture")',
     },
     "points in 1 to 3 features": {
         "clusters": "RiemannianKMeans(n_clusters)",
@@ -31,7 +31,7 @@ TREE = {
         "clusters, distances": "decoder_metric(decoder, codes)",
     },
     "distances, or a\ngraph of neighbours": {
-        "clusters": "RiemannianKMeans(\nmetric=\"precomputed\")",
+        "clusters": 'RiemannianKMeans(\nmetric="precomputed")',
     },
     "an estimator that\ntakes distances": {
         "ways along the data": "GeodesicDistance() before it",

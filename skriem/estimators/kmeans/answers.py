@@ -12,13 +12,14 @@ from sklearn.utils.metaestimators import available_if
 from ...geometry.types import FloatArray
 from ...support.blocks import by_blocks
 from ...support.rows import check_weights
+from ..sparse_rows import SparseRows
 
 
 def _has_memberships(estimator: Any) -> bool:
     # What has memberships of sparse data scikit-learn's checks take for a classifier.
     if not hasattr(estimator, "labels_"):
         raise AttributeError("predict_proba is there after fit.")
-    if getattr(estimator, "_sparse_rows", None) is not None:
+    if isinstance(getattr(estimator, "_rows", None), SparseRows):
         raise AttributeError("predict_proba is not there for clusters of sparse data.")
     return True
 

@@ -14,8 +14,8 @@ from ...geometry import Metric
 from ...geometry.metrics.base import warn_unconverged
 from ...geometry.types import FloatArray
 from ...support.pipelines import last_step
+from ..dense_rows import DenseRows
 from ..neighbor_encoder import _NeighborEncoder
-from ..sparse_rows import SparseRows
 from .clusters import TOL
 
 
@@ -38,9 +38,8 @@ class ExplanationMixin:
     _clusters: Any
     encoder_: Any
     metric_: Metric
-    _sparse_rows: SparseRows | None
+    _rows: DenseRows | None
     _dense: Any
-    _validated: Any
 
     @available_if(has_coordinates)
     def explain(self, X: ArrayLike, label: ArrayLike | None = None) -> FloatArray:
@@ -80,9 +79,9 @@ class ExplanationMixin:
         labels = clusters.labels(points) if label is None else self._checked(label, len(points))
         way = self.metric_.geodesic(points, clusters.centers[labels], tol=TOL)
         warn_unconverged(way, ConvergenceWarning)
-        encoder, values = self._last_encoder(self._dense(self._validated(X, reset=False)))
-        if isinstance(encoder, _NeighborEncoder) and (encoder.encoder_ or self._sparse_rows):
-            return shared(way, encoder._steps_to(values, way), self._sparse_rows)
+        encoder, values = self._last_encoder(self._dense(X))
+        if isinstance(encoder, _NeighborEncoder) and (encoder.encoder_ or self._rows):
+            return shared(way, encoder._steps_to(values, way), self._rows)
         return np.asarray(self.metric_.contributions(way))
 
     def _checked(self, label, n):
@@ -102,7 +101,7 @@ class ExplanationMixin:
         return last_step(encoder, X)
 
 
-def shared(way, steps, sparse_rows=None):
+def shared(way, steps, made=None):
     """Lengths of ways divided among features, as their squares make up those of the steps.
 
     Parameters
@@ -110,7 +109,7 @@ def shared(way, steps, sparse_rows=None):
     way : Geodesics
     steps : iterable
         Of every way its steps (n_steps, q) and their lengths up to a factor, (n_steps,).
-    sparse_rows : SparseRows or None
+    made : DenseRows or None
         What the q columns were made by, if not features themselves.
 
     Returns
@@ -119,7 +118,7 @@ def shared(way, steps, sparse_rows=None):
     """
     rows = []
     for length, (moves, arcs) in zip(way.length, steps):
-        squares = np.square(moves) if sparse_rows is None else sparse_rows.feature_squares(moves)
+        squares = np.square(moves) if made is None else made.feature_squares(moves)
         total = squares.sum(1)
         parts = arcs / np.where(total > 0.0, total, 1.0) @ squares
         rows.append(parts * (length / (parts.sum() or 1.0)))

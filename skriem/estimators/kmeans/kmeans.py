@@ -195,6 +195,10 @@ class RiemannianKMeans(
     distances to all centres, the smallest of which may be another's where clusters touch or are
     bent. ``partition_`` and ``conductances_`` say what was taken, and why.
 
+    Of a data frame with columns that are no numbers, or with gaps, every column counts alike:
+    numbers and dates in units of their standard deviation, categories as indicators with a variance
+    of one together; what is missing is filled in from the ten rows most alike.
+
     Sparse data, such as texts, are never made dense as a whole: of more than 100 columns their rows
     are taken along as many singular vectors, as in latent semantic analysis
     (:class:`sklearn.decomposition.TruncatedSVD`). Rows without negative numbers count by their
@@ -259,8 +263,9 @@ class RiemannianKMeans(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data, or points that carry a metric; see the parameter `metric`.
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            Data, or points that carry a metric; see the parameter `metric`. Data frames may have
+            columns of names and gaps.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all samples alike.

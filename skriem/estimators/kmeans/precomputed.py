@@ -39,12 +39,12 @@ class PrecomputedMixin(DistancesMixin):
 
     def __sklearn_tags__(self: Any) -> Any:
         tags: Any = super().__sklearn_tags__()
-        tags.input_tags.sparse = self._takes_sparse
+        tags.input_tags.sparse = self._makes_rows
         return tags
 
     @property
-    def _takes_sparse(self: Any) -> bool:
-        """Graphs of distances, and data whose geometry is for this estimator to find."""
+    def _makes_rows(self: Any) -> bool:
+        """Of graphs of distances, and of data whose geometry is for this estimator to find."""
         return isinstance(self.metric, str)
 
     def _fit_precomputed(self: Any, X: Any, sample_weight: Any) -> Any:

@@ -13,6 +13,7 @@ from ...geometry.callers import warn
 from ...geometry.models import clustering
 from ...support.parallel import check_n_jobs
 from ...support.rows import check_number
+from ..table_rows import TableRows
 from .mean_runs import cluster_by_means
 from .medoid_runs import N_RUNS, Settings, cluster_points
 from .number_of_clusters import count_clusters
@@ -83,7 +84,7 @@ class RunsMixin:
         """What partitions of plain data are made from."""
         encoded = self.encoder_.encoder_ is not None
         codes = self._embed_values(rows) if encoded else None
-        return Candidates(rows, weights, codes, in_one_unit=self._sparse_rows is not None)
+        return Candidates(rows, weights, codes, in_one_unit=self._rows is not None)
 
     def _number_of_clusters(self, candidates, rng):
         if not isinstance(self.n_clusters, str):
@@ -111,6 +112,8 @@ class RunsMixin:
         return found
 
     def _given_centers(self):
+        if isinstance(self._rows, TableRows):
+            raise ValueError("init must be a name for tables whose columns are not all numbers.")
         init = self.init.toarray() if issparse(self.init) else self.init
         try:
             centers = np.array(init, dtype=np.float64)
@@ -121,4 +124,4 @@ class RunsMixin:
             raise ValueError(f"init must have shape {expected}, got {centers.shape}.")
         if not np.isfinite(centers).all():
             raise ValueError("init must be finite.")
-        return self._dense(centers)
+        return centers if self._rows is None else self._rows.transform(centers)

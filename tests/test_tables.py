@@ -1,0 +1,174 @@
+"""Data frames with categories, dates and gaps in the drop-in."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.impute import SimpleImputer
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skriem import RiemannianKMeans, VAETransformer
+from skriem.estimators.table_rows import TableRows, is_mixed
+from skriem.inspection import ContributionDisplay
+
+
+def table(seed, n=400, k=4, apart=2.0, purity=0.7, gaps=0.0):
+    """Numbers in units far from each other and categories, some of which say nothing."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(k, size=n, p=rng.dirichlet(np.full(k, 8.0)))
+    columns = {}
+    for j in range(6):
+        centers = apart * rng.normal(size=k) if j < 4 else np.zeros(k)
+        columns[f"number {j}"] = (centers[y] + rng.normal(size=n)) * 10.0 ** rng.uniform(-2, 3)
+    for j in range(6):
+        n_levels = rng.integers(2, 6)
+        usual = rng.integers(0, n_levels, size=k)
+        random = rng.integers(0, n_levels, size=n)
+        level = np.where((rng.random(n) < purity) & (j < 4), usual[y], random)
+        columns[f"name {j}"] = np.array(list("abcdef"))[level]
+    X = pd.DataFrame(columns)
+    return (X.mask(rng.random(X.shape) < gaps) if gaps else X), y
+
+
+def by_hand(X, k):
+    """What one does without: one-hot columns beside scaled ones."""
+    of_numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    of_names = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    columns = make_column_transformer(
+        (of_numbers, make_column_selector(dtype_include=np.number)),
+        (of_names, make_column_selector(dtype_exclude=np.number)),
+        sparse_threshold=0.0,
+    )
+    return KMeans(k, n_init=10, random_state=0).fit_predict(columns.fit_transform(X))
+
+
+def test_clusters_are_at_least_those_of_columns_prepared_by_hand():
+    ours, theirs = [], []
+    for seed, options in enumerate(
+        [{}, {"apart": 1.0, "purity": 0.85}, {"apart": 0.3, "purity": 0.9}, {"gaps": 0.2}] * 2
+    ):
+        X, y = table(seed, **options)
+        kmeans = RiemannianKMeans(4, random_state=0).fit(X)
+        ours.append(adjusted_rand_score(y, kmeans.labels_))
+        theirs.append(adjusted_rand_score(y, by_hand(X, 4)))
+    assert np.mean(ours) > np.mean(theirs)
+    assert np.mean(ours) > 0.85
+
+
+@pytest.fixture(scope="module")
+def clustered():
+    X, _ = table(0, gaps=0.1)
+    return RiemannianKMeans(4, random_state=0).fit(X), X
+
+
+def test_the_same_table_in_other_words(clustered):
+    kmeans, X = clustered
+    categories = X.astype({c: "category" for c in X if c.startswith("name")})
+    strings = X.astype({c: "string" for c in X if c.startswith("name")})
+    known = X.astype(object).where(X.notna(), None)
+    for other in (categories, strings, pl.DataFrame({c: known[c].tolist() for c in X})):
+        again = RiemannianKMeans(4, random_state=0).fit(other)
+        np.testing.assert_array_equal(again.labels_, kmeans.labels_)
+    renamed = X.replace({"name 0": {"a": "z", "b": "y"}})
+    labels = RiemannianKMeans(4, random_state=0).fit(renamed).labels_
+    assert adjusted_rand_score(labels, kmeans.labels_) > 0.99
+    in_other_units = X.assign(**{"number 1": 1e3 * X["number 1"] - 7.0})
+    labels = RiemannianKMeans(4, random_state=0).fit(in_other_units).labels_
+    assert adjusted_rand_score(labels, kmeans.labels_) > 0.99
+
+
+def test_new_rows(clustered):
+    kmeans, X = clustered
+    np.testing.assert_array_equal(kmeans.predict(X), kmeans.labels_)
+    np.testing.assert_array_equal(kmeans.predict(X.iloc[3:4]), kmeans.labels_[3:4])
+    expected = kmeans.transform(X.iloc[:9])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(kmeans)).transform(X[:9]), expected)
+    assert kmeans.predict_proba(X).shape == (400, 4)
+    # A category that was not there before says nothing.
+    strange = X.iloc[:50].assign(**{"name 0": "never seen"})
+    unknown = X.iloc[:50].assign(**{"name 0": None})
+    np.testing.assert_array_equal(kmeans.transform(strange), kmeans.transform(unknown))
+    assert kmeans.feature_names_in_.tolist() == X.columns.tolist()
+    with pytest.raises(ValueError, match="feature names"):
+        kmeans.predict(X.rename(columns={"name 0": "other"}))
+    with pytest.raises(ValueError, match="Column 0 of X has names now and had numbers"):
+        kmeans.predict(X.assign(**{"number 0": "many"}))
+
+
+def test_features_of_a_table_are_its_columns(clustered):
+    kmeans, X = clustered
+    found = kmeans.explain(X[:20], label=1)
+    assert found.shape == (20, X.shape[1])
+    np.testing.assert_allclose(found.sum(1), kmeans.transform(X[:20])[:, 1], rtol=1e-9, atol=1e-12)
+    # What is drawn at random tells no clusters apart.
+    mean = kmeans.explain(X, label=0)[kmeans.labels_ == 1].mean(0)
+    assert max(mean[[4, 5, 10, 11]]) < max(mean)
+    names = ContributionDisplay.from_estimator(kmeans, X).feature_names
+    assert list(names) == X.columns.tolist()
+
+
+def test_every_column_counts_alike():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "number": rng.normal(5.0, 200.0, size=4000),
+            "three": rng.choice(list("abc"), size=4000, p=[0.6, 0.3, 0.1]),
+            "flag": rng.random(4000) < 0.2,
+            "day": np.datetime64("2020-01-01") + rng.integers(0, 365, 4000).astype("m8[D]"),
+            "same": "always",
+            "identity": [f"customer {k}" for k in range(4000)],
+        }
+    )
+    rows = TableRows().fit(X)
+    variance = rows.feature_squares(rows.transform(X)).mean(0)
+    # Neither what is the same everywhere nor names of rows.
+    np.testing.assert_allclose(variance, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0], rtol=1e-9)
+    weights = np.arange(4000) % 3
+    weighed = TableRows().fit(X, weights).transform(X[:5])
+    repeated = TableRows().fit(X.iloc[np.repeat(np.arange(4000), weights)]).transform(X[:5])
+    np.testing.assert_allclose(weighed, repeated, rtol=1e-9)
+
+
+def test_gaps_are_filled_from_rows_that_are_alike():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1], 50)
+    X = pd.DataFrame({"a": 10.0 * group + rng.normal(size=100), "b": np.array(["x", "y"])[group]})
+    X["c"] = 5.0 * group + 0.1 * rng.normal(size=100)
+    whole = TableRows().fit(X).transform(X)
+    X.loc[[3, 70], "c"], X.loc[[4, 71], "b"] = np.nan, None
+    filled = TableRows().fit(X).transform(X)
+    np.testing.assert_allclose(filled, whole, atol=0.5)
+    assert np.isfinite(filled).all()
+
+
+def test_frames_of_numbers_without_gaps_are_arrays():
+    iris = load_iris(as_frame=True).data
+    assert not is_mixed(iris)
+    assert not is_mixed(iris.assign(flag=True))
+    assert not is_mixed(iris.to_numpy())
+    assert is_mixed(iris.mask(iris > 7.0))
+    assert is_mixed(iris.assign(name="a"))
+    frame, array = (RiemannianKMeans(3, random_state=0).fit(X) for X in (iris, iris.to_numpy()))
+    np.testing.assert_array_equal(frame.labels_, array.labels_)
+
+
+def test_tables_that_say_nothing_and_what_is_not_taken():
+    names = pd.DataFrame({"who": [f"person {k}" for k in range(20)], "same": 1.0})
+    with pytest.raises(ValueError, match="Nothing in X tells groups apart"):
+        RiemannianKMeans(2).fit(names)
+    with pytest.raises(ValueError, match="minimum of 2"):
+        RiemannianKMeans(1).fit(pd.DataFrame({"a": ["x"]}))
+    X, _ = table(0)
+    with pytest.raises(ValueError, match="init must be a name"):
+        RiemannianKMeans(4, init=np.zeros((4, 12))).fit(X)
+    with pytest.raises(ValueError, match="beyond"):
+        RiemannianKMeans(4).fit(X.assign(**{"number 0": 1e200}))
+    with pytest.raises(ValueError, match="could not convert"):
+        RiemannianKMeans(4, metric=VAETransformer(max_iter=1)).fit(X)
