@@ -24,8 +24,8 @@ N_ATTACHED = 8
 N_CHORDS = 16
 # Segments measured at once, which bounds the memory.
 MAX_SEGMENTS = 2**14
-# A second route may be this many times as long as the first, and must be further from it
-# than this share of its length.
+# Further routes may be this many times as long as the shortest, must be further from it and from
+# each other than this share of its length, and are so many at most.
 DETOUR = 1.05
 APART = 0.07
 N_ROUTES = 2
@@ -228,7 +228,7 @@ def starting_curves(space, graph, a, b, n_segments):
     """Where to start looking for geodesics between the rows of `a` and `b`.
 
     The shortest path through the graph or the straight line, whichever is shorter, and, for
-    some, a second route. Local solvers only polish, so a wrong turn here is never undone.
+    some, further routes. Local solvers only polish, so a wrong turn here is never undone.
 
     Returns
     -------
@@ -272,7 +272,7 @@ def _other_routes(graph, a, b, paths, n_segments):
     pairs, nodes = np.nonzero(through <= DETOUR * shortest[:, None])
     # How far each of these nodes is from the routes so far.
     apart = np.full(len(pairs), np.inf)
-    routes, rows = [(np.arange(len(paths)), paths)], np.arange(len(paths))
+    routes = [(np.arange(len(paths)), paths)]
     while True:
         rows, nodes_on_path = routes[-1]
         places = nodes_on_path[:, :: max(1, n_segments // 16)]

@@ -7,23 +7,20 @@ from .ode import integrate
 from .relax import regularised
 from .shooting import shoot
 
-# Relative error of each step of an exponential map, by dtype.
+# Relative error of each step of an exponential map, by dtype; one that needs more steps than this
+# is not finished.
 STEP_TOL = {torch.float64: 1e-9, torch.float32: 1e-5}
 MAX_STEPS = 2_000
 # Accuracy of the curves that logarithms are read from; shooting improves on it.
 CURVE_TOL = 1e-3
 
 
-def exp(space, z, velocity, step_tol=None, max_steps=MAX_STEPS):
+def exp(space, z, velocity):
     """Follow geodesics for unit time.
 
     Parameters
     ----------
     z, velocity : Tensor of shape (n, d)
-    step_tol : float or None
-        Relative error of each step. None: as small as the dtype allows.
-    max_steps : int
-        Trajectories that need more are not finished.
 
     Returns
     -------
@@ -42,11 +39,7 @@ def exp(space, z, velocity, step_tol=None, max_steps=MAX_STEPS):
     moving = speed[:, 0] > 0
     state = torch.cat([z, velocity], dim=1)
     end, finished = integrate(
-        derivative,
-        state[moving],
-        speed[moving],
-        step_tol or STEP_TOL[z.dtype],
-        max_steps,
+        derivative, state[moving], speed[moving], STEP_TOL[z.dtype], MAX_STEPS
     )
     points, all_finished = z.clone(), ~moving
     points[moving] = torch.where(finished[:, None], end[:, :d], torch.nan)

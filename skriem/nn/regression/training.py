@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from ..train import History
+from ..train import History, Patience, set_step
 from .network import (
     RegressionNetwork,
     at_rows,
@@ -123,7 +123,7 @@ def train(
     parts = [part.clone() for part in (*network.weights, *network.biases)]
     network = with_parts(network, parts)
     optimizer = torch.optim.Adam(parts, lr=learning_rate)
-    losses, best, waited, converged, interrupted = [], math.inf, 0, False, False
+    losses, patience, interrupted = [], Patience(tol, n_iter_no_change), False
     try:
         for epoch in range(max_iter):
             set_step(optimizer, learning_rate, epoch / max_iter)
@@ -138,19 +138,15 @@ def train(
             if on_epoch is not None:
                 on_epoch(loss)
             if 3 * (epoch + 1) <= max_iter:
-                restart_unused(network, x, weights, hidden, optimizer, generator)
-            if loss < best - tol:
-                best, waited = loss, 0
-            else:
-                waited += 1
-            if waited >= n_iter_no_change:
-                converged = True
+                restart_unused(network, x, weights, hidden, optimizer)
+            patience.improved(loss)
+            if patience.is_over:
                 break
     except KeyboardInterrupt:
         if not losses:
             raise
         interrupted = True
-    return network, History(losses, [], converged, interrupted)
+    return network, History(losses, [], patience.is_over, interrupted)
 
 
 def one_pass(network, x, weights, hidden, batches, weight_decay, optimizer, generator):
@@ -173,15 +169,6 @@ def one_pass(network, x, weights, hidden, batches, weight_decay, optimizer, gene
         share = weights[rows] / weights[rows].sum()
         ascend_parts(network, x[rows], after, share, weight_decay, optimizer)
     return loss, squares
-
-
-def set_step(optimizer, learning_rate, progress):
-    """The step size after a share of the passes.
-
-    It falls over the last third so that the end does not depend on which batch came last.
-    """
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate * min(1.0, 3.0 * (1.0 - progress))
 
 
 def shuffled(x, batch_size, generator):
@@ -233,7 +220,7 @@ def prior_of(units, weights):
     return torch.logit(share).clamp(-LARGEST_PRIOR, LARGEST_PRIOR)
 
 
-def restart_unused(network, x, weights, hidden, optimizer, generator):
+def restart_unused(network, x, weights, hidden, optimizer):
     """Let units that are nearly always the same explain what is explained worst, in place."""
     values, said = [x, *hidden], network.below(hidden)
     for layer, units in enumerate(hidden):
