@@ -8,6 +8,7 @@ recognition and machine learning*, section 10.2).
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ class Conjugate:
         """(K, d)."""
         return self.moment / self.beta[:, None]
 
-    @property
+    @cached_property
     def scales(self):
         """Inverse scale matrices C of the Wishart distributions, (K, d, d)."""
         means = self.means

@@ -11,6 +11,7 @@ mixture modelling*, Neurocomputing 2005).
 """
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -216,7 +217,7 @@ class Mixture(Prior):
     def learn(self, posterior, weights):
         weights = weights * (self.n_samples / weights.sum())
         found = [part.cpu().double() for part in posterior.statistics(weights)]
-        new = stepped(self.conjugate, self._prior(), found, RATE)
+        new = stepped(self.conjugate, self._prior, found, RATE)
         for part, value in zip(self.parts[3:], new.tensors()):
             part.copy_(value)
 
@@ -226,7 +227,7 @@ class Mixture(Prior):
         sizes = weights.split(max(1, BUDGET // self.parts[2].numel()))
         found = [block.statistics(part) for block, part in zip(blocks, sizes)]
         total = [sum(parts) for parts in zip(*found)]
-        new = stepped(self.conjugate, self._prior(), total, 1.0)
+        new = stepped(self.conjugate, self._prior, total, 1.0)
         order = torch.argsort(new.alpha, descending=True, stable=True)
         parts = [part[order] for part in (*self.parts[:3], *new.tensors())]
         return self._with(parts)
@@ -239,7 +240,7 @@ class Mixture(Prior):
         return type(self)(self.parts, n_samples, concentration, self.component)
 
     def cost(self):
-        return divergence(self.conjugate, self._prior()).item() / self.n_samples
+        return divergence(self.conjugate, self._prior).item() / self.n_samples
 
     def on(self, dtype=torch.float64, device=None):
         graph = [torch.tensor(part, dtype=dtype, device=device) for part in self.parts[:3]]
@@ -250,6 +251,7 @@ class Mixture(Prior):
     def stored(self):
         return self._with([part.detach().cpu().numpy() for part in self.parts])
 
+    @cached_property
     def _prior(self):
         return conjugate_prior(*self.parts[1].shape, self.concentration)
 

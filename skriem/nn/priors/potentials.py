@@ -34,7 +34,6 @@ class Combined:
     means: Tensor  # (n, K, d)
     covariances: Tensor  # (n, K, d, d)
     log_dets: Tensor  # (n, K), of the covariances
-    log_normalizer: Tensor  # (n,): of the product of potential and graphical model
 
 
 def combine(mean, precision, graph):
@@ -49,8 +48,6 @@ def combine(mean, precision, graph):
     Returns
     -------
     Combined
-        The normaliser is that of the factors exp(-(x - mean)^2 precision / 2), without their
-        own constants, which vanish where nothing is said.
     """
     factors = graph.factors
     log_own = graph.roots.diagonal(dim1=-2, dim2=-1).sum(-1)
@@ -76,16 +73,14 @@ class _Product(torch.autograd.Function):
         lost = (on.square() * precision[:, None]).sum(-1)
         lost = lost + (torch.einsum("nki,kij->nkj", off, own) * off).sum(-1)
         joint = weights + 0.5 * (log_dets - lost)
-        normalizer = torch.logsumexp(joint, dim=-1)
-        log_shares = joint - normalizer[:, None]
+        log_shares = joint - torch.logsumexp(joint, dim=-1, keepdim=True)
         ctx.save_for_backward(mean, precision, centers, own, covariances, means, log_shares)
-        return log_shares, means, covariances, log_dets, normalizer
+        return log_shares, means, covariances, log_dets
 
     @staticmethod
-    def backward(ctx, of_shares, of_means, of_covariances, of_dets, of_normalizer):
+    def backward(ctx, of_shares, of_means, of_covariances, of_dets):
         mean, precision, centers, own, covariances, means, log_shares = ctx.saved_tensors
-        total = of_normalizer - of_shares.sum(-1)
-        of_joint = of_shares + log_shares.exp() * total[:, None]
+        of_joint = of_shares - log_shares.exp() * of_shares.sum(-1, keepdim=True)
         on, off = mean[:, None] - means, means - centers
         by_natural = (covariances @ of_means[..., None]).squeeze(-1)
         crossed = 0.5 * (of_covariances + of_covariances.mT)
