@@ -50,6 +50,10 @@ def test_network_derivatives(name):
     direction, weights = normal(6, 2, seed=4), normal(6, n_outputs, seed=5)
     along = (direction[:, None] @ curvature(weights) @ direction[..., None]).flatten()
     torch.testing.assert_close((network.bend(z, direction) * weights).sum(1), along)
+    jet = network.jet(z, direction)
+    torch.testing.assert_close(jet.value, value)
+    torch.testing.assert_close(jet.slope, (direction[:, None] @ jacobian).squeeze(1))
+    torch.testing.assert_close(jet.bend, network.bend(z, direction))
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 5), (1, 28, 20), (2, 1, 3)])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import linear
 
-from ..calculus.linearised import Linearised
+from ..calculus.linearised import Jet, Linearised
 from .layers import Convolution, Deconvolution, Dense, glorot
 from .weighted import Weighted
 
@@ -63,12 +63,12 @@ class Layered(Form):
         self.layers, self.activation = list(layers), activation
         self.residual, self.skip = residual, skip
 
-    def init(self, skip, generator, dtype=torch.float32):
-        """Draw weights of a network that starts out as the linear map `skip`.
+    def init(self, start, generator, dtype=torch.float32):
+        """Draw weights of a network that starts out as the linear map `start`.
 
         Parameters
         ----------
-        skip : pair of array
+        start : pair of array
             Weight (out, in) and bias (out,). Without a linear connection, the bias alone is
             what the network starts from.
         generator : torch.Generator
@@ -78,7 +78,7 @@ class Layered(Form):
         -------
         list of Tensor
         """
-        weight, bias = (torch.as_tensor(part, dtype=dtype).clone() for part in skip)
+        weight, bias = (torch.as_tensor(part, dtype=dtype).clone() for part in start)
         parts = [weight if self.skip else torch.zeros_like(weight), bias]
         for layer in self.layers:
             parts += glorot(layer, generator, dtype)
@@ -130,11 +130,26 @@ class Layered(Form):
         value = linear(x, parts[0], parts[1]) + last(h, last_weight, last_bias)
         return Linearised(value, last(jacobian, last_weight) + parts[0].T, curvature)
 
+    def jet(self, x, direction, parts):
+        """Value and two derivatives along a direction at every row of `x`."""
+        *_, (last, weight, bias) = self._with_weights(parts)
+        hidden = self._hidden_jet(x, direction, parts)
+        return Jet(
+            linear(x, parts[0], parts[1]) + last(hidden.value, weight, bias),
+            linear(direction, parts[0]) + last(hidden.slope, weight),
+            last(hidden.bend, weight),
+        )
+
     def bend(self, x, direction, parts):
         """Second derivative along a direction at every row of `x`, (n, m)."""
+        *_, (last, weight, _) = self._with_weights(parts)
+        return last(self._hidden_jet(x, direction, parts).bend, weight)
+
+    def _hidden_jet(self, x, direction, parts):
+        """What goes into the last layer, with two derivatives along a direction."""
         first, second = DERIVATIVES[self.activation]
         activate = ACTIVATIONS[self.activation]
-        *inner, (last, last_weight, _) = self._with_weights(parts)
+        *inner, _ = self._with_weights(parts)
         h, slope, bend = x, direction, torch.zeros_like(x)
         for layer, weight, bias in inner:
             value = activate(layer(h, weight, bias))
@@ -143,7 +158,7 @@ class Layered(Form):
             bend = self._through(layer, bend, bent, False)
             slope = self._through(layer, slope, first(value) * into, False)
             h = self._through(layer, h, value, False)
-        return last(bend, last_weight)
+        return Jet(h, slope, bend)
 
     def _with_weights(self, parts):
         return zip(self.layers, parts[2::2], parts[3::2])
@@ -207,6 +222,9 @@ class LayeredNetwork(Network):
     def linearise(self, x):
         return self.form.linearise(x, self.parts)
 
+    def jet(self, x, direction):
+        return self.form.jet(x, direction, self.parts)
+
     def bend(self, x, direction):
         return self.form.bend(x, direction, self.parts)
 
@@ -240,9 +258,9 @@ class LayeredNetwork(Network):
         return LayeredNetwork(form, parts)
 
 
-def layered_network(form, skip, generator, dtype=torch.float32):
-    """A network with fresh weights that starts out as the linear map `skip`."""
-    return LayeredNetwork(form, form.init(skip, generator, dtype))
+def layered_network(form, start, generator, dtype=torch.float32):
+    """A network with fresh weights that starts out as the linear map `start`."""
+    return LayeredNetwork(form, form.init(start, generator, dtype))
 
 
 def perceptron(sizes, activation, residual=False, skip=True):
