@@ -257,7 +257,7 @@ GEOMETRY = {
     ],
     "decoders/gaussian.py": [
         ("(z) * self._scale + made", "(z) + made"),
-        ("noise.bend(z, direction) * self._scale]", "noise.bend(z, direction)]"),
+        ("torch.cat(bent, dim=-1) * self._scale", "torch.cat(bent, dim=-1)"),
         ("factor = weight**0.5 / self._std", "factor = weight / self._std"),
         ("masked_fill(x.isnan(), 0.0).sum(-1)", "masked_fill(x.isnan(), 0.0).mean(-1)"),
     ],

@@ -355,6 +355,13 @@ def test_an_ensemble_has_the_mean_of_its_members_metrics():
     np.testing.assert_allclose(found, np.mean(tensors, axis=0), rtol=1e-12)
 
 
+def test_an_ensemble_asks_its_members_for_derivatives_at_once():
+    ensemble, z = EnsembleEmbedding([bumps, paraboloid]), torch.as_tensor(SQUARE)
+    direction = torch.as_tensor(np.random.default_rng(0).normal(size=SQUARE.shape))
+    expected = ensemble.linearise(z).jacobian, ensemble.bend(z, direction)
+    torch.testing.assert_close(ensemble.bent_jacobian(z, direction), expected)
+
+
 def test_energy_of_an_ensemble_is_the_mean_over_independent_pairs():
     decoders = [bumps, paraboloid, lambda z: torch.cat([z, z[:, :1] * z[:, 1:]], dim=1)]
     curves = torch.as_tensor(np.random.default_rng(0).normal(size=(3, 9, 2)))

@@ -101,6 +101,8 @@ def test_embedding_derivatives_and_fingerprint(noise):
     direction = normal(6, 2, seed=4)
     along = (direction[:, None] @ curvature(weights) @ direction[..., None]).flatten()
     torch.testing.assert_close((embedding.bend(z, direction) * weights).sum(1), along)
+    both = embedding.bent_jacobian(z, direction)
+    torch.testing.assert_close(both, (jacobian, embedding.bend(z, direction)))
     assert embedding(z.float()).dtype == torch.float32
 
     for twin in (pickle.loads(pickle.dumps(embedding)), copy.deepcopy(embedding)):

@@ -94,11 +94,18 @@ class DecoderEmbedding(KeepsTensors, Decoder):
         return beside([mean, made.noise.linearise(z) * self._scale])
 
     def bend(self, z, direction):
+        bent = [part.bend(z, direction) for part in self._networks(z)]
+        return torch.cat(bent, dim=-1) * self._scale
+
+    def bent_jacobian(self, z, direction):
+        found = zip(*(part.bent_jacobian(z, direction) for part in self._networks(z)))
+        jacobian, bent = (torch.cat(parts, dim=-1) * self._scale for parts in found)
+        return jacobian, bent
+
+    def _networks(self, z):
+        """What the mean comes from and, unless it is constant, what the noise does."""
         made = self._on(z)
-        mean = made.network.bend(z, direction) * self._scale
-        if self._noise is None:
-            return mean
-        return torch.cat([mean, made.noise.bend(z, direction) * self._scale], dim=-1)
+        return [made.network] if made.noise is None else [made.network, made.noise]
 
     def by_feature(self, parts):
         return parts.unflatten(-1, (-1, len(self._center))).sum(-2)

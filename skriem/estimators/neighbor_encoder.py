@@ -18,7 +18,7 @@ from ..support.fitting import all_or_nothing
 from ..support.latent import LatentArray, attach_metric
 from ..support.rows import check_number, check_weights, distinct_rows, validated
 from ..support.state import Estimator
-from .autoencoder.parts import data_scale, feature_moments, nearest_rows
+from .autoencoder.parts import common_unit, feature_moments, nearest_rows
 from .graph_encoder import GraphEncoder
 from .views import local_spread, of_two_values
 
@@ -252,8 +252,8 @@ class NeighborEncoder(_NeighborEncoder):
 
 def feature_scale(X, weights, standardize):
     """What to divide each feature by, (n_features,): ones, or the standard deviations."""
-    _, unit, _ = data_scale(X, weights)
     _, variance, varying = feature_moments(X, weights)
+    unit = common_unit(variance, varying)
     if standardize == "auto":
         spread = np.sqrt(variance[varying]) / unit
         nearby = local_spread(X[:, varying] / unit, spread)

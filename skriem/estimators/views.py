@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from ..geometry.paths.neighbors import MAX_TREE_DIMS, neighbors_of_each
-from .autoencoder.parts import data_scale, feature_moments
+from .autoencoder.parts import common_unit, feature_moments
 
 # Neighbours that tell how much a feature varies locally, and the least that it may vary, in
 # units of its standard deviation.
@@ -49,17 +49,17 @@ def views_of(X, weights):
     -------
     Views
     """
-    center, unit, _ = data_scale(X, weights)
-    _, variance, varying = feature_moments(X, weights)
+    center, variance, varying = feature_moments(X, weights)
+    unit = common_unit(variance, varying)
     if not varying.any():
         varying[:1] = True
     x = (X - center)[:, varying] / unit
     spread = np.sqrt(variance[varying]) / unit
     spread[spread == 0.0] = 1.0
-    steps = _steps(x)
+    steps, n_values = _steps(x)
     # Whether two categories are alike says little about where there are gaps, unless nearly all
     # features are of that kind.
-    telling = ~of_two_values(x)
+    telling = n_values > 2
     if OTHERS * telling.sum() < (~telling).sum():
         telling[:] = True
     smooth = _softened(x[:, telling], steps[telling])
@@ -97,14 +97,17 @@ def local_spread(x, unit=1.0):
 
 
 def _steps(x):
-    """The smallest step of features that take few values, 0 for others, (p,)."""
-    found = np.zeros(x.shape[1])
+    """The smallest step of features that take few values, 0 for others, and how many values each
+    takes, two (p,) arrays.
+    """
+    found, n_values = np.zeros(x.shape[1]), np.zeros(x.shape[1], dtype=int)
     most = max(MAX_LEVELS, SHARE * len(x))
     for j, column in enumerate(x.T):
         values = np.unique(column)
+        n_values[j] = len(values)
         if 1 < len(values) <= most and len(values) < len(x) / 2:
             found[j] = np.diff(values).min()
-    return found
+    return found, n_values
 
 
 def _softened(x, steps):

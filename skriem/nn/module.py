@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from ..calculus.slopes import bent_jacobian
 from .network import Form, Network
 
 MAX_SEED = 2**31 - 1
@@ -94,6 +95,9 @@ class ModuleNetwork(Network):
 
     def __call__(self, x):
         return self.form.checked(self._module(x), len(x))
+
+    def bent_jacobian(self, z, direction):
+        return bent_jacobian(self, z, direction)
 
     @cached_property
     def _module(self):

@@ -76,12 +76,16 @@ def data_scale(X, weights):
     -------
     center : ndarray of shape (n_features,)
     unit : float
-        Root of the mean variance of the features that vary.
+        See :func:`common_unit`.
     n_varying : int
     """
     center, variance, varying = feature_moments(X, weights)
-    unit = float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
-    return center, unit, max(1, int(varying.sum()))
+    return center, common_unit(variance, varying), max(1, int(varying.sum()))
+
+
+def common_unit(variance, varying):
+    """Root of the mean variance of the features that vary, one if none does."""
+    return float(np.sqrt(variance[varying].mean())) if varying.any() else 1.0
 
 
 def nearest_rows(x, n_neighbors):

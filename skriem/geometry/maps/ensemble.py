@@ -91,6 +91,22 @@ class EnsembleEmbedding(Decoder):
         bent = [member.bend(z, direction) for member in self._members]
         return self._share * torch.cat(bent, dim=-1)
 
+    def bent_jacobian(self, z: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+        """The Jacobian, and the second derivative along a direction, at every row of `z`.
+
+        Parameters
+        ----------
+        z, direction : Tensor of shape (n, d)
+
+        Returns
+        -------
+        jacobian : Tensor of shape (n, d, S m)
+        bend : Tensor of shape (n, S m)
+        """
+        found = zip(*(member.bent_jacobian(z, direction) for member in self._members))
+        jacobian, bent = (self._share * torch.cat(parts, dim=-1) for parts in found)
+        return jacobian, bent
+
     def by_feature(self, parts: Tensor) -> Tensor:
         """What outputs account for, added up for each feature of the data, of all members.
 
