@@ -437,6 +437,15 @@ def test_training_mode(layer, codes):
     adopted(nn.Sequential(perceptron(), nn.Dropout(0.0)).train(), codes)
 
 
+def test_slopes_are_random_in_training_mode():
+    module = nn.Sequential(perceptron(), nn.RReLU()).train()
+    with pytest.raises(ValueError, match=r"Call \.eval\(\) first: .*RReLU"):
+        FrozenModule(module)
+    z = torch.zeros(3, 2)
+    frozen = FrozenModule(module.eval())
+    torch.testing.assert_close(frozen(z), frozen(z), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     "step",
     [

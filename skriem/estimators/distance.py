@@ -67,9 +67,10 @@ class GeodesicDistance(
         take the length of a path and correct it by what exact geodesics between a sample of
         pairs are shorter. "grid": along a grid of the space, which must have at most 3
         dimensions. "graph": through the fitted samples, or straight if that is shorter.
-        "landmarks": the same through at most 1000 of them. "auto": exact for up to 100 samples
-        in ``fit``, then a grid where there can be one, else a graph for up to 2000. For
-        points of a :class:`NeighborEncoder` distances have a closed form, whatever is asked for.
+        "landmarks": the same through 1000 of them, if there are more, and the outermost along
+        every coordinate. "auto": exact for up to 100 samples in ``fit``, then a grid where there
+        can be one, else a graph for up to 2000. For points of a :class:`NeighborEncoder`
+        distances have a closed form, whatever is asked for.
     random_state : int, RandomState instance or None, default=None
         Draws landmarks; used by the encoder if one is fitted and has none of its own.
     n_jobs : int or None, default=None
@@ -89,7 +90,7 @@ class GeodesicDistance(
         tolerance if all are exact. Of points of a
         :class:`NeighborEncoder` they are zero unless their graph lacks edges, which it may in more
         than three dimensions and of more than 2000 points.
-    metric_ : PullbackMetric
+    metric_ : Metric
     encoder_ : estimator or None
         The encoder fitted to `X`; None if `X` were points of the metric's space.
     n_features_in_ : int

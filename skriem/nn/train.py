@@ -15,6 +15,10 @@ from .priors.base import NormalPrior, Prior
 # Gradients are cut to this norm: the exponential in a likelihood of counts can make one so large
 # that Adam would take no step worth the name for many passes after.
 MAX_GRADIENT = 1e3
+# Logarithms of the least and the largest variance that an encoder may say. Codes vary by about one,
+# of which these are standard deviations of a thousandth and of seven, and one bad step cannot make
+# the exponential overflow.
+LOG_VARIANCES = -14.0, 4.0
 
 
 class Model(NamedTuple):
@@ -85,8 +89,7 @@ class History(NamedTuple):
 def encode(x, encoder):
     """Mean and log variance of the approximate posterior, two (n, d) tensors."""
     mean, log_variance = encoder(x).to(x.dtype).chunk(2, dim=-1)
-    # Bounded both ways so that one bad step cannot overflow the exponential.
-    return mean, log_variance.clamp(-14.0, 4.0)
+    return mean, log_variance.clamp(*LOG_VARIANCES)
 
 
 def rounding(device_type, mixed_precision):

@@ -20,6 +20,7 @@ UNSTEADY = (
     torch.nn.BatchNorm2d,
     torch.nn.BatchNorm3d,
     torch.nn.SyncBatchNorm,
+    torch.nn.RReLU,
 )
 
 
@@ -35,8 +36,8 @@ class FrozenModule(KeepsTensors):
     Raises
     ------
     ValueError
-        If a layer that computes something else in training, dropout or batch normalisation, is
-        in training mode.
+        If a layer that computes something else in training, such as dropout or batch
+        normalisation, is in training mode.
     """
 
     follows_dtype = True

@@ -217,8 +217,8 @@ def local_metric(
     data : array-like of shape (n, d)
         At least two rows.
     bandwidth : float, default=None
-        Standard deviation of the weights, in the unit of the data. None takes the mean distance
-        to the neighbour of rank sqrt(n).
+        Standard deviation of the weights, in the unit of the data, or of data divided by `scale`.
+        None takes the mean distance to the neighbour of rank sqrt(n).
     points : array-like of shape (n_points, d), default=None
         Points to search for geodesics along; None takes the data.
     sample_weight : array-like of shape (n,), default=None

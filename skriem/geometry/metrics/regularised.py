@@ -108,8 +108,8 @@ def regularised_metric(
     TypeError
         If `metric` is no metric.
     ValueError
-        If its tensor has no derivatives, `strength` is negative or not finite, or `rank` is not
-        between 1 and the number of dimensions.
+        If `strength` is negative or not finite, or `rank` is not between 1 and the number of
+        dimensions.
 
     Notes
     -----

@@ -243,8 +243,8 @@ def check_reached(reached):
     """Refuse points to which every curve passes through NaN or infinity."""
     if not reached.all():
         raise ValueError(
-            f"{int((~reached).sum())} of {len(reached)} points cannot be reached: the embedding "
-            "returns NaN or infinity there. Check the decoder, or leave these points out."
+            f"{int((~reached).sum())} of {len(reached)} points cannot be reached: the metric is "
+            "NaN or infinite there. Check what it is made from, or leave these points out."
         )
 
 

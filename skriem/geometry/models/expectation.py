@@ -294,8 +294,8 @@ def _connected(problem, makes, means, reference):
 def _check_volume(log_mass):
     if not (log_mass > -torch.inf).any(1).all():
         raise ValueError(
-            "The metric has no volume around the points: its determinant is zero. The embedding "
-            "must depend on all coordinates."
+            "The metric has no volume around the points: its determinant is zero. Lengths must "
+            "depend on all coordinates."
         )
 
 

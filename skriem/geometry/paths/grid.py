@@ -90,14 +90,15 @@ def build_grid(space, low, high, n_cells):
 
 
 def cells_around(spaces, points, n_cells):
-    """What to integrate on around points, None where the metric is not finite.
+    """What to integrate on around points, None where these are a single one.
 
     Parameters
     ----------
     spaces : Spaces
     points : ndarray of shape (n, d)
     n_cells : int
-        Along the longest side; in one dimension the root of how many there are.
+        Along the longest side in two dimensions. In others there are about as many altogether as
+        in a square of that side.
 
     Returns
     -------

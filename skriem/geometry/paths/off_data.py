@@ -3,7 +3,7 @@
 Along a segment the squared distances to the data are parabolas with one curvature, so that which
 datum is the nearest changes as the lower envelope of straight lines does. Between two changes the
 cost is a power of the distance to one point, whose integral is a hypergeometric function: lengths
-are exact, and none is a bound.
+are exact. What is a bound says so.
 """
 
 from typing import NamedTuple

@@ -8,6 +8,8 @@ the method's coefficients are SciPy's.
 import torch
 from scipy.integrate import DOP853
 
+# Derivatives that are kept of every trajectory: those of the stages and one at the end.
+N_SLOPES = DOP853.n_stages + 1
 SAFETY, SHRINK, GROW = 0.9, 0.2, 10.0
 FIRST_STEP = 0.1
 

@@ -9,7 +9,7 @@ where the next begins (multiple shooting).
 import torch
 
 from ..chunks import BUDGET
-from .ode import integrate
+from .ode import N_SLOPES, integrate
 
 N_LEGS = 16
 # How far from a joint the curve's velocity is read, in legs.
@@ -48,7 +48,8 @@ def shoot(space, b, geodesics, velocity, tol):
     n, d = b.shape
     tol = max(tol, LEAST_TOL[b.dtype])
     velocity, hit = velocity.clone(), torch.zeros(n, dtype=torch.bool, device=b.device)
-    size = max(1, BUDGET // (26 * d * N_LEGS * (2 * d + 1)))
+    # Places and velocities of every leg, and the same with a difference in each of these.
+    size = max(1, BUDGET // (N_SLOPES * 2 * d * N_LEGS * (2 * d + 1)))
     for rows in torch.arange(n, device=b.device).split(size):
         curves = geodesics.rows(rows)
         velocity[rows], hit[rows] = _shoot(space, b[rows], curves, velocity[rows], tol)

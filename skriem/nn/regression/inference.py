@@ -55,7 +55,7 @@ def ascend(network, x, hidden, max_sweeps=MAX_SWEEPS):
 
 
 def sweep_all(network, x, hidden, thresholds):
-    """One :func:`.regression_network.sweep` of every layer, from the data up."""
+    """One :func:`.network.sweep` of every layer, from the data up."""
     hidden = list(hidden)
     for layer, threshold in enumerate(thresholds):
         hidden[layer] = sweep(network, layer, x, hidden, threshold)[0]
