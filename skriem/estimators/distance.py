@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..geometry import Metric, RiemannianMetric
 from ..geometry.callers import warn
+from ..geometry.chunks import MAX_GRID_DIMS
 from ..geometry.metrics.base import warn_unconverged
-from ..geometry.paths.grid import MAX_DIMS
 from ..geometry.types import FloatArray, RandomState
 from ..support.blocks import by_blocks
 from ..support.fitting import all_or_nothing
@@ -148,10 +148,10 @@ class GeodesicDistance(
             self.method_ = "exact"
         elif self.method == "auto":
             big = "graph" if n <= MAX_GRAPH_SAMPLES else "landmarks"
-            self.method_ = "grid" if d <= MAX_DIMS else big
-        if self.method_ == "grid" and d > MAX_DIMS:
+            self.method_ = "grid" if d <= MAX_GRID_DIMS else big
+        if self.method_ == "grid" and d > MAX_GRID_DIMS:
             raise ValueError(
-                f"method='grid' is for up to {MAX_DIMS} dimensions; this metric has {d}. Use "
+                f"method='grid' is for up to {MAX_GRID_DIMS} dimensions; this metric has {d}. Use "
                 "'graph' or 'landmarks'."
             )
         self._around: Any = None

@@ -12,11 +12,9 @@ from ..nn.layout import lay_out, memberships
 from ..support.fitting import training_device
 from ..support.progress import Progress
 from ..support.state import Estimator
-from .autoencoder.parts import torch_generator
+from .autoencoder.parts import MAX_SEARCHED, torch_generator
 from .views import neighbors_in
 
-# Principal components that neighbours are looked for along, at most.
-MAX_SEARCHED = 50
 # Standard deviation of the first coordinate where codes begin.
 START = 3.0
 # Samples that say together where a new one is.

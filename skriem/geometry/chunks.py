@@ -5,6 +5,8 @@ import torch
 # Numbers held at once. Small enough that a slice's Jacobians stay near the processor's cache,
 # large enough that the cost of calling torch does not show.
 BUDGET = 2**22
+# Up to this dimension boxes are filled with nodes: in more, a fine grid does not fit.
+MAX_GRID_DIMS = 3
 
 
 def in_chunks(function, rows, numbers_per_row):

@@ -8,7 +8,7 @@ ordinary precision network, see :mod:`.precision`, and the geometry is the same.
 import torch
 from torch.nn.functional import linear
 
-from .layers import Deconvolution, glorot
+from .layers import glorot, growing
 from .precision import LEAST_SEEN, PRIOR_SAMPLES
 
 N_CHANNELS, N_HALVINGS = 8, 2
@@ -74,7 +74,7 @@ def _layers(image_shape):
     shapes = [tuple(image_shape)]
     for _ in range(N_HALVINGS):
         shapes.append((N_CHANNELS, *((side + 1) // 2 for side in shapes[-1][1:])))
-    return [Deconvolution(small, big) for big, small in reversed(list(zip(shapes, shapes[1:])))]
+    return growing(shapes)
 
 
 def _grow(layers, filters, maps):

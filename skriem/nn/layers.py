@@ -95,6 +95,11 @@ def _grow(h, shape, out_shape, weight, bias=None):
     return found.reshape(*h.shape[:-1], math.prod(found.shape[1:]))
 
 
+def growing(shapes):
+    """Transposed convolutions from the last of some shapes of images up to the first."""
+    return [Deconvolution(small, big) for big, small in reversed(list(zip(shapes, shapes[1:])))]
+
+
 def glorot(layer, generator, dtype=torch.float32):
     """Weight and bias of a layer at the start of training."""
     bound = math.sqrt(6.0 / layer.fan)

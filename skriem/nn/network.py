@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import linear
 
 from ..calculus.linearised import Jet, Linearised
-from .layers import Convolution, Deconvolution, Dense, glorot
+from .layers import Convolution, Dense, glorot, growing
 from .weighted import Weighted
 
 # Twice differentiable activations only: the metric of a piecewise linear decoder is
@@ -289,7 +289,7 @@ def convolutional(image_shape, channels, n_codes, activation, residual=False, sk
     for n_channels in channels:
         down.append(Convolution(shapes[-1], n_channels))
         shapes.append(down[-1].out_shape)
-    up = [Deconvolution(small, big) for big, small in reversed(list(zip(shapes, shapes[1:])))]
+    up = growing(shapes)
     n_units = down[-1].n_outputs
     encoder = Layered([*down, Dense(n_units, n_codes[0])], activation, residual, skip)
     decoder = Layered([Dense(n_codes[1], n_units), *up], activation, residual, skip)

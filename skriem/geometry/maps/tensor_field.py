@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ...calculus.slopes import gradient, gradients
 
+# Numbers that derivatives of a tensor keep for every one that it is made from, roughly.
+NUMBERS_PER_ENTRY = 8
+
 
 class Jets(NamedTuple):
     """The quadratic form e(z, v) = v' M(z) v with its first and second derivatives."""

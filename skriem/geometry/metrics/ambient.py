@@ -10,13 +10,10 @@ from numpy.typing import ArrayLike
 from ...calculus.slopes import along
 from ..callers import warn
 from ..containers import checked_points
-from ..maps.tensor_field import TensorField
+from ..maps.tensor_field import NUMBERS_PER_ENTRY, TensorField
 from ..maps.users import as_map, user_map
 from ..types import TensorMap
 from .metric_field import MetricField
-
-# Numbers that derivatives of a tensor keep for every entry of the Jacobian and the cost, roughly.
-NUMBERS_PER_ENTRY = 8
 
 
 class AmbientTensor(TensorField):

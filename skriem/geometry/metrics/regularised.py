@@ -7,12 +7,9 @@ import math
 
 import torch
 
-from ..maps.tensor_field import TensorField
+from ..maps.tensor_field import NUMBERS_PER_ENTRY, TensorField
 from .metric_field import MetricField
 from .riemannian import RiemannianMetric
-
-# Numbers that derivatives keep for every coordinate and number of the metric's own, roughly.
-DERIVATIVES = 8
 
 
 class RegularisedTensor(TensorField):
@@ -29,7 +26,7 @@ class RegularisedTensor(TensorField):
         self._space = metric._space
         self._strength, self._rank = float(strength), int(rank)
         numbers = self._space.numbers_per_point(torch.zeros(1, metric.n_dims, dtype=torch.float64))
-        self.numbers_per_point = DERIVATIVES * metric.n_dims * numbers
+        self.numbers_per_point = NUMBERS_PER_ENTRY * metric.n_dims * numbers
         content = f"regularised {metric.fingerprint} {self._strength!r} {self._rank}"
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
 

@@ -17,8 +17,8 @@ from .stars import connect
 N_POINTS, N_COMPARED = 1024, 256
 # Segments of the curves, and Newton iterations.
 N_SEGMENTS, MAX_ITER = 32, 60
-# Cells of the grid that says which components are far.
-N_CELLS = 80
+# Cells along the longest side of the grid that says which components are far.
+N_COARSE = 80
 # Components that surely add less than e to the minus this are not solved for; squares of lengths
 # along a grid may be this factor off either way.
 NEGLIGIBLE, TRUST = 10.0, 0.7
@@ -134,7 +134,7 @@ def log_joint(metric, mixture, normalizers, z):
         Of the curve from the component that a point most likely belongs to.
     """
     done = torch.ones(len(z), len(mixture.means), dtype=torch.bool)
-    cells = metric.cells(N_CELLS) if len(mixture.means) > 1 else None
+    cells = metric.cells(N_COARSE) if len(mixture.means) > 1 else None
     if cells is None:
         far = torch.zeros(len(z), len(mixture.means), dtype=torch.bool)
         joint = far.to(z)

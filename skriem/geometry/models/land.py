@@ -9,7 +9,7 @@ import torch
 
 from ..paths.medoids import alternate, seed_medoids
 from .clustering import check_reached
-from .density import calibrated, find_constants
+from .density import N_COARSE, calibrated, find_constants
 from .expectation import MIN_EFFECTIVE, fit_mixture
 from .grid_stars import GridStars
 from .normal import Mixture
@@ -27,7 +27,7 @@ N_KEPT = 512
 # Cells along the longest side of a grid, and of a finer one. By so much, in nats, log densities
 # along each may be off, and by such a share constants, before the next one has a go, and curves at
 # last.
-N_CELLS, TRUSTED, SURE = (80, 160), (0.4, 0.5), 0.05
+N_CELLS, TRUSTED, SURE = (N_COARSE, 160), (0.4, 0.5), 0.05
 
 
 def fit(problem, start, n_init, rng, report):

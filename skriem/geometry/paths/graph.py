@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.stats.qmc import Halton
 
 from .. import curves
+from ..chunks import MAX_GRID_DIMS
 from .neighbors import joints
 
 # Many neighbours, so that paths can go in nearly any direction and need not zigzag.
@@ -29,9 +30,8 @@ MAX_SEGMENTS = 2**14
 DETOUR = 1.05
 APART = 0.07
 N_ROUTES = 2
-# Up to this dimension nodes are added between the points, half as many, spread over their box
-# and a margin of this share: shortest paths also run where there are few points.
-MAX_FILLED_DIMS = 3
+# In few dimensions nodes are added between the points, half as many, spread over their box and a
+# margin of this share: shortest paths also run where there are few points.
 FILL_MARGIN = 0.05
 
 
@@ -157,7 +157,7 @@ def _filling(points):
     """Evenly spread points in the box around the given ones, (m, d)."""
     n, d = points.shape
     low, high = points.min(0), points.max(0)
-    if d > MAX_FILLED_DIMS or not (high > low).any():
+    if d > MAX_GRID_DIMS or not (high > low).any():
         return points[:0]
     margin = FILL_MARGIN * (high - low)
     return low - margin + Halton(d, scramble=False).random(n // 2) * (high - low + 2.0 * margin)

@@ -19,7 +19,6 @@ from scipy.stats.qmc import MultivariateNormalQMC
 
 from .graph import Attached, attach, segment_lengths, symmetric_weights, with_sources
 
-MAX_DIMS = 3
 # By dimension: how many cells an edge reaches, and to how many nodes other points are tied.
 REACH, N_TIED = {1: 1, 2: 4, 3: 2}, {1: 4, 2: 24, 3: 40}
 # The room around points, as a share of the longest side, where no table says it.
@@ -28,8 +27,8 @@ CELL_MARGIN = 0.25
 WIDE, N_DRAWN = 1.5, 1024
 # Points closer than this many cells are joined directly.
 NEAR = 3.0
-# Edges and their parts are short: few chords will do.
-N_CHORDS = 8
+# Edges, their parts and the ends of paths are short: few chords will do.
+N_SHORT_CHORDS = 8
 # Sources at once: few enough that their distances to all nodes stay in the processor's cache.
 CHUNK = 64
 
@@ -66,7 +65,7 @@ def build_grid(space, low, high, n_cells):
     ----------
     space : Space
     low, high : ndarray of shape (d,)
-        Corners, with d at most 3.
+        Corners, with d at most ``MAX_GRID_DIMS``.
     n_cells : int
         Along the longest side.
 
@@ -83,7 +82,7 @@ def build_grid(space, low, high, n_cells):
     nodes = np.indices(counts).reshape(d, -1).T * spacing + low
     index = np.arange(len(nodes)).reshape(counts)
     pairs = np.concatenate([_pairs(index, step) for step in steps_around(d, REACH[d])])
-    lengths = segment_lengths(space, *torch.tensor(nodes)[pairs.T], N_CHORDS)
+    lengths = segment_lengths(space, *torch.tensor(nodes)[pairs.T], N_SHORT_CHORDS)
     pairs, lengths = pairs[np.isfinite(lengths)], lengths[np.isfinite(lengths)]
     weights = symmetric_weights(pairs, lengths, len(nodes))
     return Grid(nodes, cKDTree(nodes), weights, spacing)

@@ -10,13 +10,12 @@ import numpy as np
 import torch
 
 from .. import curves
+from ..chunks import MAX_GRID_DIMS
 from ..paths.graph import measure_in, random_pairs, starting_curves
 from ..paths.grid import box_around
 from ..paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
 from .geodesics import FINE, USUAL, Resolution, solve_geodesics
 
-# Dimensions in which grids find what others miss: in one there is a single way.
-GRID_DIMS = (2, 3)
 # Room around the points, as a share of the longest side of their box.
 MARGIN = 0.2
 # Nodes of the lattice over both, roughly, and by dimension which of them are searched at first.
@@ -159,7 +158,8 @@ def choose_routes(spaces, graph, points, n_dims):
     Routes
     """
     usual = GraphRoutes(graph)
-    if n_dims not in GRID_DIMS:
+    # In one dimension there is a single way.
+    if not 1 < n_dims <= MAX_GRID_DIMS:
         return usual
     if points is None:
         return BoxRoutes()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..paths.graph import segment_lengths
+from ..paths.grid import N_SHORT_CHORDS
 from ..spaces.base import Space
 from ..spaces.corrected import Corrected
 from ..spaces.field import Field
@@ -25,8 +26,6 @@ TABLE_SHARE = 2.0
 TABLE_USABLE = 0.01
 # Relative tolerance of the lengths that loops of many solves work with.
 LOOP_TOL = 1e-2
-# Chords of the segments at the ends of paths.
-N_SHORT_CHORDS = 8
 
 
 class Tabulated(NamedTuple):

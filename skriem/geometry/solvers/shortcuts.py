@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..paths.graph import attach, graph_distances, random_pairs, segment_lengths
-from ..paths.grid import MAX_DIMS, box_around, build_grid, grid_distances, tie
+from ..chunks import MAX_GRID_DIMS
+from ..paths.graph import N_CHORDS, attach, graph_distances, random_pairs, segment_lengths
+from ..paths.grid import box_around, build_grid, grid_distances, tie
 from .search import find_geodesics
 
 # Pairs that are solved for to learn the correction, fewer where they take long, and how accurately.
@@ -20,8 +21,6 @@ N_SAMPLE, TOL, MAX_ITER = 200, 1e-3, 100
 # Cells along the longest side of the grid, by dimension, and the room around the points, as a
 # share of that side.
 CELLS, MARGIN = {1: 1000, 2: 80, 3: 20}, 0.05
-# Chords of straight lines.
-N_CHORDS = 16
 # Pairs at once, which bounds the memory.
 CHUNK = 2**18
 
@@ -62,7 +61,7 @@ class Shortcuts:
     def __init__(self, spaces, routes, graph, points, use_grid=True):
         self._spaces, self._routes = spaces, routes
         self._graph, self._points = graph, points
-        self._use_grid = use_grid and points.shape[1] <= MAX_DIMS
+        self._use_grid = use_grid and points.shape[1] <= MAX_GRID_DIMS
 
     def __sizeof__(self):
         # Asked by schedulers that send large arguments to every worker once.
@@ -151,7 +150,7 @@ class Shortcuts:
         if self._spaces.thinned is None:
             lengths = self._spaces.segment_lengths(a[i], b[j], N_CHORDS)
         else:
-            lengths = segment_lengths(self._spaces.thinned, a[i], b[j], N_CHORDS)
+            lengths = segment_lengths(self._spaces.thinned, a[i], b[j])
         return np.nan_to_num(lengths, nan=np.inf).reshape(len(a), len(b))
 
     def _lower(self, a, b):

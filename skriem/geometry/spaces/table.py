@@ -19,11 +19,11 @@ import torch
 from scipy.ndimage import spline_filter
 
 from ...calculus.tensors import KeepsTensors
+from ..chunks import MAX_GRID_DIMS
 from ..maps.tensor_field import Jets, TensorField
 
-MAX_DIMS = 3
 # Largest number of grid points, and cells along the longest side to begin with, by dimension.
-MAX_POINTS = 400_000
+MAX_TABULATED = 400_000
 FIRST_CELLS = {1: 256, 2: 128, 3: 24}
 # Room around the points, as a share of the longest side.
 MARGIN = 0.25
@@ -183,7 +183,7 @@ def tabulate(space, points, tol):
     d = points.shape[1]
     low, high = points.min(0), points.max(0)
     side = (high - low).max()
-    if d > MAX_DIMS or not side > 0.0:
+    if d > MAX_GRID_DIMS or not side > 0.0:
         return None, np.inf
     low, high = low - MARGIN * side, high + MARGIN * side
     probes = _probes(points)
@@ -222,7 +222,7 @@ def _most_cells(sides):
     def n_points(n_cells):
         return np.prod(np.ceil(n_cells * sides / sides.max()) + 1 + 2 * PADDING)
 
-    return bisect(range(1, MAX_POINTS), MAX_POINTS, key=n_points)
+    return bisect(range(1, MAX_TABULATED), MAX_TABULATED, key=n_points)
 
 
 def _grid(space, low, high, spacing):

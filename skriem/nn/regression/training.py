@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import torch
 
+from ..likelihoods.base import NOISE_FLOOR
 from ..train import History, Patience, set_step
 from .network import (
     RegressionNetwork,
@@ -33,8 +34,6 @@ LARGEST_PRIOR = 6.0
 HELD = 1.0 / 3.0
 # Weights are bounded by this, so that no exponential of one is too large.
 LARGEST_WEIGHT = 20.0
-# Normal columns, of about unit variance, are never said more surely than this.
-NOISE_FLOOR = 0.05
 # Units that are the same in all but this share of the rows are started again.
 UNUSED = 1e-3
 # With weights so many times what the worst explained rows miss.
