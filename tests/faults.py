@@ -439,7 +439,7 @@ ESTIMATORS = {
         ("(point_labels, return_inverse=True)", "(best.labels, return_inverse=True)"),
         ("rows[at[::-1]] = np.arange(len(at))[::-1]", "rows[at] = at"),
     ],
-    "geometry/paths/paths_among.py": [
+    "geometry/paths/power_graphs.py": [
         ("pow_(power)", "pow_(2.0 * power)"),
         ("(lengths <= by_way)", "(lengths < 0.9 * by_way)"),
         ("np.minimum(rough, straight)[apart]", "rough[apart]"),
@@ -475,7 +475,7 @@ ESTIMATORS = {
     ],
     "geometry/models/conductance.py": [
         ("leaving = first != second", "leaving = first == second"),
-        ("SMALLEST * volume.mean()", "volume.mean()"),
+        ("LEAST_VOLUME * volume.mean()", "volume.mean()"),
     ],
     "geometry/models/gaussians.py": [
         ("shares * w[:, None]", "shares"),

@@ -15,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 from skriem import GeodesicDistance, RiemannianKMeans
 from skriem.estimators.kmeans.medoid_runs import Settings, best_medoids
 from skriem.geometry import Metric, NearestNeighborMetric, RiemannianMetric
-from skriem.geometry.paths import among, medoids, paths_among
+from skriem.geometry.paths import among, medoids, power_graphs
 from skriem.geometry.paths.neighbors import nearest_points
 from skriem.geometry.paths.off_data import Ground
 from skriem.support.latent import LatentArray
@@ -128,7 +128,7 @@ def test_paths_are_the_shortest_of_the_complete_graph(power, d):
 def test_how_much_longer_paths_through_neighbours_are(monkeypatch):
     points = of_unequal_width(150, 10)
     exact = NearestNeighborMetric(points).pairwise(points)
-    monkeypatch.setattr(paths_among, "MOST_COMPARED", 149)
+    monkeypatch.setattr(power_graphs, "MOST_COMPARED", 149)
     rough = NearestNeighborMetric(points)
     errors = rough.path_errors(np.random.RandomState(0))
     apart = exact > 0.0

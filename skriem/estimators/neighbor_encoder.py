@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # Data of at most so many features, or at most so many samples, are their own codes.
-MAX_PLAIN, MANY = 50, 1000
+MAX_PLAIN, MAX_PLAIN_SAMPLES = 50, 1000
 # Features of two values are encoded only where they are all but one of so many: among others,
 # categories would be what is told apart.
 NEARLY_ALL = 20
@@ -89,7 +89,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         self._encoded = ~of_two_values(values)
         if NEARLY_ALL * self._encoded.sum() < len(self._encoded):
             self._encoded[:] = True
-        if self._encoded.sum() > MAX_PLAIN and len(values) > MANY:
+        if self._encoded.sum() > MAX_PLAIN and len(values) > MAX_PLAIN_SAMPLES:
             scaled = self._scaled(values)
             self.encoder_ = self._encoder(scaled, rng).fit(scaled)
         points = np.unique(self._points(values), axis=0)

@@ -21,9 +21,9 @@ N_LOCAL, LEAST = 5, 0.02
 MAX_LEVELS, SHARE = 10, 0.02
 # Features of two values are left out of comparisons if there are at most so many times as many of
 # them as others.
-OTHERS = 2
+INDICATORS_PER_OTHER = 2
 # More features than this, of many samples, are compared by as many principal components.
-MAX_COMPARED, MANY = 50, 2000
+MAX_COMPARED, MAX_ROWS = 50, 2000
 
 
 class Views(NamedTuple):
@@ -60,7 +60,7 @@ def views_of(X, weights):
     # Whether two categories are alike says little about where there are gaps, unless nearly all
     # features are of that kind.
     telling = n_values > 2
-    if OTHERS * telling.sum() < (~telling).sum():
+    if INDICATORS_PER_OTHER * telling.sum() < (~telling).sum():
         telling[:] = True
     smooth = _softened(x[:, telling], steps[telling])
     scaled = smooth / spread[telling]
@@ -88,7 +88,7 @@ def local_spread(x, unit=1.0):
 
     At least :data:`LEAST` times a unit, one for all or one for each feature.
     """
-    x = x[:: max(1, len(x) // MANY)]
+    x = x[:: max(1, len(x) // MAX_ROWS)]
     if len(x) < 3:
         return np.ones(x.shape[1])
     _, index = neighbors_in(reduced(x), min(N_LOCAL, len(x) - 1))
@@ -136,7 +136,7 @@ def _primes(n):
 
 def reduced(x):
     """Many rows of many features by their principal components, others as they are."""
-    if x.shape[1] <= MAX_COMPARED or len(x) <= MANY:
+    if x.shape[1] <= MAX_COMPARED or len(x) <= MAX_ROWS:
         return x
     # The random numbers of the solver decide nothing that matters here.
     return PCA(MAX_COMPARED, random_state=0).fit_transform(x)

@@ -14,7 +14,7 @@ from .precision import LEAST_SEEN, PRIOR_SAMPLES
 N_CHANNELS, N_HALVINGS = 8, 2
 N_STEPS, LEARNING_RATE = 300, 0.05
 # Weights and filters are not clipped to nothing, from where they could not come back.
-SMALLEST = 1e-4
+LEAST_WEIGHT = 1e-4
 
 
 def fit_image_weights(features, noise, sample_weight, contrast, image_shape, generator):
@@ -64,7 +64,7 @@ def fit_image_weights(features, noise, sample_weight, contrast, image_shape, gen
         schedule.step()
         with torch.no_grad():
             for part in parts:
-                part.clamp_(min=SMALLEST)
+                part.clamp_(min=LEAST_WEIGHT)
     with torch.no_grad():
         return (prior * _grow(layers, parts[1:], parts[0]).T).contiguous(), floor
 

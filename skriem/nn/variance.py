@@ -14,7 +14,7 @@ from .weighted import Noise
 
 ACTIVATION = "tanh"
 # Variances below this share of the typical one are not believed.
-FLOOR = 1e-3
+VARIANCE_FLOOR = 1e-3
 BATCH_SIZE, N_EPOCHS, LEARNING_RATE = 200, 100, 3e-3
 
 
@@ -69,7 +69,7 @@ def fit_variance(z, noise, sample_weight, hidden, generator):
     """
     d, m = z.shape[1], noise.shape[1]
     typical = (sample_weight @ noise / sample_weight.sum()).clamp(min=1e-12)
-    floor = FLOOR * typical
+    floor = VARIANCE_FLOOR * typical
     # Starts out as constant noise: the inverse of softplus.
     skip = torch.zeros(m, d), torch.log(torch.expm1(typical))
     network = layered_network(perceptron([d, *hidden, m], ACTIVATION), skip, generator, z.dtype)

@@ -26,7 +26,7 @@ from scipy.spatial import cKDTree
 from ...calculus.slopes import no_gradients
 from ..containers import enter_weights
 from ..maps.tensor_field import TensorField
-from ..paths import among, medoids, paths_among
+from ..paths import among, medoids, power_graphs
 from ..paths.grid import from_sources, through_nodes
 from ..paths.neighbors import EXACT, MAX_TREE_DIMS, nearest_points
 from ..paths.off_data import Ground
@@ -201,19 +201,19 @@ class NearestNeighborMetric(Metric):
     # -------------------------------------------------------------------------------------
 
     @cached_property
-    def graph(self) -> paths_among.Network:
-        """The points and the edges that paths take, as a :class:`Network`."""
+    def graph(self) -> power_graphs.PointGraph:
+        """The points and the edges that paths take, as a :class:`PointGraph`."""
         points, pairs = self._scaled_points, self._sufficient_pairs
         if pairs is None:
-            pairs = paths_among.neighbor_edges(points, self._neighbors[1])
+            pairs = power_graphs.neighbor_edges(points, self._neighbors[1])
         # Of points in the unit of their spacing.
         unit = self.spacing
-        weights = paths_among.power_graph(points / unit, pairs, self.power) * unit
-        return paths_among.Network(points, weights)
+        weights = power_graphs.power_graph(points / unit, pairs, self.power) * unit
+        return power_graphs.PointGraph(points, weights)
 
     @cached_property
     def _sufficient_pairs(self):
-        return paths_among.sufficient_pairs(
+        return power_graphs.sufficient_pairs(
             self._scaled_points, self._neighbors[1][:, 1:], self.power
         )
 
@@ -235,7 +235,7 @@ class NearestNeighborMetric(Metric):
         # With a power of 1 straight lines are the shortest, and need no edges.
         if self.power == 1.0 or self._sufficient_pairs is not None:
             return np.zeros(1)
-        return paths_among.excess_of_neighbors(self._scaled_points, N_NEIGHBORS, self.power, rng)
+        return power_graphs.excess_of_neighbors(self._scaled_points, N_NEIGHBORS, self.power, rng)
 
     @cached_property
     def _neighbors(self):

@@ -27,7 +27,7 @@ LEVEL = (8, 4)
 RTOL = 1e-3
 MAX_ITER = 30
 # Lengths at this resolution are a little too long, so bounds are trusted only up to a margin.
-MARGIN = 0.03
+BOUND_SLACK = 0.03
 # Of more points than this, only those that nearly tie between centres get curves of their own.
 MANY = 2000
 # How far approximate distances are trusted: this quantile of their errors, twice.
@@ -151,7 +151,7 @@ def reassign(metric, z, centers, current, between_is_exact=False):
     space = metric.space_for(z, centers)
 
     def find_rivals():
-        found = torch.maximum(bounds, (1.0 - MARGIN) * between[labels] - distance)
+        found = torch.maximum(bounds, (1.0 - BOUND_SLACK) * between[labels] - distance)
         found.scatter_(1, labels[:, None], distance)
         rivals = found < distance
         return found, rivals.scatter_(1, labels[:, None], False)

@@ -4,7 +4,7 @@ import numpy as np
 
 # A cluster counts as if it had at least this share of the mean volume: a few far points that
 # hardly anything is tied to are no well separated cluster.
-SMALLEST = 0.25
+LEAST_VOLUME = 0.25
 
 
 def worst_conductance(graph, labels, n_clusters):
@@ -34,4 +34,4 @@ def worst_conductance(graph, labels, n_clusters):
     volume = np.bincount(first, graph.data, minlength=n_clusters)
     leaving = first != second
     cut = np.bincount(first[leaving], graph.data[leaving], minlength=n_clusters)
-    return float((cut / np.maximum(volume, SMALLEST * volume.mean())).max())
+    return float((cut / np.maximum(volume, LEAST_VOLUME * volume.mean())).max())

@@ -27,7 +27,7 @@ from .stars import Stars
 
 # Steps on the linear models, until one gains less than this share of the tolerance, and how far
 # they may take a mean, in standard deviations of its component.
-N_INNER, LITTLE, REACH = 30, 0.1, 1.0
+N_INNER, LITTLE, MAX_REACH = 30, 0.1, 1.0
 # Where they lead astray they are followed less and less far, down to this.
 LEAST_REACH = 0.05
 N_HALVINGS = 3
@@ -141,11 +141,11 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         state = _expected(problem, start, *_connected(problem, stars, start.means, reference))
     else:
         state = begin(start, members, reference)
-    history, n_iter, converged, reach = [problem.value(state.log_density)], 0, False, REACH
+    history, n_iter, converged, reach = [problem.value(state.log_density)], 0, False, MAX_REACH
     while n_iter < problem.options.max_iter and not converged:
         before, n_iter = history[-1], n_iter + 1
         state, followed = _improved(problem, stars, state, reach)
-        reach = min(REACH, 2.0 * reach) if followed else 0.1 * reach
+        reach = min(MAX_REACH, 2.0 * reach) if followed else 0.1 * reach
         history.append(problem.value(state.log_density))
         report(history[-1])
         lost = problem.lost(state.members)

@@ -8,7 +8,7 @@ N_ITER, TOL = 60, 1e-4
 # Share of the mean variance that is added to every covariance matrix.
 RIDGE = 1e-4
 # Samples that take part.
-MOST = 4000
+MAX_FITTED = 4000
 
 
 def mixture_from_partition(points, labels, weights, n_clusters, rng):
@@ -29,8 +29,8 @@ def mixture_from_partition(points, labels, weights, n_clusters, rng):
     ndarray of shape (n,) int
     """
     rows = np.arange(len(points))
-    if len(points) > MOST:
-        rows = np.sort(rng.choice(len(points), MOST, replace=False))
+    if len(points) > MAX_FITTED:
+        rows = np.sort(rng.choice(len(points), MAX_FITTED, replace=False))
     x, w = points[rows], weights[rows]
     ridge = (
         RIDGE * np.average((x - np.average(x, axis=0, weights=w)) ** 2, axis=0, weights=w).mean()

@@ -15,7 +15,7 @@ def polygons(ground, graph, first, last, direct):
     Parameters
     ----------
     ground : Ground
-    graph : Network
+    graph : PointGraph
         Of the data.
     first, last : Attached
         The ends of n paths.

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components, mini
 from .neighbors import joints, undirected
 
 # A part holds at least this share of the mean weight of a cluster.
-SMALLEST = 0.25
+LEAST_PART = 0.25
 # Ties between edges are broken by the plain distance, which counts this much.
 TIE = 1e-9
 
@@ -86,7 +86,7 @@ def cut_tree(tree, n_clusters, weights):
     n, edges = len(weights), tree.edges
     degree = np.bincount(edges.ravel(), minlength=n)
     inner = np.where(degree > 1, weights, 0.0)
-    smallest = SMALLEST * inner.sum() / n_clusters
+    smallest = LEAST_PART * inner.sum() / n_clusters
     parent, below = _rooted(edges, inner)
     child = np.where(parent[edges[:, 0]] == edges[:, 1], edges[:, 0], edges[:, 1])
     is_root, cut = parent < 0, []

@@ -21,7 +21,7 @@ DIFFERENCE = {torch.float64: 1e-4, torch.float32: 1e-2}
 MAX_ITER, MAX_STEPS = 20, 25
 # A derivative serves for as long as it makes the gaps so much smaller. Steps that make them
 # larger are halved, down to so much.
-GAIN, SMALLEST = 0.1, 2.0**-4
+GAIN, LEAST_STEP = 0.1, 2.0**-4
 
 
 def shoot(space, b, geodesics, velocity, tol):
@@ -81,7 +81,7 @@ def _shoot(space, b, geodesics, velocity, tol):
         sizes[won], share[won] = _size(gaps[better], miss, tensors[won]), 1.0
         share[lost] /= 2.0
         on = (sizes[won] > target[won]) & steps[won].isfinite().all(2).all(1)
-        going = torch.cat([won[on], lost[share[lost, 0, 0] >= SMALLEST]])
+        going = torch.cat([won[on], lost[share[lost, 0, 0] >= LEAST_STEP]])
     return N_LEGS * legs[:, 0, d:], sizes <= target
 
 

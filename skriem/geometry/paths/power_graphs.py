@@ -22,7 +22,7 @@ N_CROSSED = 100
 N_MEASURED = 20
 
 
-class Network(NamedTuple):
+class PointGraph(NamedTuple):
     """Neighbour graph of the points, edges measured in the metric."""
 
     points: np.ndarray  # (N, d), scaled
