@@ -219,6 +219,7 @@ GEOMETRY = {
     "geometry/maps/ensemble.py": [
         ("self._share = 1.0 / math.sqrt(len(", "self._share = 1.0 / (len("),
         ("self._share * torch.cat(bent, dim=-1)", "torch.cat(bent, dim=-1)"),
+        ("(self._share * torch.cat(parts, dim=-1) for", "(torch.cat(parts, dim=-1) for"),
         (
             "torch.logsumexp(each, dim=0) - math.log(len(self._members))",
             "torch.logsumexp(each, dim=0)",
@@ -258,6 +259,7 @@ GEOMETRY = {
     "decoders/gaussian.py": [
         ("(z) * self._scale + made", "(z) + made"),
         ("torch.cat(bent, dim=-1) * self._scale", "torch.cat(bent, dim=-1)"),
+        ("(torch.cat(parts, dim=-1) * self._scale for", "(torch.cat(parts, dim=-1) for"),
         ("factor = weight**0.5 / self._std", "factor = weight / self._std"),
         ("masked_fill(x.isnan(), 0.0).sum(-1)", "masked_fill(x.isnan(), 0.0).mean(-1)"),
     ],
@@ -290,6 +292,7 @@ NETWORKS = {
         ("h * (1.0 - h) * (1.0 - 2.0 * h)", "h * (1.0 - h) * (1.0 - h)"),
         ("last(jacobian, last_weight) + parts[0].T", "last(jacobian, last_weight)"),
         ("into.square() + first(value) * bent", "into.square()"),
+        ("linear(direction, parts[0]) + last(", "last("),
     ],
     "nn/layers.py": [
         ("(STRIDE * (small - 1) + 1)", "(STRIDE * (small - 1))"),
