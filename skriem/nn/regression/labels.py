@@ -7,9 +7,10 @@ from dataclasses import replace
 import torch
 from torch.nn.functional import one_hot
 
+from ..train import set_step
 from .inference import MAX_SWEEPS, ascend, most_probable
 from .network import at_rows, log_joint
-from .training import ascend_parts, set_step, shuffled, with_parts
+from .training import ascend_parts, shuffled, with_parts
 
 # Discriminative steps compare so many labels, a row's own and the others that fit best.
 N_COMPARED = 3
