@@ -264,8 +264,7 @@ class RiemannianKMeans(
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
-            Data, or points that carry a metric; see the parameter `metric`. Data frames may have
-            columns of names and gaps.
+            Data, or points that carry a metric; see `metric`. Frames may have names and gaps.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all samples alike.
