@@ -8,8 +8,6 @@ to these. Derivatives are the package's own, which are written out for decoders.
 import numpy as np
 import torch
 
-from skriem.calculus.linearised import linearise
-
 # As published: intervals, largest norm of the gradient, iterations.
 N_INTERVALS, GRADIENT, MAX_ITER = 100, 1e-4, 1000
 # Of the line search, which is easier to please than the authors' (0.9 and 0.9) and so faster.
@@ -18,7 +16,7 @@ SHRINK, ARMIJO, MAX_SHRINKS = 0.5, 1e-4, 20
 
 def expand(metric, x, u):
     """Tensors (n, T, d, d) and slopes of u' G u by the place, (n, T, d)."""
-    _, jacobian, curvature = linearise(metric._space.embed, x.flatten(0, 1))
+    _, jacobian, curvature = metric._space.embed.linearise(x.flatten(0, 1))
     steps = u.flatten(0, 1)[..., None]
     slope = 2.0 * curvature((jacobian.mT @ steps).squeeze(-1)) @ steps
     tensor = jacobian @ jacobian.mT

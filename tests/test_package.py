@@ -1,5 +1,7 @@
-"""The package as a whole."""
+"""The package as a whole, and the scripts beside it."""
 
+import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -12,6 +14,11 @@ import torch
 import skriem
 from skriem import GeodesicDistance
 from skriem.geometry import PullbackMetric
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [
+    path for folder in ("benchmarks", "examples", "doc") for path in ROOT.glob(f"{folder}/**/*.py")
+]
 
 
 def test_importing_does_not_import_torch():
@@ -33,6 +40,19 @@ def test_citation_has_the_version():
     if not path.exists():
         pytest.skip("CITATION.cff is not beside the tests")
     assert re.findall(r"^version: (.*)$", path.read_text("utf-8"), re.M) == [skriem.__version__]
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS), ids=lambda path: path.stem)
+def test_scripts_import_what_there_is(path):
+    """Scripts that no test runs, and nobody for a while."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "skriem":
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                there = hasattr(module, name.name) or importlib.util.find_spec(
+                    f"{node.module}.{name.name}"
+                )
+                assert there, f"{node.module} has no {name.name}"
 
 
 def test_warnings_name_the_line_of_the_caller():
