@@ -458,6 +458,27 @@ ESTIMATORS = {
         ("* n_clusters * x.shape[1]", "* n_clusters"),
         ("found[-1].labels, k, rng", "np.zeros_like(found[-1].labels), k, rng"),
     ],
+    "estimators/sparse_rows.py": [
+        ("self._normed(X)).components_", "X).components_"),
+        ("normalize(found) if self._are_directions", "found if self._are_directions"),
+        ("np.sqrt(check_weights(", "np.square(check_weights("),
+    ],
+    "estimators/table_rows.py": [
+        ("(values - self._center) / self._unit", "(values - self._center) * self._unit"),
+        ("np.bincount(self._feature, scaler.var_)", "np.bincount(self._feature)"),
+        ("else levels[:0]", "else levels"),
+        ("found[~found.any(1)] = np.nan", "found[found.any(1)] = np.nan"),
+    ],
+    "estimators/kmeans/explanation.py": [
+        ("clusters.centers[labels], tol=TOL)", "clusters.centers[0 * labels], tol=TOL)"),
+        ("np.square(moves) if made is None", "np.abs(moves) if made is None"),
+    ],
+    "inspection/contribution.py": [
+        (
+            "distances[np.arange(len(own)), own] = np.inf",
+            "distances[np.arange(len(own)), own] = 0.0",
+        ),
+    ],
     "estimators/views.py": [
         ("(rank[:, None] * ratios % 1.0 - 0.5)", "(rank[:, None] * ratios % 1.0)"),
         ("np.unique(column)) <= 2 for", "np.unique(column)) <= 1 for"),
