@@ -108,15 +108,13 @@ def test_signed_numbers_keep_their_length():
 
 
 def test_weights_count_and_rows_without_are_not_seen():
-    X, _ = texts(1, n=80)
-    weights = np.random.default_rng(0).integers(0, 3, size=80)
-    times = np.repeat(np.arange(80), weights)
-    weighed = SparseRows(np.random.RandomState(0)).fit(X, weights)
-    repeated = SparseRows(np.random.RandomState(0)).fit(X[times])
-    # The same plane, whichever way its axes point.
-    gram = [rows.components_.T @ rows.components_ for rows in (weighed, repeated)]
-    leading = [np.linalg.norm(g @ X[times].toarray().T, axis=0) for g in gram]
-    np.testing.assert_allclose(*leading, rtol=1e-6)
+    X, _ = texts(1, n=300)
+    weights = np.random.default_rng(0).integers(0, 6, size=300)
+    times = np.repeat(np.arange(300), weights)
+    weighed = SparseRows(np.random.RandomState(0)).fit(X, weights).components_[:4]
+    repeated = SparseRows(np.random.RandomState(0)).fit(X[times]).components_[:4]
+    # The same axes, whichever way they point.
+    np.testing.assert_allclose(np.abs(weighed @ repeated.T), np.eye(4), atol=1e-3)
 
 
 def test_words_are_named():
