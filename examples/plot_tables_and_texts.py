@@ -58,7 +58,7 @@ subjects = {
     "sailing": "wind sail harbour wave anchor deck rope storm crew compass",
     "tax": "income form deduct refund office deadline declare rate audit receipt",
 }
-shared = "we you then always today first often maybe".split()
+shared = ["we", "you", "then", "always", "today", "first", "often", "maybe"]
 texts, subject = [], rng.choice(list(subjects), size=300)
 for name in subject:
     texts.append(" ".join([*rng.choice(subjects[name].split(), 4), *rng.choice(shared, 6)]))
