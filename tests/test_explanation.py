@@ -1,5 +1,7 @@
 """What features contribute to distances: ``Metric.contributions`` and ``explain``."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from skriem import (
     RiemannianKMeans,
     VAETransformer,
 )
+from skriem.estimators.kmeans.explanation import shared
 from skriem.geometry import (
     EnsembleEmbedding,
     MetricField,
@@ -113,11 +116,14 @@ def to_own(kmeans, X):
     "metric",
     [
         "auto",
-        "local",
+        pytest.param("local", marks=pytest.mark.slow),
         PullbackMetric(lambda z: torch.cat([z, z[:, :1] ** 2], 1), 4),
         FrozenEstimator(NeighborEncoder(random_state=0).fit(IRIS.data.to_numpy())),
         make_pipeline(StandardScaler(), NeighborEncoder(random_state=0)),
-        VAETransformer(2, network=(8,), noise="constant", max_iter=5, random_state=0),
+        pytest.param(
+            VAETransformer(2, network=(8,), noise="constant", max_iter=5, random_state=0),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["auto", "local", "own map", "frozen", "pipeline", "autoencoder"],
 )
@@ -170,6 +176,13 @@ def test_encoded_data_are_explained_by_their_own_features(of_codes):
     assert kmeans.explain(X[:20], 3)[:, X.std(0) == 0].max() < 1e-9
     # From a centre there is no way to go.
     np.testing.assert_allclose(kmeans.explain(X[kmeans.medoid_indices_]), 0.0, atol=1e-9)
+
+
+def test_steps_are_divided_by_their_squares():
+    way = SimpleNamespace(length=np.array([2.0, 3.0]))
+    corner = np.array([[1.0, 0.0], [0.0, 5.0]]), np.array([1.0, 2.0])
+    found = shared(way, [(np.array([[3.0, 4.0]]), np.ones(1)), corner])
+    np.testing.assert_allclose(found, [[0.72, 1.28], [1.0, 2.0]])
 
 
 def test_labels_that_are_none():

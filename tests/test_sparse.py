@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import TfidfTransformer, TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
+from suites import thorough
 
 from skriem import RiemannianKMeans, VAETransformer
 from skriem.estimators.sparse_rows import N_COMPONENTS, SparseRows
@@ -31,7 +32,7 @@ def texts(seed, n=400, n_topics=5, n_words=1500, n_common=300, length=60):
     return csr_matrix([rng.multinomial(m, topics[k]) for m, k in zip(lengths, y)]), y
 
 
-@pytest.mark.parametrize("weigh", [True, False], ids=["tf-idf", "counts"])
+@pytest.mark.parametrize("weigh", thorough([True, False], slow=[False]))
 def test_texts_are_clustered_as_well_as_by_latent_semantic_analysis(weigh):
     ours, peers = [], []
     for seed, length in product(range(4), (15, 25)):
