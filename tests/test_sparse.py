@@ -155,6 +155,10 @@ def test_what_is_not_taken():
     kmeans = RiemannianKMeans(2, random_state=0).fit(X)
     assert not hasattr(kmeans, "predict_proba")
     assert kmeans.score_samples(X).shape == (60,)
+    # What was fitted before does not matter.
+    D = np.abs(np.subtract.outer(np.arange(9.0), np.arange(9.0)))
+    assert kmeans.set_params(metric="precomputed").fit(D).predict_proba(D).shape == (9, 2)
+    assert kmeans.set_params(metric="auto").fit(D[:, :2]).predict_proba(D[:, :2]).shape == (9, 2)
     bad = X.astype(float)
     bad.data[0] = np.nan
     with pytest.raises(ValueError, match="NaN"):

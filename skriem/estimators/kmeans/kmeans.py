@@ -41,13 +41,8 @@ if TYPE_CHECKING:
 
 # Attributes that only some kinds of input have.
 NOT_ALWAYS = (
-    "partition_",
-    "conductances_",
-    "gaps_",
-    "medoid_indices_",
-    "cluster_centers_",
-    "metric_",
-    "_from_centers",
+    *("partition_", "conductances_", "gaps_", "medoid_indices_", "cluster_centers_"),
+    *("metric_", "_rows", "_from_centers"),
 )
 
 
