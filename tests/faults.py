@@ -465,9 +465,11 @@ ESTIMATORS = {
     ],
     "estimators/table_rows.py": [
         ("(values - self._center) / self._unit", "(values - self._center) * self._unit"),
-        ("np.bincount(self._feature, scaler.var_)", "np.bincount(self._feature)"),
-        ("else levels[:0]", "else levels"),
-        ("found[~found.any(1)] = np.nan", "found[found.any(1)] = np.nan"),
+        ("np.bincount(self._feature, variance, minlength", "np.bincount(self._feature, minlength"),
+        ("np.where(mass > 0.0, values, 0.0)", "np.where(mass > 0.0, values, 1.0)"),
+        ("found[place < 0] = np.nan", "found[place < 0] = 0.0"),
+        ("limit + SAME * (1.0 + limit)", "limit - SAME * (1.0 + limit)"),
+        ("86400.0 *", "3600.0 *"),
     ],
     "estimators/kmeans/explanation.py": [
         ("clusters.centers[labels], tol=TOL)", "clusters.centers[0 * labels], tol=TOL)"),

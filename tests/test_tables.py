@@ -1,11 +1,14 @@
 """Data frames with categories, dates and gaps in the drop-in."""
 
 import pickle
+import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import skops.io
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris
@@ -15,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skriem import RiemannianKMeans, VAETransformer
-from skriem.estimators.table_rows import TableRows, is_mixed
+from skriem.estimators import table_rows
+from skriem.estimators.table_rows import MAX_LEVELS, TableRows, is_mixed
 from skriem.inspection import ContributionDisplay
 
 
@@ -90,6 +94,9 @@ def test_new_rows(clustered):
     np.testing.assert_array_equal(kmeans.predict(X.iloc[3:4]), kmeans.labels_[3:4])
     expected = kmeans.transform(X.iloc[:9])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(kmeans)).transform(X[:9]), expected)
+    file = skops.io.dumps(kmeans)
+    stored = skops.io.loads(file, trusted=skops.io.get_untrusted_types(data=file))
+    np.testing.assert_array_equal(stored.transform(X[:9]), expected)
     assert kmeans.predict_proba(X).shape == (400, 4)
     # A category that was not there before says nothing.
     strange = X.iloc[:50].assign(**{"name 0": "never seen"})
@@ -98,7 +105,7 @@ def test_new_rows(clustered):
     assert kmeans.feature_names_in_.tolist() == X.columns.tolist()
     with pytest.raises(ValueError, match="feature names"):
         kmeans.predict(X.rename(columns={"name 0": "other"}))
-    with pytest.raises(ValueError, match="Column 0 of X has names now and had numbers"):
+    with pytest.raises(ValueError, match="Column 'number 0' of X was made of numbers in fit"):
         kmeans.predict(X.assign(**{"number 0": "many"}))
 
 
@@ -126,6 +133,10 @@ def test_every_column_counts_alike():
             "identity": [f"customer {k}" for k in range(4000)],
         }
     )
+    with pytest.warns(UserWarning, match="identity.* left out") as record:
+        rows = TableRows().fit(X)
+    assert record[0].filename == __file__
+    X = X.drop(columns="identity").assign(more="constant")
     rows = TableRows().fit(X)
     variance = rows.feature_squares(rows.transform(X)).mean(0)
     # Neither what is the same everywhere nor names of rows.
@@ -146,6 +157,109 @@ def test_gaps_are_filled_from_rows_that_are_alike():
     filled = TableRows().fit(X).transform(X)
     np.testing.assert_allclose(filled, whole, atol=0.5)
     assert np.isfinite(filled).all()
+
+
+def with_gaps(seed, n=120):
+    """Two groups; of many rows a name is all that is known, so that they are equally like many."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 2, size=n)
+    X = pd.DataFrame({"x": rng.normal(size=n) + 2 * group, "y": rng.normal(size=n) + 2 * group})
+    X["name"] = np.where(rng.random(n) < 0.8, np.array(["a", "b"])[group], "c")
+    X.loc[rng.random(n) < 0.3, ["x", "y"]] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_order_of_rows_does_not_matter(seed):
+    X, order = with_gaps(seed), np.random.default_rng(9).permutation(120)
+    whole = TableRows().fit(X).transform(X)
+    turned = TableRows().fit(X.iloc[order]).transform(X.iloc[order])
+    np.testing.assert_allclose(turned, whole[order], rtol=1e-9, atol=1e-12)
+    rows = TableRows().fit(X)
+    for k in (0, 7, 50):
+        np.testing.assert_array_equal(rows.transform(X.iloc[k : k + 1]), whole[k : k + 1])
+    weights = np.arange(120) % 3
+    weighed = TableRows().fit(X, weights).transform(X)
+    repeated = TableRows().fit(X.iloc[np.repeat(np.arange(120), weights)]).transform(X)
+    np.testing.assert_allclose(weighed, repeated, rtol=1e-9, atol=1e-12)
+
+
+def test_columns_known_in_other_rows_than_others_stay(monkeypatch):
+    monkeypatch.setattr(table_rows, "MAX_SEEN", 50)
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 2, size=400)
+    X = pd.DataFrame({"name": np.array(["a", "b"])[group], "y": 8.0 * group + rng.normal(size=400)})
+    X.loc[::2, "y"] = np.nan
+    kmeans = RiemannianKMeans(2, random_state=0).fit(X)
+    assert kmeans.explain(X[:3]).shape == (3, 2)
+    assert adjusted_rand_score(group, kmeans.labels_) > 0.9
+
+
+def test_one_column_in_many_spellings():
+    rng = np.random.default_rng(0)
+    day = np.datetime64("2020-01-01") + (rng.integers(0, 9, 60) + 100 * (np.arange(60) % 2))
+    plain = pd.Series(day.astype("datetime64[s]"))
+    spellings = [
+        plain,
+        plain.dt.tz_localize("UTC"),
+        plain.dt.date,
+        plain.dt.to_period("D"),
+        plain - plain.min(),
+    ]
+    n = rng.normal(size=60)
+    expected = TableRows().fit(pd.DataFrame({"n": n, "day": plain}))
+    for column in spellings:
+        X = pd.DataFrame({"n": n, "day": column})
+        assert is_mixed(X)
+        np.testing.assert_allclose(
+            TableRows().fit(X).transform(X),
+            expected.transform(pd.DataFrame({"n": n, "day": plain})),
+            atol=1e-6,
+        )
+        assert RiemannianKMeans(2, random_state=0).fit(X).n_clusters_ == 2
+    numbers = [pd.Series(n), pd.Series([Decimal(str(x)) for x in n]), pd.Series(n, dtype=object)]
+    for column in numbers:
+        X = pd.DataFrame({"n": column, "name": ["a", "b"] * 30})
+        assert TableRows().fit(X)._kinds == ["number", "name"]
+    X = pd.DataFrame({"level": pd.Categorical([0, 1, 2] * 20), "n": n})
+    assert TableRows().fit(X)._kinds == ["name", "number"]
+
+
+def test_what_worked_in_a_batch_works_alone():
+    X = pd.DataFrame({"x": [1.0, 2.0, None] * 10, "c": ["a", None, "b"] * 10}, dtype=object)
+    X["day"] = [np.datetime64("2020-01-01"), np.datetime64("NaT"), np.datetime64("2021-01-01")] * 10
+    kmeans = RiemannianKMeans(2, random_state=0).fit(X)
+    together = kmeans.transform(X)
+    for k in range(3):
+        np.testing.assert_array_equal(kmeans.transform(X[k : k + 1]), together[k : k + 1])
+    with pytest.raises(ValueError, match="'day' of X was made of dates"):
+        kmeans.predict(X.assign(day=1.0))
+    for other in (X.to_numpy(), X.to_numpy().tolist()):
+        with pytest.raises(TypeError, match="pass a data frame"), warnings.catch_warnings():
+            kmeans.predict(other)
+
+
+def test_many_levels_share_an_indicator():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": 5.0 * (np.arange(600) % 3) + 0.5 * rng.normal(size=600)})
+    X["code"] = [f"code {k}" for k in rng.zipf(1.3, size=600) % 250]
+    rows = TableRows().fit(X)
+    assert rows.transform(X).shape == (600, 1 + MAX_LEVELS + 1)
+    labels = RiemannianKMeans(3, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(np.arange(600) % 3, labels) > 0.5
+    long = X[:50].assign(code="word")
+    long.loc[0, "code"] = "x" * 10**6
+    assert TableRows().fit(long).transform(long).shape == (50, 3)
+
+
+def test_cells_of_any_kind():
+    X = pd.DataFrame({"x": np.arange(20.0), "cell": [[1, 2], [3]] * 10})
+    assert TableRows().fit(X)._kinds == ["number", "name"]
+    with pytest.raises(ValueError, match="larger unit"):
+        TableRows().fit(X.assign(cell=[10**400] * 20))
+    doubled = pd.concat([X, X], axis=1)
+    with pytest.raises(ValueError, match="must be different"):
+        RiemannianKMeans(2).fit(doubled)
 
 
 def test_frames_of_numbers_without_gaps_are_arrays():

@@ -169,7 +169,8 @@ class MetricConsumerMixin:
     def _dense(self, X):
         """New samples, validated, as rows of the kind that was fitted."""
         if isinstance(self._rows, TableRows):
-            validate_data(self, X, skip_check_array=True, reset=False)
+            if hasattr(X, "columns"):
+                validate_data(self, X, skip_check_array=True, reset=False)
             return self._rows.transform(X)
         takes = "csr" if self._makes_rows or self._rows is not None else False
         values = validated(self, X, reset=False, accept_sparse=takes)

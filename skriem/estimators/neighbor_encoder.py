@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..geometry import NearestNeighborMetric
+from ..geometry.paths.polygons import N_PARTS
 from ..geometry.types import FloatArray, RandomState
 from ..support.blocks import by_blocks
 from ..support.fitting import all_or_nothing
@@ -138,7 +139,11 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             Length of each, up to a factor.
         """
         if self.encoder_ is None:
-            yield from zip(np.diff(way.points, axis=1) / self.scale_, np.diff(way.arc_length))
+            # From corner to corner; in between ways are straight.
+            corners = np.asarray(way.points)[:, ::N_PARTS] / self.scale_
+            yield from zip(
+                np.diff(corners, axis=1), np.diff(np.asarray(way.arc_length)[:, ::N_PARTS])
+            )
             return
         encoded = self._scaled(validated(self, X, reset=False))
         for steps, arcs in self.encoder_.steps_to(encoded, way):

@@ -1,18 +1,31 @@
 """Rows of tables with numbers, categories, dates and gaps as rows of numbers in one unit."""
 
+from __future__ import annotations
+
+import datetime
 import numbers
+from collections import Counter
+from decimal import Decimal
 
 import numpy as np
-from sklearn.impute import KNNImputer
-from sklearn.preprocessing import StandardScaler
+from sklearn.metrics.pairwise import nan_euclidean_distances
 
+from ..geometry.callers import warn
 from ..support.rows import check_size, check_weights
 from .dense_rows import DenseRows
 
+# Kinds of columns. What is not known of one is NaN or None.
+NUMBER, DATE, NAME = "number", "date", "name"
 # A column of names with more levels than this share of its entries tells rows apart, not groups.
 MOST_LEVELS = 0.5
+# Levels that have an indicator of their own; the rarer ones share one.
+MAX_LEVELS = 20
 # Rows that are alike say what is missing; they are looked for among so many.
 N_ALIKE, MAX_SEEN = 10, 5000
+# Squares of distances that differ by less are the same.
+SAME = 1e-9
+# Rows whose distances are found at once.
+CHUNK = 500
 
 
 class TableRows(DenseRows):
@@ -20,8 +33,9 @@ class TableRows(DenseRows):
 
     The indicators of a column have a variance of one together, as a column of numbers has. What is
     missing, or a category that was not there in the fit, is filled in with the mean of the ten
-    rows that are most alike in what is known of both. Columns that are the same everywhere, and
-    names that are different nearly everywhere, are left out.
+    rows that are most alike in what is known of both, and all that are as much alike as the tenth.
+    Columns that are the same everywhere, and names that are different nearly everywhere, are left
+    out.
     """
 
     def fit(self, X, sample_weight=None):
@@ -37,44 +51,46 @@ class TableRows(DenseRows):
         self
         """
         weights = check_weights(sample_weight, range(len(X)))
-        columns = _columns(X)
         if len(X) < 2:
             raise ValueError(f"Found {len(X)} sample(s), but a minimum of 2 is required.")
-        self._kinds = [values.dtype.kind for values in columns]
-        self._levels = [_levels(values[weights > 0]) for values in columns]
+        self._kinds = [_kind(_cells(X[name]), X[name]) for name in X.columns]
+        columns = self._columns(X)
+        self._levels = [
+            _levels(values, weights) if kind == NAME else None
+            for values, kind in zip(columns, self._kinds)
+        ]
         parts = [_numbers(*pair) for pair in zip(columns, self._levels)]
         self._feature = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
         values = np.concatenate(parts, axis=1)
-        known = ~np.isnan(values)
         check_size(values)
-        scaler = StandardScaler().fit(values, sample_weight=weights)
-        self._center = scaler.mean_
+        self._center, variance = _moments(values, weights)
         # Indicators of one column have one unit.
-        variance = np.bincount(self._feature, scaler.var_)[self._feature]
-        self._kept = (variance > 0.0) & known[weights > 0].any(0)
-        if not self._kept.any():
-            raise ValueError("Nothing in X tells groups apart: all columns are constant or names.")
-        self._unit = np.sqrt(np.where(variance > 0.0, variance, 1.0))
-        scaled = self._scaled(values)
-        self._imputer = None
-        if np.isnan(scaled).any() or _has_levels(self._levels):
-            seen = np.flatnonzero(weights > 0)[:: max(1, len(X) // MAX_SEEN)]
-            self._imputer = KNNImputer(n_neighbors=N_ALIKE).fit(scaled[seen])
+        variance = np.bincount(self._feature, variance, minlength=len(parts))
+        self._kept = variance[self._feature] > 0.0
+        self._unit = np.sqrt(np.where(self._kept, variance[self._feature], 1.0))
+        self._say_what_is_left_out(list(X.columns), variance)
+        scaled, mass = self._scaled(values)[weights > 0], weights[weights > 0]
+        # In the order of what they are: none of rows.
+        order = np.lexsort(np.nan_to_num(scaled, nan=np.inf).T)[:: max(1, len(mass) // MAX_SEEN)]
+        self._seen, self._mass = scaled[order], mass[order]
         return self
 
     def transform(self, X):
-        columns = _columns(X)
-        for k, (values, kind) in enumerate(zip(columns, self._kinds)):
-            if (values.dtype.kind == "O") != (kind == "O"):
-                raise ValueError(
-                    f"Column {k} of X has {'names' if kind == 'f' else 'numbers'} now and had "
-                    f"{'numbers' if kind == 'f' else 'names'} in fit."
-                )
-        values = np.concatenate([_numbers(*pair) for pair in zip(columns, self._levels)], axis=1)
+        if not hasattr(X, "columns"):
+            raise TypeError(
+                "The fit was to a data frame with columns that are no numbers, or with gaps: pass "
+                f"a data frame with the same columns, not {type(X).__name__}."
+            )
+        if not len(X):
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        parts = [_numbers(*pair) for pair in zip(self._columns(X), self._levels)]
+        values = np.concatenate(parts, axis=1)
         check_size(values)
         scaled = self._scaled(values)
-        if self._imputer is not None and np.isnan(scaled).any():
-            scaled = self._imputer.transform(scaled)
+        gaps = np.flatnonzero(np.isnan(scaled).any(1))
+        for first in range(0, len(gaps), CHUNK):
+            rows = gaps[first : first + CHUNK]
+            scaled[rows] = _filled(scaled[rows], self._seen, self._mass)
         return scaled
 
     def feature_squares(self, steps):
@@ -82,67 +98,163 @@ class TableRows(DenseRows):
         np.add.at(squares.T, self._feature[self._kept], np.square(steps).T)
         return squares
 
+    def _columns(self, X):
+        """Columns of the kinds that were fitted, of numbers or of names."""
+        pairs = zip(X.columns, self._kinds)
+        return [_column(_cells(X[name]), kind, name) for name, kind in pairs]
+
     def _scaled(self, values):
         return ((values - self._center) / self._unit)[:, self._kept]
+
+    def _say_what_is_left_out(self, names, variance):
+        if not (variance > 0.0).any():
+            raise ValueError("Nothing in X tells groups apart: all columns are constant or names.")
+        left = [name for name, levels in zip(names, self._levels) if levels == {}]
+        if left:
+            warn(
+                f"Columns {left} are left out: their names are different nearly everywhere. Pass "
+                "numbers as numbers."
+            )
 
 
 def is_mixed(X):
     """Whether `X` is a data frame with columns that are no numbers, or with gaps."""
     if not hasattr(X, "columns") or not hasattr(X, "dtypes"):
         return False
-    return any(values.dtype.kind == "O" or np.isnan(values).any() for values in _columns(X))
+    for name in X.columns:
+        cells = _cells(X[name])
+        kind = _kind(cells, X[name])
+        if kind != NUMBER or np.isnan(_column(cells, kind, name)).any():
+            return True
+    return False
 
 
-def _columns(X):
-    """Columns as floats with NaN for what is missing, or as objects with None for it."""
-    return [_column(np.asarray(X[name])) for name in X.columns]
-
-
-def _column(values):
-    if values.ndim != 1:
+def _cells(series):
+    """The entries of a column, (n,), whatever they are."""
+    cells = np.asarray(series)
+    if cells.ndim == 1:
+        return cells
+    if getattr(series, "ndim", 1) != 1:
         raise ValueError("Names of columns must be different.")
-    if values.dtype.kind in "biuf":
-        return values.astype(np.float64)
-    if values.dtype.kind in "mM":
-        numbers_ = values.astype("datetime64[s]" if values.dtype.kind == "M" else "m8[s]")
-        return np.where(np.isnat(values), np.nan, numbers_.astype(np.int64).astype(np.float64))
-    missing = np.array([_is_missing(value) for value in values], dtype=bool)
-    known = values[~missing]
-    if all(_is_number(value) for value in known) and len(known):
-        found = np.full(len(values), np.nan)
-        found[~missing] = known.astype(np.float64)
+    cells = np.empty(len(series), dtype=object)
+    cells[:] = [str(entry) for entry in series]
+    return cells
+
+
+def _kind(cells, series):
+    """What the entries of a column are."""
+    if str(getattr(series, "dtype", "")) == "category":
+        return NAME
+    if cells.dtype.kind in "biuf":
+        return NUMBER
+    if cells.dtype.kind in "mM":
+        return DATE
+    known = [entry for entry in cells if not _is_missing(entry)]
+    if all(isinstance(entry, (numbers.Real, np.bool_, Decimal)) for entry in known):
+        return NUMBER
+    if all(isinstance(entry, datetime.date) or hasattr(entry, "to_timestamp") for entry in known):
+        return DATE
+    return NAME
+
+
+def _column(cells, kind, name):
+    """A column as numbers with NaN, or as names with None, for what is missing."""
+    if cells.dtype.kind in "biuf" and kind == NUMBER:
+        return cells.astype(np.float64)
+    if cells.dtype.kind in "mM" and kind == DATE:
+        seconds = cells.astype("datetime64[s]" if cells.dtype.kind == "M" else "m8[s]")
+        return np.where(np.isnat(cells), np.nan, seconds.astype(np.int64).astype(np.float64))
+    missing = np.array([_is_missing(entry) for entry in cells], dtype=bool)
+    if kind == NAME:
+        found = np.full(len(cells), None, dtype=object)
+        found[~missing] = [str(entry) for entry in cells[~missing]]
         return found
-    found = np.full(len(values), None, dtype=object)
-    found[~missing] = [str(value) for value in known]
+    found = np.full(len(cells), np.nan)
+    try:
+        convert = _number if kind == NUMBER else _seconds
+        found[~missing] = [convert(entry) for entry in cells[~missing]]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"Column {name!r} of X was made of {kind}s in fit, and is not now: {error}."
+        ) from error
     return found
 
 
-def _is_missing(value):
+def _is_missing(entry):
     # The missing values of pandas are equal to nothing, nor different from it.
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(isinstance(entry, (float, np.floating, np.datetime64)) and entry != entry)
 
 
-def _is_number(value):
-    return isinstance(value, (numbers.Real, np.bool_))
+def _number(entry):
+    if isinstance(entry, (str, datetime.date)):
+        raise TypeError(f"{entry!r} is no number")
+    try:
+        return float(entry)
+    except OverflowError:
+        return np.inf
 
 
-def _levels(values):
-    """Categories of a column of names, none of those that are different nearly everywhere."""
-    if values.dtype.kind != "O":
-        return None
-    known = [value for value in values if value is not None]
-    levels = np.unique(known) if known else np.empty(0, dtype=str)
-    return levels if len(levels) <= max(2.0, MOST_LEVELS * len(known)) else levels[:0]
+def _seconds(entry):
+    """Since 1970, of dates and times with or without a zone, and of periods."""
+    if hasattr(entry, "to_timestamp"):
+        entry = entry.to_timestamp()
+    if isinstance(entry, datetime.datetime):
+        zone = datetime.timezone.utc if entry.tzinfo is None else entry.tzinfo
+        return entry.replace(tzinfo=zone).timestamp()
+    return 86400.0 * (entry - datetime.date(1970, 1, 1)).days
 
 
-def _has_levels(levels):
-    return any(names is not None for names in levels)
+def _levels(values, weights):
+    """The indicator of every name in a column: none if names are different nearly everywhere."""
+    counts: Counter[str] = Counter()
+    for value, weight in zip(values, weights):
+        if value is not None and weight > 0.0:
+            counts[value] += weight
+    if len(counts) > max(2.0, MOST_LEVELS * sum(counts.values())):
+        return {}
+    usual = sorted(counts, key=lambda level: (-counts[level], level))
+    return {level: min(k, MAX_LEVELS) for k, level in enumerate(usual)}
 
 
 def _numbers(values, levels):
     """A column as columns of numbers: itself, or indicators, NaN for what is not known."""
     if levels is None:
         return values[:, None]
-    found = (values[:, None] == levels).astype(np.float64)
-    found[~found.any(1)] = np.nan
+    n_indicators = max(levels.values(), default=-1) + 1
+    place = np.array([levels.get(value, -1) for value in values], dtype=np.intp)
+    found = (place[:, None] == np.arange(n_indicators)).astype(np.float64)
+    found[place < 0] = np.nan
+    return found
+
+
+def _moments(values, weights):
+    """Means and variances of columns with gaps, zero where nothing is known."""
+    mass = np.where(np.isnan(values), 0.0, weights[:, None])
+    total = np.maximum(mass.sum(0), np.finfo(float).tiny)
+    known = np.where(mass > 0.0, values, 0.0)
+    center = (mass * known).sum(0) / total
+    return center, (mass * np.square(known - center)).sum(0) / total
+
+
+def _filled(rows, seen, mass):
+    """Rows (m, q) with means of those among `seen` (n, q) that are most alike in place of NaN."""
+    found, distances = rows.copy(), nan_euclidean_distances(rows, seen, squared=True)
+    distances = np.nan_to_num(distances, nan=np.inf)
+    order = np.argsort(distances, axis=1)
+    for j in np.flatnonzero(np.isnan(rows).any(0)):
+        at, known = np.flatnonzero(np.isnan(rows[:, j])), ~np.isnan(seen[:, j])
+        weights = np.where(known, mass, 0.0)
+        # Where nobody knows, the mean of all.
+        found[at, j] = 0.0
+        if not known.any():
+            continue
+        enough = np.cumsum(weights[order[at]], axis=1) >= min(N_ALIKE, weights.sum())
+        last = np.take_along_axis(order[at], enough.argmax(1)[:, None], axis=1)
+        # Rows that are as much alike as the last count as well, whatever their order.
+        limit = np.take_along_axis(distances[at], last, axis=1)
+        alike = np.where(distances[at] <= limit + SAME * (1.0 + limit), weights, 0.0)
+        # Not by a matrix product: what that rounds depends on the other rows.
+        found[at, j] = np.einsum("mn,n->m", alike, np.where(known, seen[:, j], 0.0)) / alike.sum(1)
     return found

@@ -45,7 +45,7 @@ class PrecomputedMixin(DistancesMixin):
     @property
     def _makes_rows(self: Any) -> bool:
         """Of graphs of distances, and of data whose geometry is for this estimator to find."""
-        return isinstance(self.metric, str)
+        return isinstance(self.metric, str) and self.metric != "local"
 
     def _fit_precomputed(self: Any, X: Any, sample_weight: Any) -> Any:
         """Find the most central samples, and how far from them all others are."""
