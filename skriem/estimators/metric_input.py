@@ -162,7 +162,7 @@ class MetricConsumerMixin:
         takes = "csr" if self._makes_rows else False
         values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
         if issparse(values):
-            self._rows = SparseRows(rng).fit(values, sample_weight)
+            self._rows = SparseRows(rng.randint(2**31 - 1)).fit(values, sample_weight)
             values = self._rows.transform(values)
         return values
 

@@ -20,7 +20,7 @@ class SparseRows(DenseRows):
 
     Parameters
     ----------
-    random_state : RandomState
+    random_state : int, RandomState instance or None, default=None
     """
 
     def __init__(self, random_state=None):
