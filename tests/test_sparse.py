@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 from suites import thorough
 
-from skriem import RiemannianKMeans, VAETransformer
+from skriem import RiemannianKMeans, VAETransformer, geodesic_silhouette
 from skriem.estimators.sparse_rows import N_COMPONENTS, SparseRows
 from skriem.geometry import PullbackMetric
 
@@ -155,6 +155,7 @@ def test_what_is_not_taken():
     kmeans = RiemannianKMeans(2, random_state=0).fit(X)
     assert not hasattr(kmeans, "predict_proba")
     assert kmeans.score_samples(X).shape == (60,)
+    assert -1.0 <= geodesic_silhouette(kmeans, X) <= 1.0
     # What was fitted before does not matter.
     D = np.abs(np.subtract.outer(np.arange(9.0), np.arange(9.0)))
     assert kmeans.set_params(metric="precomputed").fit(D).predict_proba(D).shape == (9, 2)

@@ -140,5 +140,5 @@ def decoder_metric(
         random_state,
     )
     if adopted.warning is not None:
-        warn(adopted.warning, UserWarning)
+        warn(adopted.warning)
     return PullbackMetric(adopted.embed, adopted.points.shape[1], adopted.points)

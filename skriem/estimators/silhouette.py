@@ -94,8 +94,10 @@ def geodesic_silhouette(estimator: BaseEstimator, X: ArrayLike, y: object = None
             "metric='precomputed' cannot: use sklearn.metrics.silhouette_score(X, labels, "
             "metric='precomputed')."
         )
-    if len(samples) > MAX_SAMPLES:
-        rows = np.sort(check_random_state(0).choice(len(samples), MAX_SAMPLES, replace=False))
+    # Sparse matrices have no length.
+    n = samples.shape[0] if hasattr(samples, "shape") else len(samples)
+    if n > MAX_SAMPLES:
+        rows = np.sort(check_random_state(0).choice(n, MAX_SAMPLES, replace=False))
         samples = samples.iloc[rows] if hasattr(samples, "iloc") else samples[rows]
     scored, samples = last_step(estimator, samples)
     labels, points = scored.predict(samples), scored._points(samples)

@@ -54,7 +54,8 @@ class Projection:
 
     def __init__(self, points, names=None):
         self.n_dims = points.shape[1]
-        self.names = names or [f"coordinate {k + 1}" for k in range(self.n_dims)]
+        numbered = [f"coordinate {k + 1}" for k in range(self.n_dims)]
+        self.names = numbered if names is None else names
         self._axes = None
         if self.n_dims > 3:
             self._center = points.mean(0)

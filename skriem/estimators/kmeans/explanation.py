@@ -9,10 +9,12 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ...geometry import Metric
 from ...geometry.metrics.base import warn_unconverged
 from ...geometry.types import FloatArray
+from ...support.latent import find_metric
 from ...support.pipelines import last_step
 from ..dense_rows import DenseRows
 from ..neighbor_encoder import _NeighborEncoder
@@ -32,10 +34,11 @@ def has_coordinates(estimator: Any) -> bool:
 
 
 class ExplanationMixin:
-    """For estimators with ``_points``, ``_clusters``, ``metric_`` and ``encoder_``."""
+    """For estimators of ``MetricConsumerMixin`` with ``_clusters``."""
 
-    _points: Any
     _clusters: Any
+    _check_carried: Any
+    _embed_values: Any
     encoder_: Any
     metric_: Metric
     _rows: DenseRows | None
@@ -75,11 +78,14 @@ class ExplanationMixin:
         components, and so are their features here: ways are made of steps from sample to sample,
         each as long as it is among the codes.
         """
-        points, clusters = self._points(X), self._clusters
+        check_is_fitted(self)
+        self._check_carried(find_metric(X), self.metric_)
+        values = self._dense(X)
+        points, clusters = self._embed_values(values), self._clusters
         labels = clusters.labels(points) if label is None else self._checked(label, len(points))
         way = self.metric_.geodesic(points, clusters.centers[labels], tol=TOL)
         warn_unconverged(way, ConvergenceWarning)
-        encoder, values = self._last_encoder(self._dense(X))
+        encoder, values = self._last_encoder(values)
         if isinstance(encoder, _NeighborEncoder) and (encoder.encoder_ or self._rows):
             return shared(way, encoder._steps_to(values, way), self._rows)
         return np.asarray(self.metric_.contributions(way))

@@ -47,7 +47,7 @@ class TensorField(ABC):
 
     def form(self, z: Tensor, v: Tensor) -> Tensor:
         """The quadratic form v' M(z) v for rows of `z` and `v`, (n,): it may cost less than M."""
-        return ((self(z) @ v[..., None]).squeeze(-1) * v).sum(-1)
+        return self.parts(z, v).sum(-1)
 
     def parts(self, z: Tensor, v: Tensor) -> Tensor:
         """What adds up to the form at rows of `z` and `v`, (n, m): here, of each coordinate."""

@@ -133,5 +133,5 @@ def ambient_metric(
     at = None if points is None else checked_points(points, n_dims)
     embed, warning = user_map(embed, "embed", n_dims, at)
     if warning is not None:
-        warn(warning, UserWarning)
+        warn(warning)
     return MetricField(AmbientTensor(embed, as_map(cost, "cost"), n_dims), n_dims, points)

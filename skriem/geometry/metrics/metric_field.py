@@ -83,7 +83,7 @@ class MetricField(RiemannianMetric):
         shape = self.n_dims, self.n_dims
         self._tensor_fn, warning = user_map(tensor_fn, "tensor_fn", self.n_dims, self.points, shape)
         if warning is not None:
-            warn(warning, UserWarning)
+            warn(warning)
         self._space = Field(self._tensor_fn)
         self.fingerprint = self._tensor_fn.fingerprint or self.fingerprint
 

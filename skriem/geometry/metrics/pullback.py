@@ -101,7 +101,7 @@ class PullbackMetric(RiemannianMetric):
         self._space = Embedded(self._map.compact())
         self.fingerprint = self._map.fingerprint or self.fingerprint
         if warning is not None:
-            warn(warning, UserWarning)
+            warn(warning)
 
     @classmethod
     def from_decoder(cls, *args: Any, **kwargs: Any) -> NoReturn:
