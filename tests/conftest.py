@@ -53,6 +53,14 @@ def global_state():
 
 
 @pytest.fixture(autouse=True)
+def same_weights():
+    """Networks that a test leaves as torch makes them are the same ones in every run."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        yield
+
+
+@pytest.fixture(autouse=True)
 def small_lattices(request, monkeypatch):
     """Lattices of fewer nodes, which tests of what they find as they are ask out of."""
     if "whole_lattices" not in request.keywords:
