@@ -452,11 +452,18 @@ ESTIMATORS = {
     ],
     "estimators/kmeans/partitions.py": [
         ("conductance <= MOST]", "conductance >= MOST]"),
-        ("index in of_data)", "index in self._neighbors[:1])"),
-        ("if self.in_one_unit else self.views.compared", "if not self.in_one_unit else ()"),
         ("< STABLE:", "> STABLE:"),
+        ("others(found[-1].labels,", "others(np.zeros_like(found[-1].labels),"),
+    ],
+    "estimators/kmeans/plain_candidates.py": [
+        ("index in self._neighbors)", "index in self._neighbors[:1])"),
+        ("if self.in_one_unit else self.views.compared", "if not self.in_one_unit else ()"),
         ("* n_clusters * x.shape[1]", "* n_clusters"),
-        ("found[-1].labels, k, rng", "np.zeros_like(found[-1].labels), k, rng"),
+    ],
+    "estimators/kmeans/encoded_candidates.py": [
+        ("n_clusters).mean()", "n_clusters).max()"),
+        ("metric.nearest(self.codes)", "metric.nearest(self.codes[::-1])"),
+        ("self.near[:, :N_COMPARED]", "self.near[::-1, :N_COMPARED]"),
     ],
     "estimators/sparse_rows.py": [
         ("self._normed(X)).components_", "X).components_"),
@@ -570,7 +577,6 @@ ESTIMATORS = {
     ],
     "estimators/neighbor_encoder.py": [
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
-        ("return 1.0 / inverse if", "return inverse if"),
         ("1.0 + share * (len(variance) - 1)", "1.0 - share * (len(variance) - 1)"),
     ],
     "estimators/graph_encoder.py": [

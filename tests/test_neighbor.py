@@ -24,7 +24,7 @@ from skriem import (
     RiemannianNormal,
     VAETransformer,
 )
-from skriem.estimators.neighbor_encoder import feature_scale, intrinsic_dimension
+from skriem.estimators.neighbor_encoder import feature_scale
 from skriem.geometry import NearestNeighborMetric
 from skriem.nn.attraction import info_nce
 from skriem.nn.train import walk
@@ -167,8 +167,8 @@ def test_few_features_come_out_unchanged(n_features, dtype):
     assert isinstance(points.metric, NearestNeighborMetric)
 
 
-@pytest.mark.parametrize(("n", "n_features"), [(1500, 50), (900, 60)])
-def test_up_to_fifty_features_or_a_thousand_samples_are_left_as_they_are(fast, n, n_features):
+@pytest.mark.parametrize(("n", "n_features"), [(1500, 50), (50, 60)])
+def test_up_to_fifty_features_or_samples_are_left_as_they_are(fast, n, n_features):
     X = normal(n, n_features)
     encoder = NeighborEncoder(random_state=0).fit(X)
     assert encoder.encoder_ is None
@@ -206,9 +206,9 @@ def test_more_come_out_as_codes(fast):
     encoder = NeighborEncoder(random_state=0).fit(X)
     points = encoder.transform(X[:100])
     assert points.shape == (100, encoder.encoder_.n_components)
-    assert encoder.encoder_.n_components == 4
+    assert encoder.encoder_.n_components == 5
     np.testing.assert_array_equal(points, encoder.encoder_.transform(X[:100] / encoder.scale_))
-    assert list(encoder.get_feature_names_out()) == [f"neighborencoder{i}" for i in range(4)]
+    assert list(encoder.get_feature_names_out()) == [f"neighborencoder{i}" for i in range(5)]
     assert np.isfinite(points.metric.pairwise(points)).all()
     assert NeighborEncoder(2, random_state=0).fit_transform(X).shape == (1200, 2)
 
@@ -312,18 +312,6 @@ def test_output_carries_the_metric(fast):
         found = RiemannianKMeans(2, random_state=0).fit(frame)
         assert found.encoder_ is None
         assert found.metric_ == encoder.metric_
-
-
-def test_intrinsic_dimension_is_that_of_the_data():
-    plane = normal(1000, 2) @ normal(2, 10, seed=1)
-    assert intrinsic_dimension(plane) == pytest.approx(2.0, abs=0.25)
-    assert intrinsic_dimension(normal(1500, 5)) == pytest.approx(5.0, abs=0.7)
-    assert intrinsic_dimension(1e3 * plane) == pytest.approx(intrinsic_dimension(plane))
-
-
-def test_intrinsic_dimension_of_repeated_rows_is_a_number():
-    assert np.isfinite(intrinsic_dimension(np.ones((30, 4))))
-    assert np.isfinite(intrinsic_dimension(np.repeat(normal(20, 4), 20, axis=0)))
 
 
 @pytest.mark.parametrize(

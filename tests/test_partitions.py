@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import rotate
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 from scipy.spatial.distance import cdist
@@ -14,12 +15,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skriem import RiemannianKMeans, VAETransformer, conductance_gap
+from skriem.estimators.kmeans.encoded_candidates import EncodedCandidates
 from skriem.estimators.kmeans.medoid_runs import Settings
-from skriem.estimators.kmeans.partitions import Candidates, Partition
+from skriem.estimators.kmeans.partitions import Partition
+from skriem.estimators.kmeans.plain_candidates import PlainCandidates
 from skriem.estimators.kmeans.plain_runs import cluster_plain
-from skriem.estimators.views import local_spread, views_of
+from skriem.estimators.views import Views, local_spread
 from skriem.geometry import NearestNeighborMetric
-from skriem.geometry.models.conductance import worst_conductance
+from skriem.geometry.models.conductance import conductances
 from skriem.geometry.models.gaussians import mixture_from_partition
 from skriem.geometry.paths.medoids import central_members, distances_to_own
 from skriem.geometry.paths.neighbors import (
@@ -42,12 +45,14 @@ def settings(n_clusters, **changes):
 
 
 def candidates(X, weights=None):
-    return Candidates(X, np.ones(len(X)) if weights is None else weights)
+    return PlainCandidates(X, np.ones(len(X)) if weights is None else weights)
 
 
 def chosen(X, n_clusters):
     found = candidates(X)
-    return found.simplest(found.of(settings(n_clusters), np.random.RandomState(0)))
+    return found.simplest(
+        found.of(settings(n_clusters), settings(n_clusters), np.random.RandomState(0))
+    )
 
 
 # Neighbours and graphs ---------------------------------------------------------------------
@@ -198,11 +203,12 @@ def test_conductance_of_two_triangles_with_a_bridge():
     for i, j in [(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5), (2, 3)]:
         graph[i, j] = graph[j, i] = 1.0
     graph = csr_matrix(graph)
-    assert worst_conductance(graph, np.repeat([0, 1], 3), 2) == pytest.approx(1 / 7)
+    np.testing.assert_allclose(conductances(graph, np.repeat([0, 1], 3), 2), 1 / 7)
     # One corner: all of its two edges leave it; its volume counts as a quarter of the mean, 7/4.
-    assert worst_conductance(graph, np.array([1, 0, 0, 0, 0, 0]), 2) == 1.0
-    assert worst_conductance(graph, np.zeros(6, dtype=int), 1) == 0.0
-    assert worst_conductance(graph, np.zeros(6, dtype=int), 2) == 1.0
+    found = conductances(graph, np.array([1, 0, 0, 0, 0, 0]), 2)
+    np.testing.assert_allclose(found, [2 / 12, 1.0])
+    assert conductances(graph, np.zeros(6, dtype=int), 1) == 0.0
+    assert (conductances(graph, np.zeros(6, dtype=int), 2) == 1.0).all()
 
 
 def test_a_few_isolated_points_count_as_a_quarter_of_a_cluster():
@@ -213,7 +219,7 @@ def test_a_few_isolated_points_count_as_a_quarter_of_a_cluster():
     graph = graph + graph.T
     labels = np.r_[np.zeros(40, dtype=int), 1, 1]
     # Volumes 81 and 3, mean 42.
-    assert worst_conductance(graph, labels, 2) == pytest.approx(1 / (42 / 4))
+    np.testing.assert_allclose(conductances(graph, labels, 2), [1 / 81, 1 / (42 / 4)])
 
 
 def test_central_members_are_central():
@@ -261,7 +267,7 @@ def test_distinct_rows_know_where_every_row_went():
 
 def test_views_do_not_depend_on_units_where_they_should_not():
     X, weights = normal(100, 3) * [1.0, 5.0, 2.0], np.ones(100)
-    one, other = views_of(X, weights), views_of(X * [1.0, 1e4, 1e-3] + 7.0, weights)
+    one, other = Views(X, weights), Views(X * [1.0, 1e4, 1e-3] + 7.0, weights)
     np.testing.assert_allclose(other.scaled, one.scaled, rtol=1e-8, atol=1e-8)
     for k in (1, 2):
         np.testing.assert_allclose(other.compared[k], one.compared[k], rtol=1e-6, atol=1e-6)
@@ -271,9 +277,9 @@ def test_views_do_not_depend_on_units_where_they_should_not():
 
 def test_constant_features_are_in_no_view():
     X = np.column_stack([normal(50, 2), np.full(50, 0.1)])
-    views = views_of(X, np.ones(50))
+    views = Views(X, np.ones(50))
     assert views.given.shape == views.scaled.shape == (50, 2)
-    assert views_of(np.ones((4, 3)), np.ones(4)).given.shape == (4, 1)
+    assert Views(np.ones((4, 3)), np.ones(4)).given.shape == (4, 1)
 
 
 def test_the_spread_among_neighbours_does_not_depend_on_how_far_clusters_are_apart():
@@ -286,7 +292,7 @@ def test_steps_are_no_gaps():
     """Levels of a feature, spread over their steps, fill its range evenly."""
     X = np.column_stack([normal(400, 1), np.random.default_rng(0).integers(0, 5, 400)])
     rows = np.unique(X, axis=0)
-    views = views_of(rows, np.ones(400))
+    views = Views(rows, np.ones(400))
     moved = views.compared[0][:, 1] * np.sqrt(X.var(0).mean())
     assert np.abs(moved - (rows[:, 1] - rows[:, 1].mean())).max() <= 0.5
     assert np.diff(np.sort(moved)).max() < 0.1
@@ -294,13 +300,13 @@ def test_steps_are_no_gaps():
 
 def test_two_categories_are_left_out_where_there_is_enough_else():
     X = np.column_stack([normal(60, 2), np.arange(60) % 2])
-    assert views_of(X, np.ones(60)).compared[0].shape == (60, 2)
-    assert views_of(X, np.ones(60)).given.shape == (60, 3)
+    assert Views(X, np.ones(60)).compared[0].shape == (60, 2)
+    assert Views(X, np.ones(60)).given.shape == (60, 3)
     binary = np.unique(np.random.default_rng(0).integers(0, 2, (60, 8)), axis=0).astype(float)
-    assert views_of(binary, np.ones(len(binary))).compared[0].shape[1] == 8
+    assert Views(binary, np.ones(len(binary))).compared[0].shape[1] == 8
     # One number beside many answers of yes and no does not speak for all of them.
     mostly = np.column_stack([normal(len(binary), 1), binary])
-    assert views_of(mostly, np.ones(len(binary))).compared[0].shape[1] == 9
+    assert Views(mostly, np.ones(len(binary))).compared[0].shape[1] == 9
 
 
 # Which partition is taken ------------------------------------------------------------------
@@ -475,6 +481,44 @@ def test_conductance_gap_prefers_what_follows_the_data():
     assert conductance_gap(RiemannianKMeans(1).fit(X), X) == 0.0
 
 
+def turned_digits(n_angles, seed):
+    """Images of a digit of each kind, turned all the way round in equal steps."""
+    X, y = load_digits(return_X_y=True)
+    rng = np.random.default_rng(seed)
+    chosen = [rng.choice(np.flatnonzero(y == digit)) for digit in range(10)]
+    angles = np.arange(n_angles) * 360.0 / n_angles
+    images = [
+        rotate(image, angle, reshape=False, order=1).ravel()
+        for image in X[chosen].reshape(-1, 8, 8)
+        for angle in angles
+    ]
+    return np.array(images), np.repeat(np.arange(10), n_angles)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_few_images_of_many_objects_are_encoded(seed):
+    X, y = turned_digits(72, seed)
+    found = RiemannianKMeans(10, random_state=0).fit(X)
+    assert found.encoder_.encoder_ is not None
+    straight = KMeans(10, n_init=10, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, found.labels_) > adjusted_rand_score(y, straight) + 0.05
+
+
+@pytest.mark.parametrize(
+    ("n", "n_features", "distance"), [(200, 200, 5.0), (300, 60, 3.5), (80, 300, 9.0)]
+)
+def test_round_clusters_of_many_features_are_those_of_kmeans(n, n_features, distance):
+    """They overlap, and in so many dimensions many neighbours are so by chance."""
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(4, n_features)) * distance / np.sqrt(n_features)
+    y = rng.integers(0, 4, n)
+    X = centers[y] + rng.normal(size=(n, n_features))
+    found = RiemannianKMeans(4, random_state=0).fit(X)
+    assert found.partition_ == "k-means"
+    straight = KMeans(4, n_init=10, random_state=0).fit_predict(X)
+    assert adjusted_rand_score(y, found.labels_) >= adjusted_rand_score(y, straight) - 0.02
+
+
 def test_rows_of_one_code_are_in_one_cluster_around_one_of_them():
     X = np.concatenate([normal(40, 3) + offset for offset in (0.0, 12.0, 24.0)])
     X = X[np.random.default_rng(0).permutation(120)]
@@ -484,7 +528,7 @@ def test_rows_of_one_code_are_in_one_cluster_around_one_of_them():
     assert len(metric.points) < 60
     found = cluster_plain(
         metric,
-        Candidates(X, np.ones(120), codes),
+        EncodedCandidates(X, np.ones(120), codes, metric, neighbors_of_each(X, 7)[1]),
         settings(3),
         settings(3),
         np.random.RandomState(0),

@@ -71,6 +71,7 @@ class GraphEncoder(Estimator):
         distances, near = neighbors_in(
             (self._seen / unit).astype(np.float32), min(self.n_neighbors, n - 1)
         )
+        self.neighbors_ = near.astype(np.int32)
         distances = torch.as_tensor(distances, dtype=torch.float64)
         graph = coo_matrix(
             (

@@ -19,7 +19,7 @@ from ..support.fitting import all_or_nothing
 from ..support.latent import LatentArray, attach_metric
 from ..support.rows import check_number, check_weights, distinct_rows, validated
 from ..support.state import Estimator
-from .autoencoder.parts import common_unit, feature_moments, nearest_rows
+from .autoencoder.parts import common_unit, feature_moments
 from .graph_encoder import GraphEncoder
 from .views import local_spread, of_two_values
 
@@ -27,17 +27,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # Data of at most so many features, or at most so many samples, are their own codes.
-MAX_PLAIN, MAX_PLAIN_SAMPLES = 50, 1000
+MAX_PLAIN = 50
 # Features of two values are encoded only where they are all but one of so many: among others,
 # categories would be what is told apart.
 NEARLY_ALL = 20
-# Codes have as many dimensions as the data seem to, within these, and fewer of few samples.
-DIMS, SAMPLES_PER_DIM = (3, 5), 250
 # Features are in units of their own where less than the first share of them has all the variance,
 # and less than the second has that among neighbours, which distant clusters do not add to.
 FEW, FEW_NEARBY = 0.15, 0.5
-# So many samples or up to twice as many say how many dimensions there seem to be.
-MANY_ASKED = 2000
 # Steps of all samples together, and the least and the largest number for each.
 N_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1_500_000, 100, 200
 
@@ -47,7 +43,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     def __init__(
         self,
-        n_components: int | Literal["auto"] = "auto",
+        n_components: int = 5,
         *,
         n_neighbors: int = 10,
         standardize: bool | Literal["auto"] = "auto",
@@ -90,10 +86,11 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         self._encoded = ~of_two_values(values)
         if NEARLY_ALL * self._encoded.sum() < len(self._encoded):
             self._encoded[:] = True
-        if self._encoded.sum() > MAX_PLAIN and len(values) > MAX_PLAIN_SAMPLES:
+        if min(self._encoded.sum(), len(values)) > MAX_PLAIN:
             scaled = self._scaled(values)
             self.encoder_ = self._encoder(scaled, rng).fit(scaled)
-        points = np.unique(self._points(values), axis=0)
+        codes = values if self.encoder_ is None else self.encoder_.codes_
+        points = np.unique(codes, axis=0)
         scale = self.scale_ if self.encoder_ is None else 1.0
         self.metric_ = NearestNeighborMetric(points, scale, self.power)
         self._n_features_out = self.metric_.n_dims
@@ -158,12 +155,8 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     def _encoder(self, x, rng):
         """What encodes scaled data, sized after them."""
         n, n_features = x.shape
-        n_components = self.n_components
-        if n_components == "auto":
-            most = int(np.clip(n // SAMPLES_PER_DIM, *DIMS))
-            n_components = int(np.clip(round(intrinsic_dimension(x)), DIMS[0], most))
         return GraphEncoder(
-            min(n_components, n_features),
+            min(self.n_components, n_features),
             n_neighbors=max(1, min(self.n_neighbors, n // 10)),
             n_epochs=int(np.clip(N_STEPS // n, min(N_STEPS, MIN_EPOCHS), MAX_EPOCHS)),
             device=self.device,
@@ -172,8 +165,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         )
 
     def _check_parameters(self):
-        if not (isinstance(self.n_components, str) and self.n_components == "auto"):
-            check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
+        check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
         check_scalar(self.n_neighbors, "n_neighbors", numbers.Integral, min_val=1)
         check_number(self.power, "power", min_val=1)
         if self.standardize not in ("auto", True, False):
@@ -195,7 +187,7 @@ class NeighborEncoder(_NeighborEncoder):
     :class:`~skriem.geometry.NearestNeighborMetric` of the points, in which gaps between data
     are long and ways along data are short.
 
-    Up to 50 features or 1000 samples the points are the data themselves. (Among others, features
+    Up to 50 features or 50 samples the points are the data themselves. (Among others, features
     of two values do not count, and are not encoded: categories are no place.) Of more the points
     are codes: data are joined to their neighbours along principal components, weighed as UMAP does,
     and moved until neighbours are close and all others apart. A new sample gets a mean of the
@@ -203,9 +195,8 @@ class NeighborEncoder(_NeighborEncoder):
 
     Parameters
     ----------
-    n_components : int or "auto", default="auto"
-        Dimension of the codes. "auto": the intrinsic dimension of the data, at least 3, and at
-        most 5 or one for every 250 samples.
+    n_components : int, default=5
+        Dimension of the codes.
     n_neighbors : int, default=10
         Neighbours that every sample is joined to; at most a tenth of the samples.
     standardize : "auto" or bool, default="auto"
@@ -278,20 +269,3 @@ def concentrated(variance, share):
         return False
     ratio = variance.sum() ** 2 / np.square(variance).sum()
     return bool(ratio < 1.0 + share * (len(variance) - 1))
-
-
-def intrinsic_dimension(x, n_neighbors=15):
-    """Maximum likelihood estimate from the distances of neighbours.
-
-    Levina and Bickel, *Maximum likelihood estimation of intrinsic dimension*, NIPS 2004, with
-    the average over points taken of the inverses (MacKay and Ghahramani, 2005).
-    """
-    some = slice(None, None, max(1, len(x) // MANY_ASKED))
-    rows = nearest_rows(x, n_neighbors)[some]
-    distances = np.linalg.norm(x[rows] - x[some, None], axis=2)
-    distances = distances[distances[:, 0] > 0]
-    if len(distances) == 0 or distances.shape[1] < 3:
-        return float(DIMS[0])
-    logs = np.log(distances[:, -1:] / distances[:, :-1])
-    inverse = logs.sum(1).mean() / (distances.shape[1] - 2)
-    return 1.0 / inverse if inverse > 0 else float(DIMS[0])

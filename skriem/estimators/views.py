@@ -5,7 +5,7 @@ views of them: as given, every feature in units of its standard deviation, and e
 units of its spread among neighbours, which the distance between clusters does not change.
 """
 
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -26,48 +26,54 @@ INDICATORS_PER_OTHER = 2
 MAX_COMPARED, MAX_ROWS = 50, 2000
 
 
-class Views(NamedTuple):
-    """Data of which every feature varies, in several units, (n, p) each."""
-
-    given: np.ndarray
-    scaled: np.ndarray
-    compared: tuple  # three arrays (n, q) in which neighbours are looked for
-    center: np.ndarray  # (p,)
-    units: tuple  # what the features of `given` and of `scaled` were divided by, (p,) each
-    varying: np.ndarray  # (n_features,) bool
-
-
-def views_of(X, weights):
-    """The views of distinct rows.
+class Views:
+    """Distinct rows of data, with their features that vary, in several units, (n, p) each.
 
     Parameters
     ----------
-    X : ndarray of shape (n, p)
+    X : ndarray of shape (n, n_features)
     weights : ndarray of shape (n,)
 
-    Returns
-    -------
-    Views
+    Attributes
+    ----------
+    given : ndarray of shape (n, p)
+    scaled : ndarray of shape (n, p)
+    compared : tuple of three ndarrays of shape (n, q)
+        In which neighbours are looked for.
+    center : ndarray of shape (p,)
+    units : tuple of two ndarrays of shape (p,)
+        What the features of `given` and of `scaled` were divided by.
+    varying : ndarray of shape (n_features,) bool
     """
-    center, variance, varying = feature_moments(X, weights)
-    unit = common_unit(variance, varying)
-    if not varying.any():
-        varying[:1] = True
-    x = (X - center)[:, varying] / unit
-    spread = np.sqrt(variance[varying]) / unit
-    spread[spread == 0.0] = 1.0
-    steps, n_values = _steps(x)
-    # Whether two categories are alike says little about where there are gaps, unless nearly all
-    # features are of that kind.
-    telling = n_values > 2
-    if INDICATORS_PER_OTHER * telling.sum() < (~telling).sum():
-        telling[:] = True
-    smooth = _softened(x[:, telling], steps[telling])
-    scaled = smooth / spread[telling]
-    local = local_spread(scaled)
-    compared = tuple(reduced(view) for view in (smooth, scaled, scaled / local))
-    units = np.full(len(spread), unit), unit * spread
-    return Views(x, x / spread, compared, center[varying], units, varying)
+
+    def __init__(self, X, weights):
+        center, variance, varying = feature_moments(X, weights)
+        unit = common_unit(variance, varying)
+        if not varying.any():
+            varying[:1] = True
+        self._spread = np.sqrt(variance[varying]) / unit
+        self._spread[self._spread == 0.0] = 1.0
+        self.given = (X[:, varying] - center[varying]) / unit
+        self.center, self.varying = center[varying], varying
+        self.units = np.full(len(self._spread), unit), unit * self._spread
+
+    @property
+    def scaled(self):
+        return self.given / self._spread
+
+    @cached_property
+    def compared(self):
+        x = self.given
+        steps, n_values = _steps(x)
+        # Whether two categories are alike says little about where there are gaps, unless nearly
+        # all features are of that kind.
+        telling = n_values > 2
+        if INDICATORS_PER_OTHER * telling.sum() < (~telling).sum():
+            telling[:] = True
+        smooth = _softened(x[:, telling], steps[telling])
+        scaled = smooth / self._spread[telling]
+        local = local_spread(scaled)
+        return tuple(reduced(view) for view in (smooth, scaled, scaled / local))
 
 
 def of_two_values(x):

@@ -17,7 +17,7 @@ from sklearn.utils import check_array, check_random_state
 
 from ...support.rows import distinct_rows_and_places, first_of_each
 from .medoid_runs import Settings
-from .partitions import Candidates
+from .plain_candidates import PlainCandidates
 
 # Numbers that are tried, and one more.
 MOST = 10
@@ -59,7 +59,7 @@ def count_clusters(candidates, settings, rng):
     gaps = {}
     for k in numbers:
         settings = settings._replace(n_clusters=k)
-        found = candidates.simplest(candidates.of(settings, rng)).conductance
+        found = candidates.simplest(candidates.of(settings, settings, rng)).conductance
         gaps[k] = _gap(found, empty, settings, rng)
     if len(gaps) < 2 or max(gaps.values()) < LEAST:
         return Count(1, gaps)
@@ -120,7 +120,7 @@ def conductance_gap(estimator: BaseEstimator, X: ArrayLike, y: object = None) ->
     n_clusters = len(clusters)
     if not 1 < n_clusters < len(rows):
         return 0.0
-    candidates = Candidates(rows, weights)
+    candidates = PlainCandidates(rows, weights)
     found = candidates.judge("", labels, n_clusters).conductance
     settings = Settings(n_clusters, "k-means++", N_STARTS, max_iter=300, tol=1e-3)
     return _gap(found, _without_structure(candidates, rng), settings, rng)
@@ -138,10 +138,5 @@ def _without_structure(candidates, rng):
     turned = x @ np.linalg.svd(x - x.mean(0), full_matrices=False)[2].T
     low, high = turned.min(0), turned.max(0)
     return [
-        Candidates(
-            rng.uniform(low, high, size=turned.shape),
-            candidates.weights,
-            in_one_unit=candidates.in_one_unit,
-        )
-        for _ in range(N_DRAWS)
+        candidates.with_points(rng.uniform(low, high, size=turned.shape)) for _ in range(N_DRAWS)
     ]

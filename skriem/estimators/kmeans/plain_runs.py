@@ -4,14 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...geometry import NearestNeighborMetric
 from ...geometry.paths import medoids
-from .medoid_runs import cluster_points
 from .partitions import Partition
-
-# The power of paths among codes, unless the metric's is lower: layouts make gaps wide, and sparse
-# places within a cluster are none.
-SOFTER = 1.5
 
 
 class PlainClustering(NamedTuple):
@@ -43,14 +37,9 @@ def cluster_plain(metric, candidates, settings, embedded, rng, verbose=0):
     -------
     PlainClustering
     """
-    k, codes = settings.n_clusters, candidates.codes
-    at, mass = np.arange(len(candidates.X)), candidates.weights
-    if codes is not None:
-        at = metric.nearest(codes)
-        mass = np.bincount(at, mass)
-    found = candidates.of(settings, rng)
-    if codes is not None:
-        found.insert(0, _among_codes(metric, candidates, mass, embedded, rng, verbose))
+    k, at = settings.n_clusters, candidates.places
+    mass = np.bincount(at, candidates.weights)
+    found = candidates.of(settings, embedded, rng, verbose)
     best = candidates.simplest(found)
     point_labels = np.zeros(len(metric.points), dtype=np.intp)
     point_labels[at] = best.labels
@@ -73,11 +62,3 @@ def cluster_plain(metric, candidates, settings, embedded, rng, verbose=0):
         distances[at],
         rows[centers],
     )
-
-
-def _among_codes(metric, candidates, mass, settings, rng, verbose):
-    """K-means by paths among codes, under the metric with a power of its own."""
-    softer = NearestNeighborMetric(metric.points, metric.scale, min(metric.power, SOFTER))
-    among = cluster_points(softer, softer.points, mass, settings, rng, verbose)
-    labels = softer.pairwise(candidates.codes, among.centers.numpy()).argmin(1)
-    return candidates.judge("paths among codes", labels, settings.n_clusters)

@@ -14,10 +14,11 @@ from ...geometry.models import clustering
 from ...support.parallel import check_n_jobs
 from ...support.rows import check_number
 from ..table_rows import TableRows
+from .encoded_candidates import EncodedCandidates
 from .mean_runs import cluster_by_means
 from .medoid_runs import N_RUNS, Settings, cluster_points
 from .number_of_clusters import count_clusters
-from .partitions import Candidates
+from .plain_candidates import PlainCandidates
 from .plain_runs import cluster_plain
 
 # Restarts of k-means on plain data.
@@ -82,9 +83,12 @@ class RunsMixin:
 
     def _candidates(self, rows, weights):
         """What partitions of plain data are made from."""
-        encoded = self.encoder_.encoder_ is not None
-        codes = self._embed_values(rows) if encoded else None
-        return Candidates(rows, weights, codes, in_one_unit=self._rows is not None)
+        in_one_unit, encoder = self._rows is not None, self.encoder_.encoder_
+        if encoder is None:
+            return PlainCandidates(rows, weights, in_one_unit)
+        # The encoder has seen the same rows in the same order.
+        codes, near = encoder.codes_, encoder.neighbors_
+        return EncodedCandidates(rows, weights, codes, self.metric_, near, in_one_unit)
 
     def _number_of_clusters(self, candidates, rng):
         if not isinstance(self.n_clusters, str):
@@ -105,7 +109,7 @@ class RunsMixin:
         found = cluster_plain(self.metric_, candidates, *settings, rng, self.verbose)
         if self.verbose:
             best = found.best
-            print(f"[RiemannianKMeans] {best.name}: worst conductance {best.conductance:.3g}")
+            print(f"[RiemannianKMeans] {best.name}: conductance {best.conductance:.3g}")
         self.partition_, self.n_iter_ = found.best.name, found.best.n_iter
         self.conductances_ = found.conductances
         self.cluster_centers_, self._point_labels = found.centers, found.point_labels

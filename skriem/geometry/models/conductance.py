@@ -7,8 +7,8 @@ import numpy as np
 LEAST_VOLUME = 0.25
 
 
-def worst_conductance(graph, labels, n_clusters):
-    """The largest conductance of the clusters: 0 if nothing ties them to each other.
+def conductances(graph, labels, n_clusters):
+    """The conductance of every cluster: 0 if nothing ties it to the others.
 
     The conductance of a cluster is the weight of the edges that leave it as a share of all of
     its edges (Kannan, Vempala and Vetta, *On clusterings: good, bad and spectral*, Journal of
@@ -24,14 +24,14 @@ def worst_conductance(graph, labels, n_clusters):
 
     Returns
     -------
-    float
-        1 if a cluster is empty.
+    ndarray of shape (n_clusters,)
+        All are 1 if a cluster is empty.
     """
     if len(np.unique(labels)) < n_clusters:
-        return 1.0
+        return np.ones(n_clusters)
     graph = graph.tocoo()
     first, second = labels[graph.row], labels[graph.col]
     volume = np.bincount(first, graph.data, minlength=n_clusters)
     leaving = first != second
     cut = np.bincount(first[leaving], graph.data[leaving], minlength=n_clusters)
-    return float((cut / np.maximum(volume, LEAST_VOLUME * volume.mean())).max())
+    return cut / np.maximum(volume, LEAST_VOLUME * volume.mean())

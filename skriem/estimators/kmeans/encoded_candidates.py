@@ -1,0 +1,87 @@
+"""Partitions of data that have codes: k-means, paths among the codes, and parts of their tree."""
+
+from functools import cached_property
+
+import numpy as np
+
+from ...geometry import NearestNeighborMetric
+from ...geometry.models.conductance import conductances
+from ...geometry.paths.neighbors import undirected
+from ..views import neighbors_in, reduced
+from .medoid_runs import cluster_points, straight_kmeans
+from .partitions import N_COMPARED, N_TREE, Candidates, Partition, stable_parts, trees_of
+
+# The power of paths among codes, unless the metric's is lower: layouts make gaps wide, and sparse
+# places within a cluster are none.
+SOFTER = 1.5
+# Of so many samples at most k-means is started on some.
+MAX_STARTED = 10_000
+
+
+class EncodedCandidates(Candidates):
+    """Partitions of rows with codes, compared by the mean conductance among neighbours.
+
+    Codes are laid out after a graph of neighbours and find what shows in it. Where clusters are
+    round, so does k-means, and with many neighbours by chance it is the better one.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+    weights : ndarray of shape (n,)
+    codes : ndarray of shape (n, d)
+    metric : NearestNeighborMetric
+        Of the codes.
+    near : ndarray of shape (n, k) int
+        The neighbours that the codes were made from, the nearest first.
+    in_one_unit : bool
+    """
+
+    def __init__(self, X, weights, codes, metric, near, in_one_unit=False):
+        super().__init__(X, weights, in_one_unit)
+        self.codes, self.metric, self.near = codes, metric, near
+
+    @cached_property
+    def graph(self):
+        near = self.near[:, :N_COMPARED]
+        return undirected(near, np.ones(near.shape), len(near))
+
+    @cached_property
+    def places(self):
+        return self.metric.nearest(self.codes)
+
+    @cached_property
+    def _trees(self):
+        k = min(N_TREE, len(self.X) - 1)
+        return trees_of(self.codes, *neighbors_in(self.codes, k))
+
+    def judge(self, name, labels, n_clusters, n_iter=1):
+        mean = conductances(self.graph, labels, n_clusters).mean()
+        return Partition(name, labels, float(mean), n_iter)
+
+    def others(self, labels, settings, embedded, rng, verbose):
+        k = settings.n_clusters
+        found = {"paths among codes": self._paths(embedded, rng, verbose)}
+        if isinstance(settings.init, str):
+            found["tree of codes"] = stable_parts(self._trees, k, self.weights)
+        return [self.judge(name, labels, k) for name, labels in found.items() if labels is not None]
+
+    def with_points(self, points):
+        _, near = neighbors_in(reduced(points), self.near.shape[1])
+        return EncodedCandidates(points, self.weights, points, self.metric, near, self.in_one_unit)
+
+    def _straight(self, x, settings, rng):
+        if not isinstance(settings.init, str):
+            return super()._straight(x, settings, rng)
+        # What components leave out moves hardly a sample, and most of the time was spent there.
+        x, some = reduced(x), slice(None, None, -(-len(x) // MAX_STARTED))
+        started = straight_kmeans(x[some], self.weights[some], settings, rng)
+        settings = settings._replace(init=started.cluster_centers_, n_runs=1)
+        return straight_kmeans(x, self.weights, settings, rng)
+
+    def _paths(self, settings, rng, verbose):
+        """K-means by paths among codes, under the metric with a power of its own."""
+        metric = self.metric
+        softer = NearestNeighborMetric(metric.points, metric.scale, min(metric.power, SOFTER))
+        mass = np.bincount(self.places, self.weights)
+        among = cluster_points(softer, softer.points, mass, settings, rng, verbose)
+        return softer.pairwise(self.codes, among.centers.numpy()).argmin(1)
