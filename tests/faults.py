@@ -426,6 +426,7 @@ ESTIMATORS = {
         ("X[:, self.medoid_indices_]", "X[:, : self.n_clusters_]"),
     ],
     "estimators/kmeans/clusters.py": [
+        ("= shares[rows, own], shares[rows, most]", "= shares[rows, most], shares[rows, own]"),
         (
             "self._lengths(points[rows], labels).reshape(n, k)",
             "self._lengths(points[rows], labels).reshape(k, n).T",
@@ -439,8 +440,8 @@ ESTIMATORS = {
         ("shares / shares.sum(1, keepdims=True)", "shares"),
     ],
     "estimators/kmeans/plain_runs.py": [
-        ("(point_labels, return_inverse=True)", "(best.labels, return_inverse=True)"),
-        ("rows[at[::-1]] = np.arange(len(at))[::-1]", "rows[at] = at"),
+        ("(point_labels, return_inverse=True)", "(labels, return_inverse=True)"),
+        ("rows[places[::-1]] = np.arange(len(places))[::-1]", "rows[places] = places"),
     ],
     "geometry/paths/power_graphs.py": [
         ("pow_(power)", "pow_(2.0 * power)"),
@@ -454,6 +455,8 @@ ESTIMATORS = {
         ("conductance <= MOST]", "conductance >= MOST]"),
         ("< STABLE:", "> STABLE:"),
         ("others(found[-1].labels,", "others(np.zeros_like(found[-1].labels),"),
+        ("self.views.center + centers * units", "centers * units"),
+        ("per_unit[self.views.varying] = 1.0 / units", "per_unit[self.views.varying] = 1.0"),
     ],
     "estimators/kmeans/plain_candidates.py": [
         ("index in self._neighbors)", "index in self._neighbors[:1])"),

@@ -19,7 +19,7 @@ from skriem.estimators.kmeans.encoded_candidates import EncodedCandidates
 from skriem.estimators.kmeans.medoid_runs import Settings
 from skriem.estimators.kmeans.partitions import Partition
 from skriem.estimators.kmeans.plain_candidates import PlainCandidates
-from skriem.estimators.kmeans.plain_runs import cluster_plain
+from skriem.estimators.kmeans.plain_runs import parts_of
 from skriem.estimators.views import Views, local_spread
 from skriem.geometry import NearestNeighborMetric
 from skriem.geometry.models.conductance import conductances
@@ -48,11 +48,13 @@ def candidates(X, weights=None):
     return PlainCandidates(X, np.ones(len(X)) if weights is None else weights)
 
 
+def taken_of(found, n_clusters):
+    asked = settings(n_clusters)
+    return found.simplest(found.of(asked, asked, np.random.RandomState(0)))
+
+
 def chosen(X, n_clusters):
-    found = candidates(X)
-    return found.simplest(
-        found.of(settings(n_clusters), settings(n_clusters), np.random.RandomState(0))
-    )
+    return taken_of(candidates(X), n_clusters)
 
 
 # Neighbours and graphs ---------------------------------------------------------------------
@@ -515,8 +517,16 @@ def test_round_clusters_of_many_features_are_those_of_kmeans(n, n_features, dist
     X = centers[y] + rng.normal(size=(n, n_features))
     found = RiemannianKMeans(4, random_state=0).fit(X)
     assert found.partition_ == "k-means"
-    straight = KMeans(4, n_init=10, random_state=0).fit_predict(X)
-    assert adjusted_rand_score(y, found.labels_) >= adjusted_rand_score(y, straight) - 0.02
+    assert found.cluster_centers_.shape == (4, n_features)
+    np.testing.assert_array_equal(found.predict(X), found.labels_)
+    straight = KMeans(4, n_init=10, random_state=0).fit(X)
+    assert adjusted_rand_score(y, found.labels_) >= adjusted_rand_score(y, straight.labels_) - 0.02
+    # So are those of samples that come later.
+    later = rng.integers(0, 4, 1000)
+    unseen = centers[later] + rng.normal(size=(1000, n_features))
+    expected = adjusted_rand_score(later, straight.predict(unseen))
+    assert adjusted_rand_score(later, found.predict(unseen)) >= expected - 0.02
+    np.testing.assert_array_equal(found.predict_proba(unseen).argmax(1), found.predict(unseen))
 
 
 def test_rows_of_one_code_are_in_one_cluster_around_one_of_them():
@@ -526,13 +536,10 @@ def test_rows_of_one_code_are_in_one_cluster_around_one_of_them():
     codes = np.round(X[:, :1])
     metric = NearestNeighborMetric(np.unique(codes, axis=0))
     assert len(metric.points) < 60
-    found = cluster_plain(
-        metric,
-        EncodedCandidates(X, np.ones(120), codes, metric, neighbors_of_each(X, 7)[1]),
-        settings(3),
-        settings(3),
-        np.random.RandomState(0),
-    )
+    encoded = EncodedCandidates(X, np.ones(120), codes, metric, neighbors_of_each(X, 7)[1])
+    labels = taken_of(encoded, 3).labels
+    rng = np.random.RandomState(0)
+    found = parts_of(metric, encoded.places, labels, np.ones(120), 3, rng)
     assert adjusted_rand_score(np.round(X[:, 0] / 12.0).clip(0, 2), found.labels) > 0.95
     np.testing.assert_array_equal(found.point_labels[metric.nearest(codes)], found.labels)
     np.testing.assert_array_equal(codes[found.central], found.centers)

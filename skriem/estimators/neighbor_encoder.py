@@ -43,7 +43,7 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
     def __init__(
         self,
-        n_components: int = 5,
+        n_components: int | None = 5,
         *,
         n_neighbors: int = 10,
         standardize: bool | Literal["auto"] = "auto",
@@ -86,7 +86,8 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         self._encoded = ~of_two_values(values)
         if NEARLY_ALL * self._encoded.sum() < len(self._encoded):
             self._encoded[:] = True
-        if min(self._encoded.sum(), len(values)) > MAX_PLAIN:
+        many = min(self._encoded.sum(), len(values)) > MAX_PLAIN
+        if many and self.n_components is not None:
             scaled = self._scaled(values)
             self.encoder_ = self._encoder(scaled, rng).fit(scaled)
         codes = values if self.encoder_ is None else self.encoder_.codes_
@@ -165,7 +166,8 @@ class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         )
 
     def _check_parameters(self):
-        check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
+        if self.n_components is not None:
+            check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
         check_scalar(self.n_neighbors, "n_neighbors", numbers.Integral, min_val=1)
         check_number(self.power, "power", min_val=1)
         if self.standardize not in ("auto", True, False):
@@ -195,8 +197,8 @@ class NeighborEncoder(_NeighborEncoder):
 
     Parameters
     ----------
-    n_components : int, default=5
-        Dimension of the codes.
+    n_components : int or None, default=5
+        Dimension of the codes. None: there are none, and the points are the data.
     n_neighbors : int, default=10
         Neighbours that every sample is joined to; at most a tenth of the samples.
     standardize : "auto" or bool, default="auto"

@@ -32,7 +32,10 @@ class ClusterAnswersMixin(TransformerMixin):
 
     @by_blocks
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """Cluster of each sample: that of the nearest centre or, for plain data, datum.
+        """Cluster of each sample: that of the nearest centre.
+
+        For plain data, of the nearest mean if the partition is that of k-means, and otherwise
+        that of the nearest datum.
 
         Parameters
         ----------

@@ -157,3 +157,31 @@ class Parts(AroundMedoids):
         for k in np.unique(self.point_labels):
             units[k] = np.median(ordinary[self.point_labels == k]) or 1.0
         return -distances / units[self.labels(points)]
+
+
+class StraightParts(Parts):
+    """Parts around means of the data, which are the points: samples belong to the nearest mean.
+
+    Parameters
+    ----------
+    metric : NearestNeighborMetric
+    centers : ndarray of shape (k, d)
+    point_labels : ndarray of shape (n_points,) int
+    means : Means
+    """
+
+    def __init__(
+        self, metric: Any, centers: np.ndarray, point_labels: np.ndarray, means: Any
+    ) -> None:
+        super().__init__(metric, centers, point_labels)
+        self.means = means
+
+    def labels(self, points):
+        return self.means.distances(points).argmin(1)
+
+    def memberships(self, points):
+        shares, rows, own = super().memberships(points), np.arange(len(points)), self.labels(points)
+        # That the nearest sample is one of another cluster is chance: the two change places.
+        most = shares.argmax(1)
+        shares[rows, most], shares[rows, own] = shares[rows, own], shares[rows, most]
+        return shares

@@ -73,10 +73,11 @@ class EncodedCandidates(Candidates):
         if not isinstance(settings.init, str):
             return super()._straight(x, settings, rng)
         # What components leave out moves hardly a sample, and most of the time was spent there.
-        x, some = reduced(x), slice(None, None, -(-len(x) // MAX_STARTED))
-        started = straight_kmeans(x[some], self.weights[some], settings, rng)
-        settings = settings._replace(init=started.cluster_centers_, n_runs=1)
-        return straight_kmeans(x, self.weights, settings, rng)
+        some = slice(None, None, -(-len(x) // MAX_STARTED))
+        started = straight_kmeans(reduced(x)[some], self.weights[some], settings, rng).labels_
+        share = self.weights[some] * (started == np.arange(settings.n_clusters)[:, None])
+        init = share @ x[some] / share.sum(1, keepdims=True)
+        return straight_kmeans(x, self.weights, settings._replace(init=init, n_runs=1), rng)
 
     def _paths(self, settings, rng, verbose):
         """K-means by paths among codes, under the metric with a power of its own."""

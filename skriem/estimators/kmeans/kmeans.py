@@ -31,8 +31,9 @@ from ...support.state import Estimator
 from ..metric_input import MetricConsumerMixin
 from ..neighbor_encoder import NeighborEncoder
 from .answers import ClusterAnswersMixin
-from .clusters import TOL, AroundMeans, AroundMedoids, FromCenters, Parts
+from .clusters import TOL, AroundMeans, AroundMedoids, FromCenters, Parts, StraightParts
 from .explanation import ExplanationMixin, has_coordinates
+from .partitions import Means
 from .precomputed import PrecomputedMixin
 from .runs import RunsMixin
 
@@ -388,6 +389,9 @@ class RiemannianKMeans(
         check_is_fitted(self)
         if hasattr(self, "_from_centers"):
             return FromCenters(None, None)
+        if self._means is not None:
+            parts = self.metric_, self.cluster_centers_, self._point_labels
+            return StraightParts(*parts, Means(*self._means))
         if self._point_labels is not None:
             return Parts(self.metric_, self.cluster_centers_, self._point_labels)
         if self._among_points:

@@ -27,6 +27,23 @@ OTHERS, STABLE = (3, 10), 0.6
 FACTOR, EDGES = 1.2, 3.0
 # Where a cluster has more edges to others than within, a partition shows nothing.
 MOST = 0.5
+# Rows that are compared with means at once.
+ROWS_AT_ONCE = 10_000
+
+
+class Means(NamedTuple):
+    """Means of clusters, to the nearest of which a sample belongs."""
+
+    points: np.ndarray  # (k, n_features)
+    per_unit: (
+        np.ndarray
+    )  # (n_features,): what differences are multiplied by, 0 if they do not count
+
+    def distances(self, X):
+        """Distances of the rows of `X` to the means, (n, k)."""
+        # Not by products of matrices: what they round depends on the other rows.
+        squares = [np.square((X - point) * self.per_unit).sum(1) for point in self.points]
+        return np.sqrt(np.stack(squares, axis=1))
 
 
 class Partition(NamedTuple):
@@ -36,6 +53,7 @@ class Partition(NamedTuple):
     labels: np.ndarray  # (n,) int
     conductance: float
     n_iter: int = 1
+    means: Means | None = None  # if they say what belongs where
 
 
 class Candidates(ABC):
@@ -108,7 +126,26 @@ class Candidates(ABC):
             init = (init[:, self.views.varying] - self.views.center) / self.views.units[scaled]
         kmeans = self._straight(x, settings._replace(init=init), rng)
         name = "scaled k-means" if scaled else "k-means"
-        return self.judge(name, kmeans.labels_, settings.n_clusters, kmeans.n_iter_)
+        found = self.judge(name, kmeans.labels_, settings.n_clusters, kmeans.n_iter_)
+        return found._replace(means=self._means(kmeans.cluster_centers_, self.views.units[scaled]))
+
+    def _means(self, centers, units):
+        """Centres in the coordinates of a view as means of the data."""
+        points = np.zeros((len(centers), self.X.shape[1]))
+        per_unit = np.zeros(self.X.shape[1])
+        points[:, self.views.varying] = self.views.center + centers * units
+        per_unit[self.views.varying] = 1.0 / units
+        return Means(points, per_unit)
+
+    def settled(self, partition):
+        """A partition whose labels are what its means say to the last bit, if it has means."""
+        if partition.means is None:
+            return partition
+        parts = np.array_split(self.X, -(-len(self.X) // ROWS_AT_ONCE))
+        labels = np.concatenate([partition.means.distances(part).argmin(1) for part in parts])
+        if len(np.unique(labels)) < len(np.unique(partition.labels)):
+            return partition._replace(means=None)
+        return partition._replace(labels=labels)
 
     def _straight(self, x, settings, rng):
         """K-means of a view."""

@@ -1,64 +1,57 @@
-"""A partition of plain data, and the points at the centres of its parts."""
+"""The points at the centres of the parts of plain data."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from ...geometry.paths import medoids
-from .partitions import Partition
 
 
-class PlainClustering(NamedTuple):
-    """The partition that shows in plain data."""
+class PlainParts(NamedTuple):
+    """Parts of the points of a metric, and of the rows that are at them."""
 
-    best: Partition
-    conductances: dict  # of all that were tried, by name
-    point_labels: np.ndarray  # (n_points,) int, of the points of the metric
+    point_labels: np.ndarray  # (n_points,) int
     centers: np.ndarray  # (k, d)
     labels: np.ndarray  # (n_rows,) int
     distances: np.ndarray  # (n_rows,), to the centres of their clusters
     central: np.ndarray  # (k,) int: rows that are the centres
 
 
-def cluster_plain(metric, candidates, settings, embedded, rng, verbose=0):
-    """Choose a partition of distinct rows, and find its most central points.
+def parts_of(metric, places, labels, weights, n_clusters, rng):
+    """Parts of distinct rows, and their most central points.
 
     Parameters
     ----------
     metric : NearestNeighborMetric
         Of the rows or, where they are encoded, of their codes.
-    candidates : Candidates
-    settings, embedded : Settings
-        With `init` in the coordinates of the rows and of the metric.
+    places : ndarray of shape (n,) int
+        The point of the metric at which every row is.
+    labels : ndarray of shape (n,) int
+    weights : ndarray of shape (n,)
+    n_clusters : int
     rng : RandomState
-    verbose : int
 
     Returns
     -------
-    PlainClustering
+    PlainParts
     """
-    k, at = settings.n_clusters, candidates.places
-    mass = np.bincount(at, candidates.weights)
-    found = candidates.of(settings, embedded, rng, verbose)
-    best = candidates.simplest(found)
+    mass = np.bincount(places, weights)
     point_labels = np.zeros(len(metric.points), dtype=np.intp)
-    point_labels[at] = best.labels
+    point_labels[places] = labels
     clusters, compact = np.unique(point_labels, return_inverse=True)
     graph = metric.graph
     central = medoids.central_members(graph.weights, graph.points, compact, mass, rng)
     distances = medoids.distances_to_own(graph.weights, central, compact)
     # Of fewer points than clusters some are centres more than once.
-    centers = np.resize(central, k)
+    centers = np.resize(central, n_clusters)
     centers[clusters] = central
     # Several rows may have one code: the first counts.
     rows = np.empty(len(metric.points), dtype=np.intp)
-    rows[at[::-1]] = np.arange(len(at))[::-1]
-    return PlainClustering(
-        best,
-        {partition.name: partition.conductance for partition in found},
+    rows[places[::-1]] = np.arange(len(places))[::-1]
+    return PlainParts(
         point_labels,
         metric.points[centers],
-        point_labels[at],
-        distances[at],
+        point_labels[places],
+        distances[places],
         rows[centers],
     )

@@ -6,9 +6,11 @@ import numbers
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_scalar
 
+from ...geometry import Metric
 from ...geometry.callers import warn
 from ...geometry.models import clustering
 from ...support.parallel import check_n_jobs
@@ -19,7 +21,7 @@ from .mean_runs import cluster_by_means
 from .medoid_runs import N_RUNS, Settings, cluster_points
 from .number_of_clusters import count_clusters
 from .plain_candidates import PlainCandidates
-from .plain_runs import cluster_plain
+from .plain_runs import parts_of
 
 # Restarts of k-means on plain data.
 N_STARTS = 10
@@ -79,7 +81,7 @@ class RunsMixin:
             )
         self.cluster_centers_ = best.centers.numpy()
         self.n_iter_ = len(best.inertia)
-        self._point_labels, self._is_large = None, len(points) > clustering.MANY
+        self._point_labels, self._means, self._is_large = None, None, len(points) > clustering.MANY
 
     def _candidates(self, rows, weights):
         """What partitions of plain data are made from."""
@@ -105,15 +107,24 @@ class RunsMixin:
 
     def _fit_plain(self, candidates, rng):
         """The partition of plain data that shows in them."""
-        settings = self._settings(embedded=False), self._settings(embedded=True)
-        found = cluster_plain(self.metric_, candidates, *settings, rng, self.verbose)
+        settings, embedded = self._settings(embedded=False), self._settings(embedded=True)
+        found = candidates.of(settings, embedded, rng, self.verbose)
+        best, places = candidates.settled(candidates.simplest(found)), candidates.places
         if self.verbose:
-            best = found.best
             print(f"[RiemannianKMeans] {best.name}: conductance {best.conductance:.3g}")
-        self.partition_, self.n_iter_ = found.best.name, found.best.n_iter
-        self.conductances_ = found.conductances
-        self.cluster_centers_, self._point_labels = found.centers, found.point_labels
-        return found
+        self.partition_, self.n_iter_ = best.name, best.n_iter
+        self._means = None if best.means is None else tuple(best.means)
+        self.conductances_ = {partition.name: partition.conductance for partition in found}
+        rows, weights = candidates.X, candidates.weights
+        if best.means is not None and self.encoder_.encoder_ is not None:
+            # Codes in which clusters do not show better than in the data say nothing of them.
+            encoder = clone(self.encoder_).set_params(n_components=None)
+            self.encoder_ = encoder.fit(rows, sample_weight=weights)
+            self.metric_: Metric = self.encoder_.metric_
+            places = np.arange(len(rows))
+        parts = parts_of(self.metric_, places, best.labels, weights, settings.n_clusters, rng)
+        self.cluster_centers_, self._point_labels = parts.centers, parts.point_labels
+        return parts
 
     def _given_centers(self):
         if isinstance(self._rows, TableRows):
