@@ -131,8 +131,8 @@ class RiemannianKMeans(
     partition_ : str
         Of plain data: which partition was taken.
     conductances_ : dict of str to float
-        Of plain data: the worst conductance of every partition that was tried, by name, the
-        simplest first.
+        Of plain data: the conductance of every partition that was tried, by name, the simplest
+        first. That of the worst cluster or, where data are encoded, the mean of all.
     counts_ : ndarray of shape (n_clusters,)
         Weight of the samples of each cluster, of all batches of ``partial_fit`` together.
     n_iter_ : int
@@ -183,13 +183,14 @@ class RiemannianKMeans(
     Of plain data several partitions are made: k-means on the data as they are, k-means on
     features scaled to unit variance, a mixture of normal distributions that begins with the
     latter, and the parts of minimum spanning trees by mutual reachability. (Where data are
-    encoded, k-means by paths among the codes comes first.) They are compared in one graph of
-    neighbours by their worst cluster's conductance: the share of its edges that lead to others.
-    The first is taken whose conductance is at most 1.2 times the least. So `KMeans` is what comes
-    out unless something else is clearly better. Clusters then need not be the cells of one centre
-    each: ``predict`` gives a new sample the cluster of the nearest sample, and ``transform`` the
-    distances to all centres, the smallest of which may be another's where clusters touch or are
-    bent. ``partition_`` and ``conductances_`` say what was taken, and why.
+    encoded, k-means by paths among the codes and the parts of their tree in place of the last two.)
+    They are compared in one graph of neighbours by conductance, the share of a cluster's edges
+    that lead to others. The first is taken whose conductance is at most 1.2 times the least. So
+    `KMeans` is what comes out unless something else is clearly better, and ``predict`` is then
+    that of `KMeans`. Other clusters need not be the cells of one centre each: ``predict`` gives a
+    new sample the cluster of the nearest sample, and ``transform`` the distances to all centres,
+    the smallest of which may be another's where clusters touch or are bent. ``partition_`` and
+    ``conductances_`` say what was taken, and why.
 
     Of a data frame with columns that are no numbers, or with gaps, every column counts alike:
     numbers and dates in units of their standard deviation, categories as indicators with a variance
