@@ -19,7 +19,7 @@ from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
 from .dense_rows import DenseRows
 from .sparse_rows import SparseRows
-from .table_rows import TableRows, is_mixed
+from .table_rows import TableRows, mixed_table
 
 # What attaches a metric to what it puts out.
 ENCODERS = "VAETransformer", "NeighborEncoder", "DeepRegressionTransformer"
@@ -155,10 +155,11 @@ class MetricConsumerMixin:
     def _fit_rows(self, X, sample_weight, rng):
         """Validated `X` as a dense table of numbers."""
         self._rows = None
-        if self._makes_rows and is_mixed(X):
+        table = mixed_table(X) if self._makes_rows else None
+        if table is not None:
             validate_data(self, X, skip_check_array=True)
-            self._rows = TableRows().fit(X, sample_weight)
-            return self._rows.transform(X)
+            self._rows = TableRows().fit(table, sample_weight)
+            return self._rows.transform(table)
         takes = "csr" if self._makes_rows else False
         values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
         if issparse(values):
