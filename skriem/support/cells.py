@@ -115,3 +115,11 @@ def seconds_of(entry):
         zone = datetime.timezone.utc if entry.tzinfo is None else entry.tzinfo
         return entry.replace(tzinfo=zone).timestamp()
     return 86400.0 * (entry - datetime.date(1970, 1, 1)).days
+
+
+def are_flags(cells):
+    """Whether the entries of a column are true and false."""
+    if cells.dtype.kind != "O":
+        return cells.dtype.kind == "b"
+    known = [entry for entry in cells if not is_missing(entry)]
+    return bool(known) and all(isinstance(entry, (bool, np.bool_)) for entry in known)

@@ -16,7 +16,7 @@ from ...geometry import MetricField, PullbackMetric
 from ...geometry.types import FloatArray, RandomState
 from ...support.blocks import by_blocks
 from ...support.fitting import all_or_nothing, later_generator
-from ...support.rows import check_weights, distinct_rows, validated
+from ...support.rows import distinct_rows
 from ...support.state import Estimator
 from .density import _Density
 from .geometry import embedding_of, metric_of
@@ -27,12 +27,16 @@ from .networks import NetworkSettings, network_of
 from .noise import NoiseSettings, noise_of
 from .parts import check_parameters, nearest_rows
 from .prior import _Groups, check_prior
+from .reading import _Reading
 from .renamed import check_names, knows_old_names
 from .training import _Training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+LikelihoodName = Literal[
+    "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial", "auto"
+]
 MAX_GRAPH_POINTS = 1000
 # Rows kept by partial_fit to estimate the noise and the graph from.
 MAX_RESERVOIR = 2000
@@ -45,6 +49,7 @@ class _VAE(
     _Density,
     _Training,
     _Missing,
+    _Reading,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     Estimator,
@@ -60,9 +65,7 @@ class _VAE(
         n_components: int = 2,
         *,
         network: Sequence[int] | NetworkSettings = (64, 32),
-        likelihood: Literal[
-            "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
-        ] = "gaussian",
+        likelihood: LikelihoodName | dict[Any, LikelihoodName] = "gaussian",
         prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
         geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
         noise: Literal["rbf", "mlp", "constant"] | NoiseSettings = "rbf",
@@ -156,8 +159,8 @@ class _VAE(
         """
         check_parameters(self)
         check_prior(self)
-        values = validated(self, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
-        weights = without_empty_rows(values, check_weights(sample_weight, values))
+        values, weights = self._read_first(X, sample_weight)
+        weights = without_empty_rows(values, weights)
         values, weights = distinct_rows(values, weights)
         if len(values) < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
@@ -210,14 +213,8 @@ class _VAE(
         check_parameters(self)
         check_prior(self)
         first = not hasattr(self, "_encoder")
-        values = validated(
-            self,
-            X,
-            reset=first,
-            ensure_min_samples=2 if first else 1,
-            ensure_all_finite="allow-nan",
-        )
-        weights = without_empty_rows(values, np.ones(len(values)))
+        values, weights = self._read_first(X, None, reset=first, at_least=2 if first else 1)
+        weights = without_empty_rows(values, weights)
         values, weights = values[weights > 0.0], weights[weights > 0.0]
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         if first:
@@ -269,7 +266,8 @@ class _VAE(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units of the data, float64: means, or the most probable categories.
+            In the units of the data, float64: means, or the most probable categories. A data
+            frame like that of ``fit`` where columns have likelihoods of their own.
 
         Raises
         ------
@@ -277,12 +275,13 @@ class _VAE(
             If `Z` has another number of columns.
         """
         check_is_fitted(self, "metric_")
-        Z = np.array(Z, dtype=np.float64, subok=False)
+        given, Z = Z, np.array(Z, dtype=np.float64, subok=False)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}."
             )
-        return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
+        decoded = self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
+        return self._restored(decoded, given)
 
     # Settings, whatever they are given as ------------------------------------------------
 

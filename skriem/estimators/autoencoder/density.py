@@ -30,6 +30,7 @@ class _Density:
     _n_features_out: int
     _checked: Callable[..., Any]
     _posterior: Callable[..., Any]
+    _restored: Callable[..., Any]
 
     @by_blocks
     def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
@@ -119,11 +120,11 @@ class _Density:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units of the data.
+            In the units of the data; a data frame as from ``inverse_transform``.
         """
         check_is_fitted(self, "metric_")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
         z = torch.as_tensor(self._prior.on().draw(n_samples, self._n_features_out, rng))
         X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
-        return self._likelihood.decoded(X)
+        return self._restored(self._likelihood.decoded(X))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from ...geometry.types import FloatArray
 from ...nn.importance import conditional_means
 from ...nn.train import encode
 from ...support.blocks import by_blocks
-from ...support.rows import validated
 
 # Rounds of filling in and encoding again, where the encoder was trained on complete rows.
 N_ROUNDS = 10
@@ -24,6 +24,8 @@ class _Missing:
 
     _importance: Any
     _likelihood: Any
+    _read: Callable[..., Any]
+    _restored: Callable[..., Any]
 
     @by_blocks
     def impute(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
@@ -44,7 +46,7 @@ class _Missing:
         -------
         ndarray of shape (n_samples, n_features)
             `X` in float64 with conditional means, or the most probable categories, in place of
-            NaN.
+            NaN; a data frame as from ``inverse_transform``.
         """
         check_is_fitted(self, "metric_")
         found = self._checked(X).astype(np.float64)
@@ -53,11 +55,11 @@ class _Missing:
         if rows.any():
             means = conditional_means(*self._importance(found[rows], n_samples))
             found[missing] = self._likelihood.decoded(means.numpy())[missing[rows]]
-        return found
+        return self._restored(found, X, filled=True)
 
     def _checked(self, X):
         """Data of the kind that the likelihood is for, NaN included."""
-        values = validated(self, X, reset=False, ensure_all_finite="allow-nan")
+        values = self._read(X)
         self._likelihood.check(known(values))
         return values
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...nn.likelihoods import LIKELIHOODS
 from ...nn.module import ModuleForm, own_generator
 from ...nn.priors.base import NormalPrior, Prior
 from ...nn.train import Model, Penalties, train
@@ -27,13 +26,14 @@ class _Training:
     _noise: Any
     _in_unit: Callable[..., Any]
     _inputs: Callable[..., Any]
+    _asked_likelihood: Callable[..., Any]
 
     def _continues(self, X):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
             not hasattr(self, "_encoder")
             or X.shape[1] != self._n_columns
-            or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
+            or not self._likelihood.is_like(self._asked_likelihood())
         ):
             return False
         n_outputs = len(self._center)
@@ -50,7 +50,11 @@ class _Training:
         return [repr(network.form) for network in present] == [repr(form) for form in wanted]
 
     def _init(self, X, weights, rng):
-        self._likelihood = LIKELIHOODS[self.likelihood]().fit(known(X))
+        likelihood = self._asked_likelihood()
+        # Several likelihoods have units, which what is missing is no part of.
+        self._likelihood = (
+            likelihood.fit(X, weights) if likelihood.is_mixed else likelihood.fit(known(X))
+        )
         self._sees_missing = bool(np.isnan(X).any())
         # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]

@@ -75,6 +75,9 @@ class Categorical(Natural):
                 f"{largest[column]}."
             )
 
+    def features(self, n_columns):
+        return np.repeat(np.arange(n_columns), self.n_categories)
+
     def inputs(self, X):
         first = np.cumsum([0, *self.n_categories[:-1]])
         found = np.zeros((len(X), sum(self.n_categories)))
