@@ -10,10 +10,13 @@ import argparse
 import importlib
 import inspect
 import re
+import resource
+import time
 import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_diabetes, load_wine, make_moons
@@ -256,12 +259,36 @@ def autoencoders(seeds):
             )
 
 
+def gigabytes():
+    """The most memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def large(n=20_000, share=0.001):
+    """Memory of a pass over a sparse matrix that would take 3.2 GB as an array, and of codes."""
+    rng = np.random.default_rng(0)
+    places = rng.integers(n, size=(2, int(share * n**2)))
+    X = csr_matrix((1.0 + rng.poisson(1.0, size=places.shape[1]), places), shape=(n, n))
+    print(f"{n} x {n}, {share:.1%} entries; peak before: {gigabytes():.2f} GB")
+    for task in ("fit", "transform"):
+        start = time.perf_counter()
+        if task == "fit":
+            vae = VAETransformer(likelihood="poisson", max_iter=1, random_state=0).fit(X)
+        else:
+            vae.transform(X)
+        print(f"{task}: {time.perf_counter() - start:.0f} s, peak {gigabytes():.2f} GB", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--skip-prototypes", action="store_true")
     parser.add_argument("--autoencoders", action="store_true", help="of these alone")
+    parser.add_argument("--large", action="store_true", help="memory of a large sparse matrix")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.large:
+        large()
+        return
     if options.autoencoders:
         autoencoders(N_SEEDS)
         return

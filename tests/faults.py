@@ -489,6 +489,11 @@ ESTIMATORS = {
         (">= LEAST_ZEROS", "<= LEAST_ZEROS"),
         ("values[weights > 0.0], cells[weights > 0.0]", "values, cells"),
     ],
+    "estimators/autoencoder/sparse.py": [
+        ("squares - self._center**2", "squares"),
+        ("weights[equal].sum()", "weights[equal[0]]"),
+        ("seen.data = self._likelihood.inputs(seen.data)", "seen.data = seen.data"),
+    ],
     "support/frames.py": [("series = series.round()", "series = series + 0.5")],
     "support/cells.py": [
         ("86400.0 *", "3600.0 *"),

@@ -136,6 +136,22 @@ def test_every_column_counts_alike_to_the_encoder():
     assert Composite(["gaussian"]).fit(np.full((5, 1), 0.1)).unit.tolist() == [1.0]
 
 
+def test_networks_start_with_the_slopes_of_the_likelihoods():
+    X = numbers()
+    composite = Composite(KINDS).fit(X)
+    bias, slope = composite.start(composite.targets(X), np.ones(len(X)))
+    for block in composite.blocks:
+        at, X_block = block.outputs, X[:, block.columns]
+        if block.likelihood.is_location_scale:
+            assert (bias[at] == 0.0).all()
+            assert (slope[at] == 1.0).all()
+            continue
+        own, slopes = block.likelihood.start(block.likelihood.targets(X_block), np.ones(len(X)))
+        np.testing.assert_array_equal(bias[at], own)
+        # Over what an encoder sees, which is in units of its own.
+        np.testing.assert_allclose(slope[at] / composite.unit[at], slopes)
+
+
 def test_targets_and_back():
     X = numbers()
     composite = Composite(KINDS).fit(X)

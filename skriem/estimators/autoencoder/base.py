@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -16,6 +17,7 @@ from ...geometry import MetricField, PullbackMetric
 from ...geometry.types import FloatArray, RandomState
 from ...support.blocks import by_blocks
 from ...support.fitting import all_or_nothing, later_generator
+from ...support.parts import by_dense_rows, some_rows
 from ...support.rows import distinct_rows
 from ...support.state import Estimator
 from .density import _Density
@@ -29,6 +31,7 @@ from .parts import check_parameters, nearest_rows
 from .prior import _Groups, check_prior
 from .reading import _Reading
 from .renamed import check_names, knows_old_names
+from .sparse import _Sparse, distinct
 from .training import _Training
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class _VAE(
     _Training,
     _Missing,
     _Reading,
+    _Sparse,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     Estimator,
@@ -134,7 +138,7 @@ class _VAE(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Data, at least two different rows. Entries may be missing, NaN: encoders then see
             which are, and the others count.
         y : Ignored
@@ -159,15 +163,13 @@ class _VAE(
         """
         check_parameters(self)
         check_prior(self)
-        values, weights = self._read_first(X, sample_weight)
-        weights = without_empty_rows(values, weights)
-        values, weights = distinct_rows(values, weights)
-        if len(values) < 2:
+        values, weights = distinct(*self._read_first(X, sample_weight))
+        if values.shape[0] < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues(values)
         if warm:
-            self._likelihood.check(known(values))
+            self._check(values)
         else:
             self._init(values, weights, rng)
         neighbors, settings = None, self._neighbors
@@ -186,6 +188,9 @@ class _VAE(
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
         self._settle_prior(values, weights)
+        if issparse(values):
+            some = some_rows(values, rng)
+            values, weights = values[some].toarray(), weights[some]
         self._fit_metric(values, weights, rng)
         self._reservoir: Any = None
         return self
@@ -214,6 +219,7 @@ class _VAE(
         check_prior(self)
         first = not hasattr(self, "_encoder")
         values, weights = self._read_first(X, None, reset=first, at_least=2 if first else 1)
+        values = values.toarray() if issparse(values) else values
         weights = without_empty_rows(values, weights)
         values, weights = values[weights > 0.0], weights[weights > 0.0]
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
@@ -236,13 +242,14 @@ class _VAE(
         self._fit_metric(rows, weights, rng)
         return self
 
+    @by_dense_rows
     @by_blocks
     def transform(self, X: ArrayLike) -> Any:
         """Encode data as latent codes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Data, in the units of those of ``fit``.
 
         Returns
@@ -321,7 +328,7 @@ class _VAE(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

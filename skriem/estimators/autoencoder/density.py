@@ -18,6 +18,7 @@ from ...nn.importance import log_weights
 from ...nn.likelihoods.base import Likelihood
 from ...nn.priors.base import Prior
 from ...support.blocks import by_blocks
+from ...support.parts import by_dense_rows
 from .parts import torch_generator
 
 
@@ -32,6 +33,7 @@ class _Density:
     _posterior: Callable[..., Any]
     _restored: Callable[..., Any]
 
+    @by_dense_rows
     @by_blocks
     def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
         """Log-likelihood of every row, estimated by importance sampling.
@@ -55,6 +57,7 @@ class _Density:
         found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
         return (found - math.log(n_samples)).numpy()
 
+    @by_dense_rows
     def evidence_lower_bound(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
         """Evidence lower bound of every row's log-likelihood.
 

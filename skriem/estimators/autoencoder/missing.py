@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from ...geometry.types import FloatArray
 from ...nn.importance import conditional_means
 from ...nn.train import encode
 from ...support.blocks import by_blocks
+from ...support.parts import dense_parts
 
 # Rounds of filling in and encoding again, where the encoder was trained on complete rows.
 N_ROUNDS = 10
@@ -92,6 +94,8 @@ class _Missing:
 
     def _encoded(self, X):
         """What the encoder says, two (n, d) tensors; the prior alone of rows without entries."""
+        if issparse(X):
+            return tuple(torch.cat(parts) for parts in zip(*map(self._encoded, dense_parts(X))))
         mean, log_variance = encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
         empty = torch.as_tensor(np.isnan(X).all(axis=1))[:, None]
         return mean.masked_fill(empty, 0.0), log_variance.masked_fill(empty, self._prior.silence)

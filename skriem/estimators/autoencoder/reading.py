@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from ...nn.likelihoods import LIKELIHOODS
 from ...nn.likelihoods.composite import Composite
+from ...support.parts import is_large
 from ...support.rows import check_size, check_weights, validated
 from .columns import Columns
 
@@ -20,6 +22,7 @@ class _Reading:
     likelihood: Any
     n_features_in_: int
     _columns: Columns | None
+    _check_sparse: Callable[..., None]
 
     @property
     def _is_mixed(self) -> bool:
@@ -30,10 +33,19 @@ class _Reading:
         """Data of a fit, (n, p) with NaN for what is missing, and weights of rows."""
         if not (self._is_mixed if reset else self._columns is not None):
             values = validated(
-                self, X, reset=reset, ensure_min_samples=at_least, ensure_all_finite="allow-nan"
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr",
+                ensure_min_samples=at_least,
+                ensure_all_finite=True if issparse(X) else "allow-nan",
             )
-            self._columns = None
-            return values, check_weights(sample_weight, values)
+            self._columns, self._is_sparse = None, issparse(values)
+            if self._is_sparse and not is_large(values):
+                values = values.toarray()
+            elif self._is_sparse:
+                self._check_sparse()
+            return values, check_weights(sample_weight, range(values.shape[0]))
         X = self._as_table(X, reset)
         weights = check_weights(sample_weight, range(len(X)))
         if len(X) < at_least:
@@ -41,6 +53,7 @@ class _Reading:
                 f"Found array with {len(X)} sample(s) while a minimum of {at_least} is required."
             )
         if reset:
+            self._is_sparse = False
             self._columns = Columns(self.likelihood).fit(X, weights)
         # Rows without weight may well have categories that no other has.
         return self._numbers(X, quiet=reset), weights
