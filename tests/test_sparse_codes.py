@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_matrix, csc_array, csr_array, csr_matrix
+from scipy.sparse import coo_matrix, csc_array, csr_array, csr_matrix, dok_matrix
 from scipy.sparse import random as random_sparse
 from sklearn.utils import get_tags
 
@@ -42,7 +42,7 @@ def few(monkeypatch):
     monkeypatch.setattr(parts, "BUDGET", 300)
 
 
-@pytest.mark.parametrize("make", [csr_matrix, csc_array, csr_array, coo_matrix])
+@pytest.mark.parametrize("make", [csr_matrix, csc_array, csr_array, coo_matrix, dok_matrix])
 def test_small_matrices_are_as_their_dense_copies(make):
     X = counts()
     vae, dense = little(likelihood="poisson").fit(make(X)), X.toarray()

@@ -47,6 +47,7 @@ def by_dense_rows(method: Method) -> Method:
     def wrapped(self, X, *args, **kwargs):
         if not issparse(X):
             return method(self, X, *args, **kwargs)
+        X = csr_matrix(X)
         if not np.isfinite(X.data).all():
             raise ValueError("Sparse X contains NaN or infinity: pass an array if that is missing.")
         return np.concatenate([method(self, part, *args, **kwargs) for part in dense_parts(X)])
