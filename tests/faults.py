@@ -489,6 +489,11 @@ ESTIMATORS = {
         (">= LEAST_ZEROS", "<= LEAST_ZEROS"),
         ("values[weights > 0.0], cells[weights > 0.0]", "values, cells"),
     ],
+    "nn/export.py": [
+        ("x.masked_fill(missing, 0.0), missing", "x.masked_fill(missing, 1.0), missing"),
+        ("natural * self.scale + self.center", "natural * self.scale"),
+        ("torch.stack(means).mean(0)", "torch.stack(means).sum(0)"),
+    ],
     "estimators/autoencoder/sparse.py": [
         ("squares - self._center**2", "squares"),
         ("weights[equal].sum()", "weights[equal[0]]"),

@@ -103,6 +103,16 @@ class ModuleNetwork(Network):
     def _module(self):
         return self.form.with_weights(self.parts)
 
+    def as_module(self, dtype):
+        """The user's module (arrays) with weights of its own."""
+        module = self.form.with_weights(self.on(dtype).parts)
+        # Weights that are shared stay so.
+        made = {id(weight): torch.nn.Parameter(weight) for weight in module.parameters()}
+        for part in list(module.modules()):
+            for name, weight in list(part.named_parameters(recurse=False)):
+                setattr(part, name, made[id(weight)])
+        return module
+
     def some_outputs(self, kept):
         """The same with some of the outputs, (n_kept,) int."""
         return SomeOutputs(self.form, self.parts, kept)

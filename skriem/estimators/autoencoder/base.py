@@ -21,6 +21,7 @@ from ...support.parts import by_dense_rows, some_rows
 from ...support.rows import distinct_rows
 from ...support.state import Estimator
 from .density import _Density
+from .export import _Export
 from .geometry import embedding_of, metric_of
 from .missing import _Missing, known, without_empty_rows
 from .mixture_prior import MixturePrior
@@ -54,6 +55,7 @@ class _VAE(
     _Missing,
     _Reading,
     _Sparse,
+    _Export,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     Estimator,

@@ -61,6 +61,14 @@ class Likelihood(ABC):
         """What an encoder sees of data (n, p), ndarray of shape (n, n_inputs)."""
         return X
 
+    def seen_of(self, X):
+        """The same of a tensor, for networks that are used elsewhere."""
+        return X
+
+    def decoded_of(self, mean):
+        """:meth:`decoded` of a tensor."""
+        return mean
+
     def targets(self, X):
         """What the distribution is over, ndarray of shape (n, m)."""
         return X
