@@ -174,7 +174,16 @@ class MetricConsumerMixin:
                 validate_data(self, X, skip_check_array=True, reset=False)
             return self._rows.transform(X)
         takes = "csr" if self._makes_rows or self._rows is not None else False
-        values = validated(self, X, reset=False, accept_sparse=takes)
+        try:
+            values = validated(self, X, reset=False, accept_sparse=takes)
+        except ValueError as error:
+            if self._makes_rows and mixed_table(X) is not None:
+                raise ValueError(
+                    "X has gaps or columns that are no numbers, and the frame in fit had none: what "
+                    "it takes to fill in or encode was not learned. Fit to rows of which some have "
+                    f"them, or fill in and encode X first. ({error})"
+                ) from error
+            raise
         if self._rows is not None:
             return self._rows.transform(values)
         return values.toarray() if issparse(values) else values

@@ -163,7 +163,7 @@ class _Export:
         if self._likelihood.is_mixed:
             raise ValueError(
                 "Where columns have likelihoods of their own, data are read from data frames, "
-                "which modules do not take. Encode the columns yourself and fit with one likelihood."
+                "which modules do not take. Encode the columns first, and fit with one likelihood."
             )
 
 
