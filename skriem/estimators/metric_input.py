@@ -179,8 +179,9 @@ class MetricConsumerMixin:
         except ValueError as error:
             if self._makes_rows and mixed_table(X) is not None:
                 raise ValueError(
-                    "X has gaps or columns that are no numbers, and the frame in fit had none: what "
-                    "it takes to fill in or encode was not learned. Fit to rows of which some have "
+                    "X has gaps or columns that are no numbers, and the frame in fit had none: "
+                    "what it takes to fill in or encode was not learned. Fit to rows of which "
+                    "some have "
                     f"them, or fill in and encode X first. ({error})"
                 ) from error
             raise
