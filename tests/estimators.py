@@ -49,6 +49,7 @@ ESTIMATORS = {
     "autoencoder": little(flatness=0.1),
     "modules": little(max_iter=2, network=Modules(encoder=coder, decoder=coder)),
     "groups": little(prior=MixturePrior(3, component="student_t")),
+    "columns": little(likelihood={0: "student_t", 1: "auto"}),
     "units": DeepRegressionTransformer((4, 2), max_iter=3, random_state=0),
     "neighbors": NeighborEncoder(random_state=0),
     "clusters": RiemannianKMeans(2, random_state=0),

@@ -479,7 +479,40 @@ ESTIMATORS = {
         ("np.where(mass > 0.0, values, 0.0)", "np.where(mass > 0.0, values, 1.0)"),
         ("found[place < 0] = np.nan", "found[place < 0] = 0.0"),
         ("limit + SAME * (1.0 + limit)", "limit - SAME * (1.0 + limit)"),
+    ],
+    "nn/likelihoods/composite.py": [
+        ("return 0.5 * (n_known * mse.log()).sum()", "return 0.5 * mse.log().sum()"),
+        ("slope[at] *= self.unit[at]", "slope[at] /= self.unit[at]"),
+        ("log_unit = np.log(", "log_unit = np.exp("),
+        ("np.bincount(self.features, variance,", "np.bincount(self.features,"),
+    ],
+    "decoders/composite.py": [
+        ("return torch.cat(bent, dim=-1) * self._on(z)", "return torch.cat(bent, dim=-1)"),
+        ("first + n : last].square()", "first : last - n].square()"),
+    ],
+    "estimators/autoencoder/composite.py": [
+        ("return 1.0 / std", "return std"),
+        ("np.sqrt(block.likelihood.location_weight) / std", "1.0 / std"),
+        ("vae._places[likelihood.features]", "likelihood.features"),
+    ],
+    "estimators/autoencoder/columns.py": [
+        (">= LEAST_ZEROS", "<= LEAST_ZEROS"),
+        ("values[weights > 0.0], cells[weights > 0.0]", "values, cells"),
+    ],
+    "nn/export.py": [
+        ("x.masked_fill(missing, 0.0), missing", "x.masked_fill(missing, 1.0), missing"),
+        ("natural * self.scale + self.center", "natural * self.scale"),
+        ("torch.stack(means).mean(0)", "torch.stack(means).sum(0)"),
+    ],
+    "estimators/autoencoder/sparse.py": [
+        ("squares - self._center**2", "squares"),
+        ("weights[equal].sum()", "weights[equal[0]]"),
+        ("seen.data = self._likelihood.inputs(seen.data)", "seen.data = seen.data"),
+    ],
+    "support/frames.py": [("series = series.round()", "series = series + 0.5")],
+    "support/cells.py": [
         ("86400.0 *", "3600.0 *"),
+        ("found[~missing] = [str(", "found[missing] = [str("),
     ],
     "estimators/kmeans/explanation.py": [
         ("clusters.centers[labels], tol=TOL)", "clusters.centers[0 * labels], tol=TOL)"),

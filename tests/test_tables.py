@@ -273,6 +273,17 @@ def test_frames_of_numbers_without_gaps_are_arrays():
     np.testing.assert_array_equal(frame.labels_, array.labels_)
 
 
+def test_gaps_that_were_not_there_in_fit():
+    iris = load_iris(as_frame=True).data
+    kmeans = RiemannianKMeans(3, random_state=0).fit(iris)
+    for other in (iris.mask(iris > 7.0), iris.assign(**{iris.columns[0]: "long"})):
+        with pytest.raises(ValueError, match="Fit to rows of which some have them"):
+            kmeans.predict(other)
+    with pytest.raises(ValueError, match="feature names") as caught:
+        kmeans.predict(iris.rename(columns={iris.columns[0]: "other"}))
+    assert "Fit to rows" not in str(caught.value)
+
+
 def test_tables_that_say_nothing_and_what_is_not_taken():
     names = pd.DataFrame({"who": [f"person {k}" for k in range(20)], "same": 1.0})
     with pytest.raises(ValueError, match="Nothing in X tells groups apart"):

@@ -42,7 +42,7 @@ class DecoderEmbedding(KeepsTensors, Decoder):
         Added to the mean.
     scale : float
         One unit of the network's output in data units.
-    std : float
+    std : float or ndarray of shape (m,)
         Constant standard deviation, in the network's units, for a decoder without `noise`.
     noise : RBFNoise, PerceptronNoise or None
         How the standard deviation depends on the code, with arrays for weights. None: not at
@@ -56,7 +56,7 @@ class DecoderEmbedding(KeepsTensors, Decoder):
     def __init__(self, network, center, scale, std, noise=None, likelihood=None):
         self._network = network
         self._center = np.array(center, dtype=np.float64)
-        self._scale, self._std = float(scale), float(std)
+        self._scale, self._std = float(scale), std if np.ndim(std) else float(std)
         self._noise = noise
         self._likelihood = Gaussian() if likelihood is None else likelihood
 
@@ -73,7 +73,8 @@ class DecoderEmbedding(KeepsTensors, Decoder):
     def std(self, z):
         """Decoder standard deviation, (n, m), in data units."""
         if self._noise is None:
-            return z.new_full((len(z), len(self._center)), self._std) * self._scale
+            constant = torch.as_tensor(self._std).to(z).expand(len(z), len(self._center))
+            return constant * self._scale
         return self._on(z).noise(z) * self._scale
 
     def draw(self, z, rng):
@@ -142,7 +143,7 @@ class DecoderEmbedding(KeepsTensors, Decoder):
     def fingerprint(self):
         """Digest of everything the map depends on; equal maps have equal fingerprints."""
         parts = self._network.fingerprint, self._noise and self._noise.fingerprint
-        said = repr((self._scale, self._std, *parts))
+        said = repr((self._scale, np.asarray(self._std).tolist(), *parts))
         return hashlib.sha256(said.encode() + self._center.tobytes()).hexdigest()
 
     def _made_for(self, dtype, device):

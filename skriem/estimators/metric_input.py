@@ -19,7 +19,7 @@ from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
 from .dense_rows import DenseRows
 from .sparse_rows import SparseRows
-from .table_rows import TableRows, is_mixed
+from .table_rows import TableRows, mixed_table
 
 # What attaches a metric to what it puts out.
 ENCODERS = "VAETransformer", "NeighborEncoder", "DeepRegressionTransformer"
@@ -155,10 +155,11 @@ class MetricConsumerMixin:
     def _fit_rows(self, X, sample_weight, rng):
         """Validated `X` as a dense table of numbers."""
         self._rows = None
-        if self._makes_rows and is_mixed(X):
+        table = mixed_table(X) if self._makes_rows else None
+        if table is not None:
             validate_data(self, X, skip_check_array=True)
-            self._rows = TableRows().fit(X, sample_weight)
-            return self._rows.transform(X)
+            self._rows = TableRows().fit(table, sample_weight)
+            return self._rows.transform(table)
         takes = "csr" if self._makes_rows else False
         values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
         if issparse(values):
@@ -173,7 +174,17 @@ class MetricConsumerMixin:
                 validate_data(self, X, skip_check_array=True, reset=False)
             return self._rows.transform(X)
         takes = "csr" if self._makes_rows or self._rows is not None else False
-        values = validated(self, X, reset=False, accept_sparse=takes)
+        try:
+            values = validated(self, X, reset=False, accept_sparse=takes)
+        except ValueError as error:
+            if self._makes_rows and mixed_table(X) is not None:
+                raise ValueError(
+                    "X has gaps or columns that are no numbers, and the frame in fit had none: "
+                    "what it takes to fill in or encode was not learned. Fit to rows of which "
+                    "some have "
+                    f"them, or fill in and encode X first. ({error})"
+                ) from error
+            raise
         if self._rows is not None:
             return self._rows.transform(values)
         return values.toarray() if issparse(values) else values

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
-import numbers
 from collections import Counter
-from decimal import Decimal
 
 import numpy as np
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from ..geometry.callers import warn
+from ..support.cells import NAME, NUMBER, Table, read_table
 from ..support.rows import check_size, check_weights
 from .dense_rows import DenseRows
 
-# Kinds of columns. What is not known of one is NaN or None.
-NUMBER, DATE, NAME = "number", "date", "name"
 # A column of names with more levels than this share of its entries tells rows apart, not groups.
 MOST_LEVELS = 0.5
 # Levels that have an indicator of their own; the rarer ones share one.
@@ -43,23 +39,24 @@ class TableRows(DenseRows):
 
         Parameters
         ----------
-        X : data frame of shape (n, p)
+        X : data frame of shape (n, p), or Table
         sample_weight : array-like of shape (n,), default=None
 
         Returns
         -------
         self
         """
-        weights = check_weights(sample_weight, range(len(X)))
-        if len(X) < 2:
-            raise ValueError(f"Found {len(X)} sample(s), but a minimum of 2 is required.")
-        self._kinds = [_kind(_cells(X[name]), X[name]) for name in X.columns]
-        columns = self._columns(X)
+        table = X if isinstance(X, Table) else read_table(X)
+        n = len(table.columns[0])
+        weights = check_weights(sample_weight, range(n))
+        if n < 2:
+            raise ValueError(f"Found {n} sample(s), but a minimum of 2 is required.")
+        self._kinds = table.kinds
         self._levels = [
             _levels(values, weights) if kind == NAME else None
-            for values, kind in zip(columns, self._kinds)
+            for values, kind in zip(table.columns, table.kinds)
         ]
-        parts = [_numbers(*pair) for pair in zip(columns, self._levels)]
+        parts = [_numbers(*pair) for pair in zip(table.columns, self._levels)]
         self._feature = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
         values = np.concatenate(parts, axis=1)
         check_size(values)
@@ -68,7 +65,7 @@ class TableRows(DenseRows):
         variance = np.bincount(self._feature, variance, minlength=len(parts))
         self._kept = variance[self._feature] > 0.0
         self._unit = np.sqrt(np.where(self._kept, variance[self._feature], 1.0))
-        self._say_what_is_left_out(list(X.columns), variance)
+        self._say_what_is_left_out(table.names, variance)
         scaled, mass = self._scaled(values)[weights > 0], weights[weights > 0]
         # In the order of what they are: none of rows.
         order = np.lexsort(np.nan_to_num(scaled, nan=np.inf).T)[:: max(1, len(mass) // MAX_SEEN)]
@@ -76,14 +73,15 @@ class TableRows(DenseRows):
         return self
 
     def transform(self, X):
-        if not hasattr(X, "columns"):
+        if not isinstance(X, Table) and not hasattr(X, "columns"):
             raise TypeError(
                 "The fit was to a data frame with columns that are no numbers, or with gaps: pass "
                 f"a data frame with the same columns, not {type(X).__name__}."
             )
-        if not len(X):
+        table = X if isinstance(X, Table) else read_table(X, self._kinds)
+        if not len(table.columns[0]):
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-        parts = [_numbers(*pair) for pair in zip(self._columns(X), self._levels)]
+        parts = [_numbers(*pair) for pair in zip(table.columns, self._levels)]
         values = np.concatenate(parts, axis=1)
         check_size(values)
         scaled = self._scaled(values)
@@ -97,11 +95,6 @@ class TableRows(DenseRows):
         squares = np.zeros((len(steps), len(self._levels)))
         np.add.at(squares.T, self._feature[self._kept], np.square(steps).T)
         return squares
-
-    def _columns(self, X):
-        """Columns of the kinds that were fitted, of numbers or of names."""
-        pairs = zip(X.columns, self._kinds)
-        return [_column(_cells(X[name]), kind, name) for name, kind in pairs]
 
     def _scaled(self, values):
         return ((values - self._center) / self._unit)[:, self._kept]
@@ -119,91 +112,17 @@ class TableRows(DenseRows):
 
 def is_mixed(X):
     """Whether `X` is a data frame with columns that are no numbers, or with gaps."""
+    return mixed_table(X) is not None
+
+
+def mixed_table(X):
+    """`X` as it was read if it is a data frame like that, else None."""
     if not hasattr(X, "columns") or not hasattr(X, "dtypes"):
-        return False
-    for name in X.columns:
-        cells = _cells(X[name])
-        kind = _kind(cells, X[name])
-        if kind != NUMBER or np.isnan(_column(cells, kind, name)).any():
-            return True
-    return False
-
-
-def _cells(series):
-    """The entries of a column, (n,), whatever they are."""
-    cells = np.asarray(series)
-    if cells.ndim == 1:
-        return cells
-    if getattr(series, "ndim", 1) != 1:
-        raise ValueError("Names of columns must be different.")
-    cells = np.empty(len(series), dtype=object)
-    cells[:] = [str(entry) for entry in series]
-    return cells
-
-
-def _kind(cells, series):
-    """What the entries of a column are."""
-    if str(getattr(series, "dtype", "")) == "category":
-        return NAME
-    if cells.dtype.kind in "biuf":
-        return NUMBER
-    if cells.dtype.kind in "mM":
-        return DATE
-    known = [entry for entry in cells if not _is_missing(entry)]
-    if all(isinstance(entry, (numbers.Real, np.bool_, Decimal)) for entry in known):
-        return NUMBER
-    if all(isinstance(entry, datetime.date) or hasattr(entry, "to_timestamp") for entry in known):
-        return DATE
-    return NAME
-
-
-def _column(cells, kind, name):
-    """A column as numbers with NaN, or as names with None, for what is missing."""
-    if cells.dtype.kind in "biuf" and kind == NUMBER:
-        return cells.astype(np.float64)
-    if cells.dtype.kind in "mM" and kind == DATE:
-        seconds = cells.astype("datetime64[s]" if cells.dtype.kind == "M" else "m8[s]")
-        return np.where(np.isnat(cells), np.nan, seconds.astype(np.int64).astype(np.float64))
-    missing = np.array([_is_missing(entry) for entry in cells], dtype=bool)
-    if kind == NAME:
-        found = np.full(len(cells), None, dtype=object)
-        found[~missing] = [str(entry) for entry in cells[~missing]]
-        return found
-    found = np.full(len(cells), np.nan)
-    try:
-        convert = _number if kind == NUMBER else _seconds
-        found[~missing] = [convert(entry) for entry in cells[~missing]]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError(
-            f"Column {name!r} of X was made of {kind}s in fit, and is not now: {error}."
-        ) from error
-    return found
-
-
-def _is_missing(entry):
-    # The missing values of pandas are equal to nothing, nor different from it.
-    if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
-        return True
-    return bool(isinstance(entry, (float, np.floating, np.datetime64)) and entry != entry)
-
-
-def _number(entry):
-    if isinstance(entry, (str, datetime.date)):
-        raise TypeError(f"{entry!r} is no number")
-    try:
-        return float(entry)
-    except OverflowError:
-        return np.inf
-
-
-def _seconds(entry):
-    """Since 1970, of dates and times with or without a zone, and of periods."""
-    if hasattr(entry, "to_timestamp"):
-        entry = entry.to_timestamp()
-    if isinstance(entry, datetime.datetime):
-        zone = datetime.timezone.utc if entry.tzinfo is None else entry.tzinfo
-        return entry.replace(tzinfo=zone).timestamp()
-    return 86400.0 * (entry - datetime.date(1970, 1, 1)).days
+        return None
+    table = read_table(X)
+    pairs = zip(table.kinds, table.columns)
+    mixed = any(kind != NUMBER or np.isnan(values).any() for kind, values in pairs)
+    return table if mixed else None
 
 
 def _levels(values, weights):

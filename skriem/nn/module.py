@@ -103,6 +103,47 @@ class ModuleNetwork(Network):
     def _module(self):
         return self.form.with_weights(self.parts)
 
+    def as_module(self, dtype):
+        """The user's module (arrays) with weights of its own."""
+        module = self.form.with_weights(self.on(dtype).parts)
+        # Weights that are shared stay so.
+        made = {id(weight): torch.nn.Parameter(weight) for weight in module.parameters()}
+        for part in list(module.modules()):
+            for name, weight in list(part.named_parameters(recurse=False)):
+                setattr(part, name, made[id(weight)])
+        return module
+
+    def some_outputs(self, kept):
+        """The same with some of the outputs, (n_kept,) int."""
+        return SomeOutputs(self.form, self.parts, kept)
+
+
+class SomeOutputs(ModuleNetwork):
+    """Some of the outputs of a module, which computes all.
+
+    Parameters
+    ----------
+    form : ModuleForm
+    parts : sequence of ndarray or Tensor
+    kept : ndarray of shape (n_kept,), int
+    """
+
+    def __init__(self, form, parts, kept):
+        super().__init__(form, parts)
+        self.kept = kept
+
+    def _with(self, parts):
+        return SomeOutputs(self.form, parts, self.kept)
+
+    def _in_mode(self, training):
+        return SomeOutputs(self.form.in_mode(training), self.parts, self.kept)
+
+    def __call__(self, x):
+        return super().__call__(x)[:, self.kept]
+
+    def __repr__(self):
+        return f"{super().__repr__()}{self.kept.tolist()}"
+
 
 def module_network(factory, n_inputs, n_outputs, generator):
     """A network with fresh weights from a factory of modules."""

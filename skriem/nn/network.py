@@ -209,8 +209,31 @@ class Network(Weighted):
     def _in_mode(self, training):
         return type(self)(self.form.in_mode(training), self.parts)
 
+    def as_module(self, dtype):
+        """The same (arrays) as a torch module with weights of its own."""
+        return NetworkModule(self.form, self.on(dtype).parts)
+
     def __repr__(self):
         return repr(self.form)
+
+
+class NetworkModule(torch.nn.Module):
+    """A form whose weights are a module's parameters.
+
+    Parameters
+    ----------
+    form : Layered
+    parts : list of Tensor
+    """
+
+    def __init__(self, form, parts):
+        super().__init__()
+        self._form = form
+        self.parts = torch.nn.ParameterList(torch.nn.Parameter(part) for part in parts)
+
+    def forward(self, x):
+        """The network's output at rows of `x`."""
+        return self._form(x, list(self.parts))
 
 
 class LayeredNetwork(Network):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -16,9 +17,11 @@ from ...geometry import MetricField, PullbackMetric
 from ...geometry.types import FloatArray, RandomState
 from ...support.blocks import by_blocks
 from ...support.fitting import all_or_nothing, later_generator
-from ...support.rows import check_weights, distinct_rows, validated
+from ...support.parts import by_dense_rows, some_rows
+from ...support.rows import distinct_rows
 from ...support.state import Estimator
 from .density import _Density
+from .export import _Export
 from .geometry import embedding_of, metric_of
 from .missing import _Missing, known, without_empty_rows
 from .mixture_prior import MixturePrior
@@ -27,12 +30,17 @@ from .networks import NetworkSettings, network_of
 from .noise import NoiseSettings, noise_of
 from .parts import check_parameters, nearest_rows
 from .prior import _Groups, check_prior
+from .reading import _Reading
 from .renamed import check_names, knows_old_names
+from .sparse import _Sparse, distinct
 from .training import _Training
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+LikelihoodName = Literal[
+    "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial", "auto"
+]
 MAX_GRAPH_POINTS = 1000
 # Rows kept by partial_fit to estimate the noise and the graph from.
 MAX_RESERVOIR = 2000
@@ -45,6 +53,9 @@ class _VAE(
     _Density,
     _Training,
     _Missing,
+    _Reading,
+    _Sparse,
+    _Export,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     Estimator,
@@ -60,9 +71,7 @@ class _VAE(
         n_components: int = 2,
         *,
         network: Sequence[int] | NetworkSettings = (64, 32),
-        likelihood: Literal[
-            "gaussian", "student_t", "bernoulli", "categorical", "poisson", "negative_binomial"
-        ] = "gaussian",
+        likelihood: LikelihoodName | dict[Any, LikelihoodName] = "gaussian",
         prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
         geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
         noise: Literal["rbf", "mlp", "constant"] | NoiseSettings = "rbf",
@@ -131,7 +140,7 @@ class _VAE(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Data, at least two different rows. Entries may be missing, NaN: encoders then see
             which are, and the others count.
         y : Ignored
@@ -156,15 +165,13 @@ class _VAE(
         """
         check_parameters(self)
         check_prior(self)
-        values = validated(self, X, ensure_min_samples=2, ensure_all_finite="allow-nan")
-        weights = without_empty_rows(values, check_weights(sample_weight, values))
-        values, weights = distinct_rows(values, weights)
-        if len(values) < 2:
+        values, weights = distinct(*self._read_first(X, sample_weight))
+        if values.shape[0] < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
         warm = self.warm_start and self._continues(values)
         if warm:
-            self._likelihood.check(known(values))
+            self._check(values)
         else:
             self._init(values, weights, rng)
         neighbors, settings = None, self._neighbors
@@ -183,6 +190,9 @@ class _VAE(
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
         self._settle_prior(values, weights)
+        if issparse(values):
+            some = some_rows(values, rng)
+            values, weights = values[some].toarray(), weights[some]
         self._fit_metric(values, weights, rng)
         self._reservoir: Any = None
         return self
@@ -210,14 +220,9 @@ class _VAE(
         check_parameters(self)
         check_prior(self)
         first = not hasattr(self, "_encoder")
-        values = validated(
-            self,
-            X,
-            reset=first,
-            ensure_min_samples=2 if first else 1,
-            ensure_all_finite="allow-nan",
-        )
-        weights = without_empty_rows(values, np.ones(len(values)))
+        values, weights = self._read_first(X, None, reset=first, at_least=2 if first else 1)
+        values = values.toarray() if issparse(values) else values
+        weights = without_empty_rows(values, weights)
         values, weights = values[weights > 0.0], weights[weights > 0.0]
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         if first:
@@ -239,13 +244,14 @@ class _VAE(
         self._fit_metric(rows, weights, rng)
         return self
 
+    @by_dense_rows
     @by_blocks
     def transform(self, X: ArrayLike) -> Any:
         """Encode data as latent codes.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Data, in the units of those of ``fit``.
 
         Returns
@@ -269,7 +275,8 @@ class _VAE(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units of the data, float64: means, or the most probable categories.
+            In the units of the data, float64: means, or the most probable categories. A data
+            frame like that of ``fit`` where columns have likelihoods of their own.
 
         Raises
         ------
@@ -277,12 +284,13 @@ class _VAE(
             If `Z` has another number of columns.
         """
         check_is_fitted(self, "metric_")
-        Z = np.array(Z, dtype=np.float64, subok=False)
+        given, Z = Z, np.array(Z, dtype=np.float64, subok=False)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(
                 f"Codes must have shape (n_samples, {self._n_features_out}), got {Z.shape}."
             )
-        return self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
+        decoded = self._likelihood.decoded(self._embedding.mean(torch.as_tensor(Z)).numpy())
+        return self._restored(decoded, given)
 
     # Settings, whatever they are given as ------------------------------------------------
 
@@ -322,7 +330,7 @@ class _VAE(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.allow_nan = tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -18,6 +18,7 @@ from ...nn.importance import log_weights
 from ...nn.likelihoods.base import Likelihood
 from ...nn.priors.base import Prior
 from ...support.blocks import by_blocks
+from ...support.parts import by_dense_rows
 from .parts import torch_generator
 
 
@@ -30,7 +31,9 @@ class _Density:
     _n_features_out: int
     _checked: Callable[..., Any]
     _posterior: Callable[..., Any]
+    _restored: Callable[..., Any]
 
+    @by_dense_rows
     @by_blocks
     def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
         """Log-likelihood of every row, estimated by importance sampling.
@@ -54,6 +57,7 @@ class _Density:
         found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
         return (found - math.log(n_samples)).numpy()
 
+    @by_dense_rows
     def evidence_lower_bound(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
         """Evidence lower bound of every row's log-likelihood.
 
@@ -119,11 +123,11 @@ class _Density:
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units of the data.
+            In the units of the data; a data frame as from ``inverse_transform``.
         """
         check_is_fitted(self, "metric_")
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         rng = check_random_state(random_state)
         z = torch.as_tensor(self._prior.on().draw(n_samples, self._n_features_out, rng))
         X = self._embedding.draw(z, rng) if noise else self._embedding.mean(z).numpy()
-        return self._likelihood.decoded(X)
+        return self._restored(self._likelihood.decoded(X))

@@ -1,25 +1,11 @@
 """From a trained autoencoder to the geometry of its decoder."""
 
-from typing import NamedTuple
-
-import torch
-
 from ...decoders.fisher_rao import StabilisedEmbedding
 from ...decoders.gaussian import DecoderEmbedding
 from ...geometry import PullbackMetric, location_scale_metric
 from ...geometry.maps.ensemble import EnsembleEmbedding
-from ...nn.likelihoods.base import NOISE_FLOOR, LocationScale, known_average
-
-
-class Errors(NamedTuple):
-    """What a decoder's mean leaves unsaid, where noise is fitted to it."""
-
-    codes: torch.Tensor  # (n, d): where bumps are put
-    z: torch.Tensor  # (n, d): where errors are observed
-    squares: torch.Tensor  # (n, m)
-    weights: torch.Tensor  # (n,)
-    std: float  # one for all
-    likelihood: LocationScale
+from .composite import composite_decoder, composite_metric
+from .errors import spread
 
 
 def embedding_of(vae, codes, z, targets, weights, rng):
@@ -38,9 +24,10 @@ def embedding_of(vae, codes, z, targets, weights, rng):
 
     Returns
     -------
-    DecoderEmbedding, StabilisedEmbedding or EnsembleEmbedding
+    DecoderEmbedding, StabilisedEmbedding, CompositeEmbedding or EnsembleEmbedding
     """
     make = location_scale_decoder if vae._likelihood.is_location_scale else natural_decoder
+    make = composite_decoder if vae._likelihood.is_mixed else make
     made = [make(vae, decoder, codes, z, targets, weights, rng) for decoder in vae._decoders]
     # Disagreement says where the data are in place of a network.
     return made[0] if len(made) == 1 else EnsembleEmbedding(made)
@@ -48,14 +35,8 @@ def embedding_of(vae, codes, z, targets, weights, rng):
 
 def location_scale_decoder(vae, decoder, codes, z, targets, weights, rng):
     """A decoder whose distributions have a mean and a standard deviation."""
-    likelihood = vae._likelihood
-    squares = (targets - decoder.on()(z)).square() + NOISE_FLOOR**2
-    # A missing error is as large as those of its column that are known.
-    typical = torch.as_tensor(known_average(squares.numpy(), weights.numpy()))
-    squares = torch.where(squares.isnan(), typical, squares)
-    std = likelihood.typical_noise(squares, weights, vae._likelihood_parts)
-    errors = Errors(codes, z, squares, weights, std, likelihood)
-    noise = vae._noise._spread(errors, vae._network, rng)
+    likelihood, parts = vae._likelihood, vae._likelihood_parts
+    std, noise = spread(vae, likelihood, parts, decoder, codes, z, targets, weights, rng)
     return DecoderEmbedding(decoder, vae._center, vae._scale, std, noise, likelihood)
 
 
@@ -68,6 +49,8 @@ def natural_decoder(vae, decoder, codes, z, targets, weights, rng):
 def metric_of(vae, embedding, points):
     """The metric of the decoder that was asked for."""
     likelihood = vae._likelihood
+    if likelihood.is_mixed:
+        return composite_metric(vae, embedding, points)
     if vae.geometry != "fisher_rao" or not likelihood.is_location_scale:
         return PullbackMetric(embedding, points.shape[1], points)
     weights = likelihood.location_weight, likelihood.scale_weight

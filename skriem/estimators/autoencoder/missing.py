@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from ...geometry.types import FloatArray
 from ...nn.importance import conditional_means
 from ...nn.train import encode
 from ...support.blocks import by_blocks
-from ...support.rows import validated
+from ...support.parts import dense_parts
 
 # Rounds of filling in and encoding again, where the encoder was trained on complete rows.
 N_ROUNDS = 10
@@ -24,6 +26,8 @@ class _Missing:
 
     _importance: Any
     _likelihood: Any
+    _read: Callable[..., Any]
+    _restored: Callable[..., Any]
 
     @by_blocks
     def impute(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
@@ -44,7 +48,7 @@ class _Missing:
         -------
         ndarray of shape (n_samples, n_features)
             `X` in float64 with conditional means, or the most probable categories, in place of
-            NaN.
+            NaN; a data frame as from ``inverse_transform``.
         """
         check_is_fitted(self, "metric_")
         found = self._checked(X).astype(np.float64)
@@ -53,11 +57,11 @@ class _Missing:
         if rows.any():
             means = conditional_means(*self._importance(found[rows], n_samples))
             found[missing] = self._likelihood.decoded(means.numpy())[missing[rows]]
-        return found
+        return self._restored(found, X, filled=True)
 
     def _checked(self, X):
         """Data of the kind that the likelihood is for, NaN included."""
-        values = validated(self, X, reset=False, ensure_all_finite="allow-nan")
+        values = self._read(X)
         self._likelihood.check(known(values))
         return values
 
@@ -90,6 +94,8 @@ class _Missing:
 
     def _encoded(self, X):
         """What the encoder says, two (n, d) tensors; the prior alone of rows without entries."""
+        if issparse(X):
+            return tuple(torch.cat(parts) for parts in zip(*map(self._encoded, dense_parts(X))))
         mean, log_variance = encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
         empty = torch.as_tensor(np.isnan(X).all(axis=1))[:, None]
         return mean.masked_fill(empty, 0.0), log_variance.masked_fill(empty, self._prior.silence)

@@ -108,7 +108,8 @@ class RBFNoise(NoiseSettings):
         bumps = self._bumps(errors.codes, errors.weights, rng)
         image = network._image_shape
         image = None if image is None else (image, torch_generator(rng))
-        likelihood, precision = errors.likelihood, torch.full_like(errors.squares, errors.std**-2)
+        likelihood = errors.likelihood
+        precision = torch.ones_like(errors.squares) * torch.as_tensor(errors.std**-2)
         for _ in range(N_ROUNDS if likelihood.is_heavy_tailed else 1):
             squares = likelihood.robust_squares(errors.squares, precision)
             fitted = fit_precision(bumps, errors.z, squares, errors.weights, self.contrast, image)

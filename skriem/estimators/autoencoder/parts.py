@@ -4,6 +4,7 @@ Principal components come from scikit-learn, the networks from :mod:`skriem.nn`.
 """
 
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ...nn.likelihoods.base import known_average
 from ...nn.module import module_network
 from ...nn.network import layered_network
 from ...support.rows import check_number
+from .columns import AUTO, check_likelihoods
 
 # Neighbours are looked for along as many principal components at most.
 MAX_SEARCHED = 50
@@ -24,28 +26,11 @@ MAX_SEARCHED = 50
 def check_parameters(vae):
     """Raise for parameters of a VAETransformer that cannot work."""
     check_scalar(vae.n_components, "n_components", numbers.Integral, min_val=1)
-    for name, allowed in (
-        ("likelihood", sorted(LIKELIHOODS)),
-        ("geometry", ["auto", "expected", "fisher_rao"]),
-    ):
-        if getattr(vae, name) not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}, got {getattr(vae, name)!r}.")
+    check_likelihood(vae)
     for settings in (vae._network, vae._noise, vae._neighbors):
         if settings is not None:
             settings._check()
-    if not LIKELIHOODS[vae.likelihood].is_location_scale:
-        if vae.geometry == "expected":
-            raise ValueError(
-                f"geometry='expected' needs a standard deviation beside the mean; "
-                f"likelihood={vae.likelihood!r} has none. Use geometry='fisher_rao'."
-            )
-        if vae.noise == "mlp":
-            raise ValueError(
-                "noise='mlp' is a network for standard deviations; "
-                f"likelihood={vae.likelihood!r} has none. Use noise='rbf'."
-            )
-    if vae._network._image_shape is not None and vae.likelihood == "categorical":
-        raise ValueError("Convolutional does not go together with likelihood='categorical'.")
+    check_combination(vae)
     if vae.batch_size != "auto":
         check_scalar(vae.batch_size, "batch_size", numbers.Integral, min_val=1)
     rate = vae.learning_rate_init
@@ -57,6 +42,38 @@ def check_parameters(vae):
         check_scalar(getattr(vae, name), name, numbers.Integral, min_val=1)
     fraction = vae.validation_fraction
     check_number(fraction, "validation_fraction", 0, 1, include_boundaries="neither")
+
+
+def check_likelihood(vae):
+    """Raise for a likelihood or a geometry that does not exist."""
+    if isinstance(vae.likelihood, Mapping):
+        check_likelihoods(vae.likelihood, sorted(LIKELIHOODS))
+    elif vae.likelihood not in [*LIKELIHOODS, AUTO]:
+        raise ValueError(
+            f"likelihood must be one of {sorted([*LIKELIHOODS, AUTO])} or a dict of these by "
+            f"column, got {vae.likelihood!r}."
+        )
+    allowed = ["auto", "expected", "fisher_rao"]
+    if vae.geometry not in allowed:
+        raise ValueError(f"geometry must be one of {allowed}, got {vae.geometry!r}.")
+
+
+def check_combination(vae):
+    """Raise for a likelihood that does not go together with other parameters."""
+    if not vae._is_mixed and LIKELIHOODS[vae.likelihood].is_location_scale:
+        return
+    if vae.geometry == "expected" and not vae._is_mixed:
+        raise ValueError(
+            f"geometry='expected' needs a standard deviation beside the mean; "
+            f"likelihood={vae.likelihood!r} has none. Use geometry='fisher_rao'."
+        )
+    if vae.noise == "mlp":
+        raise ValueError(
+            "noise='mlp' is a network for standard deviations; "
+            f"likelihood={vae.likelihood!r} has none. Use noise='rbf'."
+        )
+    if vae._network._image_shape is not None and (vae._is_mixed or vae.likelihood == "categorical"):
+        raise ValueError(f"Convolutional does not go together with likelihood={vae.likelihood!r}.")
 
 
 def feature_moments(X, weights):

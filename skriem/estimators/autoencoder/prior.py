@@ -16,6 +16,7 @@ from ...geometry.types import FloatArray
 from ...nn.priors.base import NormalPrior, Prior
 from ...nn.priors.mixture import mixture_of
 from ...support.blocks import by_blocks
+from ...support.parts import by_dense_rows
 from .mixture_prior import PRIORS, MixturePrior
 
 
@@ -49,6 +50,18 @@ def has_groups(vae):
         return fitted.n_labels > 0
     # Where an error should say what is wrong with a parameter, it is not for this to raise.
     return not (isinstance(vae.prior, str) and vae.prior == "normal")
+
+
+def has_probabilities(vae):
+    """Whether there are labels and, for scikit-learn's sake, a fit that was to no sparse data."""
+    # What has probabilities of sparse data scikit-learn's checks take for a classifier.
+    if not hasattr(vae, "_is_sparse"):
+        raise AttributeError("predict_proba is there after fit.")
+    if vae._is_sparse:
+        raise AttributeError(
+            "predict_proba is not there for sparse data: use predict, or fit to an array."
+        )
+    return has_groups(vae)
 
 
 class _Groups:
@@ -92,6 +105,7 @@ class _Groups:
             self._prior = prior.settled(*self._encoded(X), torch.as_tensor(weights)).stored()
 
     @available_if(has_groups)
+    @by_dense_rows
     @by_blocks
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """Most probable components of the mixture prior; for a prior that is a mixture.
@@ -108,7 +122,8 @@ class _Groups:
         """
         return self._shares(X).argmax(1)
 
-    @available_if(has_groups)
+    @available_if(has_probabilities)
+    @by_dense_rows
     @by_blocks
     def predict_proba(self, X: ArrayLike) -> FloatArray:
         """Probabilities of the components of the mixture prior; for a prior that is a mixture.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
-from ...nn.likelihoods import LIKELIHOODS
 from ...nn.module import ModuleForm, own_generator
 from ...nn.priors.base import NormalPrior, Prior
 from ...nn.train import Model, Penalties, train
@@ -18,6 +18,7 @@ from ...support.fitting import check_training, training_device
 from ...support.progress import Progress
 from .missing import known
 from .parts import data_scale, make_networks
+from .sparse import DenseBatches
 
 
 class _Training:
@@ -27,17 +28,19 @@ class _Training:
     _noise: Any
     _in_unit: Callable[..., Any]
     _inputs: Callable[..., Any]
+    _asked_likelihood: Callable[..., Any]
+    _init_sparse: Callable[..., Any]
 
     def _continues(self, X):
         """Whether the present weights fit the parameters and the data, for a warm start."""
         if (
             not hasattr(self, "_encoder")
             or X.shape[1] != self._n_columns
-            or type(self._likelihood) is not LIKELIHOODS[self.likelihood]
+            or not self._likelihood.is_like(self._asked_likelihood())
         ):
             return False
         n_outputs = len(self._center)
-        if np.isnan(X).any() and not self._sees_missing:
+        if not issparse(X) and np.isnan(X).any() and not self._sees_missing:
             return False
         n_inputs = n_outputs * (1 + self._sees_missing)
         forms = self._network._forms(n_inputs, self.n_components, n_outputs)
@@ -50,17 +53,29 @@ class _Training:
         return [repr(network.form) for network in present] == [repr(form) for form in wanted]
 
     def _init(self, X, weights, rng):
-        self._likelihood = LIKELIHOODS[self.likelihood]().fit(known(X))
+        if issparse(X):
+            self._init_sparse(X, weights, rng)
+            return
+        likelihood = self._asked_likelihood()
+        # Several likelihoods have units, which what is missing is no part of.
+        self._likelihood = (
+            likelihood.fit(X, weights) if likelihood.is_mixed else likelihood.fit(known(X))
+        )
         self._sees_missing = bool(np.isnan(X).any())
         # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
         self._center, self._scale, n_varying = data_scale(inputs, weights)
+        self._settle_init(X, X, n_varying, weights, rng)
+
+    def _settle_init(self, X, like, n_varying, weights, rng):
+        """Networks for data, some of which are `X`, that have the mean of `like`."""
         if self._likelihood.is_location_scale:
             self._likelihood.n_varying = n_varying
-            bias, slope = np.zeros(inputs.shape[1]), np.ones(inputs.shape[1])
+            bias, slope = np.zeros(len(self._center)), np.ones(len(self._center))
         else:
-            bias, slope = self._likelihood.start(self._likelihood.targets(X), weights)
+            shares = weights if like is X else np.ones(1)
+            bias, slope = self._likelihood.start(self._likelihood.targets(like), shares)
             slope = slope * self._scale
         self._encoder, self._decoders = make_networks(
             self, self._inputs(X), weights, bias, slope, rng
@@ -76,10 +91,15 @@ class _Training:
 
     def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
         device = training_device(self.device)
-        data = [
-            torch.as_tensor(part, dtype=torch.float32, device=device)
-            for part in (self._inputs(X), self._targets(X), weights / weights.mean())
-        ]
+        made = self._inputs, self._targets
+        if issparse(X):
+            parts = [DenseBatches(X, of_rows, device) for of_rows in made]
+        else:
+            parts = [
+                torch.as_tensor(of_rows(X), dtype=torch.float32, device=device) for of_rows in made
+            ]
+        shares = torch.as_tensor(weights / weights.mean(), dtype=torch.float32, device=device)
+        data = [*parts, shares]
         data, held_out = self._held_out(data, neighbors, rng)
         batch_size = self.batch_size
         if batch_size == "auto":

@@ -29,11 +29,12 @@ class VAETransformer(_VAE):
         Networks of encoder and decoder. Numbers are the widths of a perceptron's hidden layers,
         which the decoder has in reverse. :class:`Convolutional` is for images, :class:`Modules`
         for torch modules of your own.
-    likelihood : str, default="gaussian"
+    likelihood : str or dict, default="gaussian"
         Distribution of the data given the code. "gaussian" and "student_t" (four degrees of
         freedom, for data with outliers): real numbers. "bernoulli": zeros and ones, or shares
         between. "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
-        "negative_binomial" (counts that vary more than their mean): counts.
+        "negative_binomial" (counts that vary more than their mean): counts. A dict from names or
+        places of columns to these, or "auto" for all, gives each column of a table its own.
     prior : {"normal", "mixture", "student_t"} or MixturePrior, default="normal"
         What is assumed of codes. "normal": the standard normal distribution. "mixture": that they
         come in groups, which :meth:`predict` then tells apart, with the defaults of
@@ -41,7 +42,9 @@ class VAETransformer(_VAE):
     geometry : {"auto", "expected", "fisher_rao"}, default="auto"
         "expected": distances in the unit of the data, through mean and standard deviation.
         "fisher_rao": how well the distributions of two codes can be told apart, without unit.
-        "auto": "expected" for real numbers, "fisher_rao" for all others.
+        "auto": "expected" for real numbers, "fisher_rao" for all others. Where columns have
+        likelihoods of their own squared lengths add up, those of real numbers in units of their
+        column's noise.
     noise : {"rbf", "mlp", "constant"}, RBFNoise or DecoderEnsemble, default="rbf"
         How the decoder's noise depends on the code. "rbf": small near the data, large away from
         them, with the defaults of :class:`RBFNoise`. "mlp": as a second perceptron says, which is
@@ -125,6 +128,15 @@ class VAETransformer(_VAE):
     Features are centred and divided by one common number, so that the model does not depend
     on the unit of the data but their proportions stay. Put a ``StandardScaler`` before it if
     features are real numbers in different units.
+
+    With ``likelihood="auto"``, or a dict, data may be a data frame with names, categories,
+    booleans, dates and gaps, and every column has a unit of its own. Names and categories become
+    "categorical"; booleans, zeros and ones "bernoulli"; whole numbers from zero, of which a tenth
+    or more are zero and five or more differ, "negative_binomial"; all else "gaussian". Names that
+    are different nearly everywhere are left out, with a warning. Categories that were not there
+    in ``fit`` are missing entries, with a warning. ``inverse_transform``, ``sample`` and
+    ``impute`` return frames with the columns and types of the one in ``fit``, whole numbers
+    rounded.
 
     Examples
     --------

@@ -35,9 +35,12 @@ class Likelihood(ABC):
     is_location_scale : bool
         Whether the natural parameter is the mean, in the network's unit, beside a standard
         deviation of its own.
+    is_mixed : bool
+        Whether columns have likelihoods of their own; see :class:`.composite.Composite`.
     """
 
     is_location_scale = False
+    is_mixed = False
 
     def fit(self, X):
         """Learn what the data alone decide; raise ValueError for data of another kind."""
@@ -47,9 +50,25 @@ class Likelihood(ABC):
     def check(self, X):  # noqa: B027, real numbers are good as they are
         """Raise ValueError for data that cannot have come from this distribution."""
 
+    def is_like(self, other):
+        """Whether another, fitted or not, is of the same kind."""
+        return type(self) is type(other)
+
+    def features(self, n_columns):
+        """The column of the data that each output speaks of, (m,) int."""
+        return np.arange(n_columns)
+
     def inputs(self, X):
         """What an encoder sees of data (n, p), ndarray of shape (n, n_inputs)."""
         return X
+
+    def seen_of(self, X):
+        """The same of a tensor, for networks that are used elsewhere."""
+        return X
+
+    def decoded_of(self, mean):
+        """:meth:`decoded` of a tensor."""
+        return mean
 
     def targets(self, X):
         """What the distribution is over, ndarray of shape (n, m)."""

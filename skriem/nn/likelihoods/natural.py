@@ -75,6 +75,9 @@ class Categorical(Natural):
                 f"{largest[column]}."
             )
 
+    def features(self, n_columns):
+        return np.repeat(np.arange(n_columns), self.n_categories)
+
     def inputs(self, X):
         first = np.cumsum([0, *self.n_categories[:-1]])
         found = np.zeros((len(X), sum(self.n_categories)))
@@ -85,6 +88,18 @@ class Categorical(Natural):
         return found
 
     targets = inputs
+
+    def seen_of(self, X):
+        found = []
+        for column, n in zip(X.split(1, dim=1), self.n_categories):
+            levels = torch.arange(n, dtype=X.dtype, device=X.device)
+            indicators = (column == levels).to(X.dtype)
+            found.append(torch.where(column.isnan(), column, indicators))
+        return torch.cat(found, dim=1)
+
+    def decoded_of(self, mean):
+        columns = mean.split(self.n_categories, dim=1)
+        return torch.stack([column.argmax(1) for column in columns], dim=1).to(mean.dtype)
 
     def seen(self, mean):
         return mean
@@ -153,6 +168,9 @@ class Poisson(Natural):
 
     def inputs(self, X):
         return np.log1p(X)
+
+    def seen_of(self, X):
+        return X.log1p()
 
     def start(self, targets, sample_weight):
         mean = np.maximum(known_average(targets, sample_weight), EDGE)

@@ -42,7 +42,11 @@ class Prior(ABC):
         How much the data weigh that it was learned from, if it was.
     silence : float
         Log variance, beside a mean of zero, of an encoder that has seen nothing.
+    keeps_means : bool
+        Whether the posterior's means are those that the encoder puts out.
     """
+
+    keeps_means = False
 
     n_labels = 0
     n_samples = 0.0
@@ -115,6 +119,8 @@ class NormalPosterior(Posterior):
 
 class NormalPrior(Prior):
     """The standard normal distribution."""
+
+    keeps_means = True
 
     def infer(self, mean, log_variance):
         return NormalPosterior(mean, log_variance)
