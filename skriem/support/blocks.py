@@ -14,13 +14,16 @@ def by_blocks(method: Method) -> Method:
 
     The result is a Dask array with the same blocks of rows, empty ones and those of unknown
     length included; nothing is computed but a row of zeros, to see what comes out. Anything else
-    goes straight to the method.
+    goes straight to the method, and so do all rows together where an estimator's property
+    `_rows_together` says that what one gets depends on the others.
     """
 
     @wraps(method)
     def wrapped(self, X, *args, **kwargs):
         if not (hasattr(X, "map_blocks") and hasattr(X, "rechunk")):
             return method(self, X, *args, **kwargs)
+        if getattr(self, "_rows_together", False):
+            return method(self, np.asarray(X), *args, **kwargs)
 
         # Zeros are of the kind that every likelihood is for.
         example = np.asarray(method(self, np.zeros((1, X.shape[1]), X.dtype), *args, **kwargs))
