@@ -253,7 +253,7 @@ def train(
     windows : Windows or None
         Where rows are steps of sequences.
     held_out : tuple or None
-        The same as `x`, `targets` and `weights`, and steps or None: data whose loss, if given,
+        The same as `x`, `targets` and `weights`, and steps if any: data whose loss, if given,
         decides when to stop; the best networks are kept.
     on_epoch : callable or None
         Called as ``on_epoch(loss)`` after each epoch.
@@ -282,7 +282,9 @@ def train(
             losses.append(total / len(x) + model.prior.cost())
             watched = losses[-1]
             if held_out is not None:
-                watched = held_out_loss(model, *held_out, penalties, generator, n_draws)
+                watched = held_out_loss(
+                    model, *held_out[:3], penalties, generator, n_draws, *held_out[3:]
+                )
                 validation_losses.append(watched)
             if on_epoch is not None:
                 on_epoch(losses[-1])
@@ -354,7 +356,7 @@ def draw_decoder(model, generator):
 
 
 @torch.no_grad()
-def held_out_loss(model, x, targets, weights, steps, penalties, generator, n_draws):
+def held_out_loss(model, x, targets, weights, penalties, generator, n_draws, steps=None):
     """Loss of samples that do not train, averaged over the decoders."""
     model = model._replace(
         encoder=model.encoder.evaluated(),

@@ -162,4 +162,4 @@ class _Training:
         if neighbors is not None:
             raise ValueError("early_stopping does not go together with neighbors.")
         rest = [part[order[n_held_out:]] for part in data]
-        return rest, None, (*(part[order[:n_held_out]] for part in data), None)
+        return rest, None, [part[order[:n_held_out]] for part in data]

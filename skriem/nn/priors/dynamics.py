@@ -360,12 +360,12 @@ def system_of(linear, start):
     return (
         linear.map[:, :-1].clone(),
         linear.map[:, -1].clone(),
-        _root(linear.covariance),
+        root_of(linear.covariance),
         start.means[0].clone(),
-        _root(start.covariances[0]),
+        root_of(start.covariances[0]),
     )
 
 
-def _root(covariance):
+def root_of(covariance):
     factor = torch.linalg.cholesky(torch.linalg.inv(covariance))
     return factor.tril(-1) + torch.diag_embed(factor.diagonal().log())
