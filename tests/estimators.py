@@ -7,6 +7,7 @@ import torch
 
 from skriem import (
     DeepRegressionTransformer,
+    DynamicsPrior,
     GeodesicDistance,
     MixturePrior,
     Modules,
@@ -49,6 +50,7 @@ ESTIMATORS = {
     "autoencoder": little(flatness=0.1),
     "modules": little(max_iter=2, network=Modules(encoder=coder, decoder=coder)),
     "groups": little(prior=MixturePrior(3, component="student_t")),
+    "sequences": little(prior=DynamicsPrior(3)),
     "units": DeepRegressionTransformer((4, 2), max_iter=3, random_state=0),
     "neighbors": NeighborEncoder(random_state=0),
     "clusters": RiemannianKMeans(2, random_state=0),

@@ -349,6 +349,30 @@ NETWORKS = {
         ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
         ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
     ],
+    "nn/priors/chains.py": [
+        ("r.left @ before + r.right @ crosses.mT", "r.left @ before"),
+        ("0.5 * (squares - log_dets", "0.5 * (squares + log_dets"),
+    ],
+    "nn/priors/kalman.py": [
+        ("@ transition.slope.mT + transition.noise", "@ transition.slope.mT"),
+    ],
+    "nn/priors/matrix_normal.py": [
+        ("residual = own + slope @ wide @ slope.mT", "residual = own"),
+        ("0.5 * (linear.nu - steps)", "0.5 * (linear.nu + steps)"),
+        ("- squares - d * unsure", "- squares - unsure"),
+    ],
+    "nn/priors/dynamics.py": [
+        ("own - torch.diag_embed(self.precision)", "own"),
+        ("given = pairs[1][1] - pairs", "given = pairs[1][1] + 0.0 * pairs"),
+        ("part.cpu() * (total / float(found[0]))", "part.cpu()"),
+    ],
+    "nn/windows.py": [
+        ("steps.follows[rows] & ~begins", "steps.follows[rows]"),
+    ],
+    "estimators/autoencoder/sequences.py": [
+        ("back[rows] = np.arange(len(rows))", "back[:] = np.arange(len(rows))"),
+        ("found.get(key, (part, 0.0))[1] + weight", "weight"),
+    ],
     "nn/layout.py": [
         ("torch.exp(-beyond / low)", "torch.exp(-distances / low)"),
         ("z * push.sum(2, keepdim=True) - push @ z", "push @ z - z * push.sum(2, keepdim=True)"),

@@ -23,7 +23,9 @@ def by_blocks(method: Method) -> Method:
         if not (hasattr(X, "map_blocks") and hasattr(X, "rechunk")):
             return method(self, X, *args, **kwargs)
         if getattr(self, "_rows_together", False):
-            return method(self, np.asarray(X), *args, **kwargs)
+            from dask.array import from_array
+
+            return from_array(np.asarray(method(self, X.compute(), *args, **kwargs)))
 
         # Zeros are of the kind that every likelihood is for.
         example = np.asarray(method(self, np.zeros((1, X.shape[1]), X.dtype), *args, **kwargs))

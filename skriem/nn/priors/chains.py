@@ -21,7 +21,7 @@ class _Inverse(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, matrices):
-        factors = torch.linalg.cholesky(matrices)
+        factors = cholesky(matrices)
         found = torch.cholesky_inverse(factors)
         log_dets = 2.0 * factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         ctx.save_for_backward(found)
@@ -31,6 +31,12 @@ class _Inverse(torch.autograd.Function):
     def backward(ctx, of_found, of_dets):
         (found,) = ctx.saved_tensors
         return of_dets[..., None, None] * found - found @ of_found @ found
+
+
+def cholesky(matrices):
+    """Lower factors, NaN where there is none: training that diverges says so by its loss."""
+    factors, info = torch.linalg.cholesky_ex(matrices)
+    return factors.masked_fill((info > 0)[..., None, None], math.nan)
 
 
 def inverted(matrices):
@@ -142,7 +148,7 @@ class Chain:
             eps = torch.randn(
                 pivots.shape[:-1], generator=generator, dtype=pivots.dtype, device=pivots.device
             )
-            factors = torch.linalg.cholesky(pivots)
+            factors = cholesky(pivots)
             return torch.linalg.solve_triangular(factors.mT, eps[..., None], upper=True)[..., 0]
 
         path = times(self._last, self._last_natural) + noise(self._last_precision)
