@@ -315,7 +315,7 @@ NETWORKS = {
             "weights.softmax(1)[:, None] @ decoded",
             "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
         ),
-        ("(by_width, -1) - 0.5 * log_variance[", "(by_width, -1) + 0.5 * log_variance["),
+        ("(by_width, -1) - log_volume", "(by_width, -1) + log_volume"),
         ("TURNS * mean[rows]", "0.0 * mean[rows]"),
         ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
         ("- mean.shape[1] * widths.log()", "- widths.log()"),
@@ -556,7 +556,7 @@ ESTIMATORS = {
         ("result[rows.start :, rows] = block.T", "result[rows.start :, rows] = 0.0"),
     ],
     "estimators/autoencoder/density.py": [
-        ("(found - math.log(n_samples))", "found"),
+        ("dim=1) - math.log(n_samples)).numpy()", "dim=1)).numpy()"),
         ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
         (
             "if noise else self._embedding.mean(z).numpy()",
