@@ -557,7 +557,7 @@ ESTIMATORS = {
     ],
     "estimators/autoencoder/density.py": [
         ("dim=1) - math.log(n_samples)).numpy()", "dim=1)).numpy()"),
-        ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
+        ('"all", widths=(1.0,))', '"all")'),
         (
             "if noise else self._embedding.mean(z).numpy()",
             "if not noise else self._embedding.mean(z).numpy()",
