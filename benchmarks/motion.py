@@ -48,16 +48,22 @@ SETTINGS = {
 }
 
 
-def load_walking(path):
-    """Poses of walking: joint rotations that vary, of recordings without jumps."""
+def load_recordings(path):
+    """Poses of walking: joint rotations that vary, of recordings without jumps, one by one."""
     with np.load(path) as data:
         X, action, sequence = data["X"], data["action"], data["sequence"]
         walking = np.unique(sequence[action == list(data["action_names"]).index("walking")])
     recordings = [X[sequence == k, 6:].astype(float).reshape(-1, 37, 3) for k in walking]
     steps = [np.linalg.norm(np.diff(one, axis=0), axis=2).max() for one in recordings]
     smooth = [one for one, step in zip(recordings, steps) if step < JUMP]
-    poses = np.concatenate(smooth).reshape(-1, 111)
-    return poses[:, poses.std(axis=0) > 1e-6]
+    poses = [one.reshape(-1, 111) for one in smooth]
+    varying = np.concatenate(poses).std(axis=0) > 1e-6
+    return [one[:, varying] for one in poses]
+
+
+def load_walking(path):
+    """The same in one table."""
+    return np.concatenate(load_recordings(path))
 
 
 def load(name, options, seed):

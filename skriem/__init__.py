@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import geometry, inspection
     from .decoders.metric import decoder_metric
+    from .estimators.autoencoder.dynamics_prior import DynamicsPrior
     from .estimators.autoencoder.mixture_prior import MixturePrior
     from .estimators.autoencoder.neighbors import Neighbors
     from .estimators.autoencoder.networks import Convolutional, Modules, Perceptron
@@ -33,6 +34,7 @@ _HOMES = {
     "DecoderEnsemble": "estimators.autoencoder.noise",
     "DeepRegressionClassifier": "estimators.deep_regression.classifier",
     "DeepRegressionTransformer": "estimators.deep_regression.transformer",
+    "DynamicsPrior": "estimators.autoencoder.dynamics_prior",
     "GeodesicDistance": "estimators.distance",
     "MixturePrior": "estimators.autoencoder.mixture_prior",
     "Modules": "estimators.autoencoder.networks",
@@ -57,6 +59,7 @@ __all__ = [
     "DecoderEnsemble",
     "DeepRegressionClassifier",
     "DeepRegressionTransformer",
+    "DynamicsPrior",
     "GeodesicDistance",
     "MixturePrior",
     "Modules",

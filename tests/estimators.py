@@ -7,6 +7,7 @@ import torch
 
 from skriem import (
     DeepRegressionTransformer,
+    DynamicsPrior,
     GeodesicDistance,
     MixturePrior,
     Modules,
@@ -50,6 +51,7 @@ ESTIMATORS = {
     "modules": little(max_iter=2, network=Modules(encoder=coder, decoder=coder)),
     "groups": little(prior=MixturePrior(3, component="student_t")),
     "columns": little(likelihood={0: "student_t", 1: "auto"}),
+    "sequences": little(prior=DynamicsPrior(3)),
     "units": DeepRegressionTransformer((4, 2), max_iter=3, random_state=0),
     "neighbors": NeighborEncoder(random_state=0),
     "clusters": RiemannianKMeans(2, random_state=0),

@@ -315,7 +315,7 @@ NETWORKS = {
             "weights.softmax(1)[:, None] @ decoded",
             "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
         ),
-        ("(by_width, -1) - 0.5 * log_variance[", "(by_width, -1) + 0.5 * log_variance["),
+        ("(by_width, -1) - log_volume", "(by_width, -1) + log_volume"),
         ("TURNS * mean[rows]", "0.0 * mean[rows]"),
         ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
         ("- mean.shape[1] * widths.log()", "- widths.log()"),
@@ -348,6 +348,30 @@ NETWORKS = {
         ("self.n_samples / weights.sum()", "1.0"),
         ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
         ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
+    ],
+    "nn/priors/chains.py": [
+        ("r.left @ before + r.right @ crosses.mT", "r.left @ before"),
+        ("0.5 * (squares - log_dets", "0.5 * (squares + log_dets"),
+    ],
+    "nn/priors/kalman.py": [
+        ("@ transition.slope.mT + transition.noise", "@ transition.slope.mT"),
+    ],
+    "nn/priors/matrix_normal.py": [
+        ("residual = own + slope @ wide @ slope.mT", "residual = own"),
+        ("0.5 * (linear.nu - steps)", "0.5 * (linear.nu + steps)"),
+        ("- squares - d * unsure", "- squares - unsure"),
+    ],
+    "nn/priors/dynamics.py": [
+        ("own - torch.diag_embed(self.precision)", "own"),
+        ("given = pairs[1][1] - pairs", "given = pairs[1][1] + 0.0 * pairs"),
+        ("part.cpu() * (total / float(found[0]))", "part.cpu()"),
+    ],
+    "nn/windows.py": [
+        ("steps.follows[rows] & ~begins", "steps.follows[rows]"),
+    ],
+    "estimators/autoencoder/sequences.py": [
+        ("back[rows] = np.arange(len(rows))", "back[:] = np.arange(len(rows))"),
+        ("found.get(key, (part, 0.0))[1] + weight", "weight"),
     ],
     "nn/layout.py": [
         ("torch.exp(-beyond / low)", "torch.exp(-distances / low)"),
@@ -575,8 +599,8 @@ ESTIMATORS = {
         ("result[rows.start :, rows] = block.T", "result[rows.start :, rows] = 0.0"),
     ],
     "estimators/autoencoder/density.py": [
-        ("(found - math.log(n_samples))", "found"),
-        ("n_samples, widths=(1.0,)).mean(1)", "n_samples).mean(1)"),
+        ("dim=1) - math.log(n_samples)).numpy()", "dim=1)).numpy()"),
+        ('"all", widths=(1.0,))', '"all")'),
         (
             "if noise else self._embedding.mean(z).numpy()",
             "if not noise else self._embedding.mean(z).numpy()",

@@ -84,6 +84,24 @@ def test_scikit_learn_checks(estimator, check, little_work):
     check(estimator)
 
 
+# Of a sequence the order of rows matters, what a row gets depends on the others, and all have one
+# weight.
+OF_SEQUENCES = (
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weights_not_overwritten",
+)
+
+
+@parametrize_with_checks(
+    [little(prior="dynamics")],
+    expected_failed_checks=lambda _: dict.fromkeys(OF_SEQUENCES, "rows are steps of a sequence"),
+)
+def test_scikit_learn_checks_of_sequences(estimator, check, little_work):
+    check(estimator)
+
+
 @pytest.mark.slow
 @parametrize_with_checks(OTHERS)
 def test_scikit_learn_checks_of_other_parameters(estimator, check, little_work):

@@ -18,6 +18,7 @@ from suites import thorough
 from skriem import (
     DeepRegressionClassifier,
     DeepRegressionTransformer,
+    DynamicsPrior,
     GeodesicDistance,
     MixturePrior,
     NeighborEncoder,
@@ -43,6 +44,7 @@ ESTIMATORS = {
     "VAETransformer": vae(),
     "VAETransformer, variance network": vae(noise="mlp"),
     "VAETransformer, mixture": vae(noise="constant", prior=MixturePrior(2)),
+    "VAETransformer, dynamics": vae(noise="constant", prior=DynamicsPrior()),
     "NeighborEncoder": NeighborEncoder(random_state=0),
     "DeepRegressionTransformer": DeepRegressionTransformer((6, 2), max_iter=2, random_state=0),
     "DeepRegressionTransformer, binary": make_pipeline(

@@ -11,6 +11,7 @@ import skriem
 from skriem import (
     DeepRegressionClassifier,
     DeepRegressionTransformer,
+    DynamicsPrior,
     GeodesicDistance,
     MixturePrior,
     NeighborEncoder,
@@ -51,6 +52,7 @@ def estimators() -> None:
     assert_type(vae.metric_.distance(codes, codes[:1]), NDArray[Any])
     assert_type(vae.inverse_transform(codes), Floats)
     groups = VAETransformer(prior=MixturePrior(3, component="student_t")).fit(X)
+    VAETransformer(prior=DynamicsPrior(4)).fit(X, groups=[0] * len(X)).forecast(3, X)
     assert_type(groups.means_, Floats)
     assert_type(NeighborEncoder().fit(X), NeighborEncoder)
 

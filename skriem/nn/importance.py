@@ -17,22 +17,22 @@ def log_weights(*arguments, **options):
     return torch.cat([weights for _, weights in weighted_draws(*arguments, **options)])
 
 
-def conditional_means(x, mean, log_variance, embedding, *arguments, **options):
+def conditional_means(x, proposals, embedding, *arguments, **options):
     """Means of what decoders say of rows, given what is known of them, (n, m).
 
     Parameters
     ----------
-    x, mean, log_variance, embedding
+    x, proposals, embedding
         As for :func:`weighted_draws`, whose further arguments follow.
     """
     found = []
-    for z, weights in weighted_draws(x, mean, log_variance, embedding, *arguments, **options):
+    for z, weights in weighted_draws(x, proposals, embedding, *arguments, **options):
         decoded = embedding.mean(z.flatten(0, 1)).unflatten(0, z.shape[:2])
         found.append((weights.softmax(1)[:, None] @ decoded).squeeze(1))
     return torch.cat(found)
 
 
-def weighted_draws(x, mean, log_variance, embedding, prior, n_samples, generator, widths=WIDTHS):
+def weighted_draws(x, proposals, embedding, n_samples, generator, widths=WIDTHS):
     """Draw log [p(x_i | z) p(z) / q_i(z)] for codes z from every row's proposal q_i.
 
     The log of their exponentials' mean estimates log p(x_i) from below (Burda, Grosse and
@@ -45,11 +45,10 @@ def weighted_draws(x, mean, log_variance, embedding, prior, n_samples, generator
     ----------
     x : Tensor of shape (n, m)
         What the likelihood is of; NaN where it is not known.
-    mean, log_variance : Tensor of shape (n, d)
-        The normal distribution that each row's proposal is made of.
+    proposals : Proposals
+        The normal distribution that each row's proposal is made of, and the prior p(z).
     embedding : object
         Its ``log_prob(x, z)`` is the decoder's log-likelihood of rows given codes.
-    prior : Prior
     n_samples : int
     generator : torch.Generator
     widths : sequence of float
@@ -62,6 +61,7 @@ def weighted_draws(x, mean, log_variance, embedding, prior, n_samples, generator
         Draws for a block of rows.
     weights : Tensor of shape (b, n_samples)
     """
+    mean = proposals.mean
     size = max(1, BUDGET // (n_samples * max(N_HIDDEN, x.shape[1])))
     shared = torch.rand(n_samples, mean.shape[1], generator=generator, dtype=x.dtype)
     widths = shared.new_tensor(widths)
@@ -71,12 +71,23 @@ def weighted_draws(x, mean, log_variance, embedding, prior, n_samples, generator
     for rows in torch.arange(len(x)).split(size):
         noise = rotated(shared, TURNS * mean[rows]) * widths[turn, None]
         by_width = -0.5 * noise.square().sum(-1, keepdim=True) / widths.square() + log_shares
-        z = mean[rows, None] + torch.exp(0.5 * log_variance[rows, None]) * noise
-        log_proposal = torch.logsumexp(by_width, -1) - 0.5 * log_variance[rows, None].sum(-1)
-        log_prior = prior.log_density(z)
+        of_rows = proposals.of_rows(rows)
+        spread, log_volume = spread_by(of_rows.factor, noise)
+        z = mean[rows, None] + spread
+        log_proposal = torch.logsumexp(by_width, -1) - log_volume[:, None]
+        log_prior = of_rows.density.log_density(z)
         repeated = x[rows].repeat_interleave(n_samples, dim=0)
         log_data = embedding.log_prob(repeated, z.flatten(0, 1)).unflatten(0, z.shape[:2])
         yield z, log_data + log_prior - log_proposal
+
+
+def spread_by(factor, noise):
+    """Noise (n, m, d) of a standard deviation (n, d) or the lower factor (n, d, d) of a covariance,
+    and the logarithm of what it makes of volumes, (n,).
+    """
+    if factor.ndim == noise.ndim:
+        return noise @ factor.mT, factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return factor[:, None] * noise, factor.log().sum(-1)
 
 
 def rotated(shared, by):

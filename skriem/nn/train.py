@@ -11,6 +11,7 @@ from .flatness import distortion
 from .likelihoods.base import Likelihood
 from .network import Network
 from .priors.base import NormalPrior, Prior
+from .windows import Rows
 
 # Gradients are cut to this norm: the exponential in a likelihood of counts can make one so large
 # that Adam would take no step worth the name for many passes after.
@@ -54,6 +55,7 @@ class Learning(NamedTuple):
     penalties: Penalties
     n_draws: int
     mixed_precision: bool
+    sampler: object  # Rows or Windows
     neighbors: torch.Tensor | None
     n_steps: int
 
@@ -121,6 +123,7 @@ def loss_and_posterior(
     log_scale=None,
     n_draws=1,
     mixed_precision=False,
+    steps=None,
 ):
     """Weighted mean of the negative evidence lower bound per sample, up to a constant, plus
     penalties, and the posterior of the codes.
@@ -137,6 +140,8 @@ def loss_and_posterior(
         Codes drawn for every sample. With several the bound is the importance weighted one
         (Burda, Grosse and Salakhutdinov, *Importance weighted autoencoders*, ICLR 2016), under
         a standard normal prior.
+    steps : Steps or None
+        What rows are in sequences, for a prior of these.
 
     Returns
     -------
@@ -151,7 +156,7 @@ def loss_and_posterior(
         mean, log_variance = encode(x, model.encoder)
     weights = weights / weights.sum()
     if n_draws == 1:
-        posterior = model.prior.infer(mean, log_variance)
+        posterior = model.prior.infer(mean, log_variance, steps)
         z, rows, counts = posterior.draws(generator)
     else:
         posterior, shape = None, (n_draws, *mean.shape)
@@ -213,6 +218,7 @@ def train(
     mixed_precision=False,
     neighbors=None,
     n_steps=1,
+    windows=None,
     held_out=None,
     on_epoch=None,
 ):
@@ -244,9 +250,11 @@ def train(
         not share.
     n_steps : int
         A neighbour is where a random walk of so many steps from row to row ends.
-    held_out : triple of Tensor or None
-        The same as `x`, `targets` and `weights`: data whose loss, if given, decides when to
-        stop; the best networks are kept.
+    windows : Windows or None
+        Where rows are steps of sequences.
+    held_out : tuple or None
+        The same as `x`, `targets` and `weights`, and steps if any: data whose loss, if given,
+        decides when to stop; the best networks are kept.
     on_epoch : callable or None
         Called as ``on_epoch(loss)`` after each epoch.
 
@@ -259,7 +267,8 @@ def train(
     optimizer = torch.optim.Adam(
         [*parameters, log_scale], lr=learning_rate, weight_decay=weight_decay, fused=True
     )
-    learning = Learning(penalties, n_draws, mixed_precision, neighbors, n_steps)
+    sampler = Rows(len(x)) if windows is None else windows
+    learning = Learning(penalties, n_draws, mixed_precision, sampler, neighbors, n_steps)
     losses, validation_losses = [], []
     patience, best_parts, interrupted = Patience(tol, n_iter_no_change), None, False
     try:
@@ -273,7 +282,9 @@ def train(
             losses.append(total / len(x) + model.prior.cost())
             watched = losses[-1]
             if held_out is not None:
-                watched = held_out_loss(model, *held_out, penalties, generator, n_draws)
+                watched = held_out_loss(
+                    model, *held_out[:3], penalties, generator, n_draws, *held_out[3:]
+                )
                 validation_losses.append(watched)
             if on_epoch is not None:
                 on_epoch(losses[-1])
@@ -304,10 +315,9 @@ def one_epoch(model, data, batch_size, optimizer, kl_weight, learning, generator
     """Learn from all rows once, batch by batch in random order; the sum of their losses."""
     x, targets, weights = data
     parameters = model.trainable()
-    order = torch.randperm(len(x), generator=generator, device=x.device)
     total = torch.zeros((), dtype=x.dtype, device=x.device)
-    for rows in order.tensor_split(math.ceil(len(x) / batch_size)):
-        of_target, near = rows, None
+    for rows, counted, steps in learning.sampler.batches(batch_size, generator):
+        of_target, near, counts = rows, None, weights[rows] * counted
         if learning.neighbors is not None:
             of_target = walk(learning.neighbors, rows, learning.n_steps, generator)
             near = x[of_target]
@@ -316,7 +326,7 @@ def one_epoch(model, data, batch_size, optimizer, kl_weight, learning, generator
             model,
             draw_decoder(model, generator),
             x[rows],
-            weights[rows],
+            counts,
             kl_weight,
             learning.penalties,
             generator,
@@ -325,14 +335,15 @@ def one_epoch(model, data, batch_size, optimizer, kl_weight, learning, generator
             log_scale,
             learning.n_draws,
             learning.mixed_precision,
+            steps,
         )
         loss.backward()
         if not model.likelihood.is_location_scale:
             torch.nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
         optimizer.step()
         if posterior is not None:
-            model.prior.learn(posterior, weights[rows])
-        total += loss.detach() * len(rows)
+            model.prior.learn(posterior, counts)
+        total += loss.detach() * counted.sum()
     return total.item()
 
 
@@ -345,14 +356,15 @@ def draw_decoder(model, generator):
 
 
 @torch.no_grad()
-def held_out_loss(model, x, targets, weights, penalties, generator, n_draws):
+def held_out_loss(model, x, targets, weights, penalties, generator, n_draws, steps=None):
     """Loss of samples that do not train, averaged over the decoders."""
     model = model._replace(
         encoder=model.encoder.evaluated(),
         decoders=[decoder.evaluated() for decoder in model.decoders],
     )
+    options = {"n_draws": n_draws, "steps": steps}
     losses = [
-        objective(model, k, x, weights, 1.0, penalties, generator, targets, n_draws=n_draws).item()
+        objective(model, k, x, weights, 1.0, penalties, generator, targets, **options).item()
         for k in range(len(model.decoders))
     ]
     return sum(losses) / len(losses)

@@ -14,13 +14,21 @@ def by_blocks(method: Method) -> Method:
 
     The result is a Dask array with the same blocks of rows, empty ones and those of unknown
     length included; nothing is computed but a row of zeros, to see what comes out. Anything else
-    goes straight to the method.
+    goes straight to the method, and so do all rows together where an estimator's property
+    `_rows_together` says that what one gets depends on the others.
     """
 
     @wraps(method)
     def wrapped(self, X, *args, **kwargs):
         if not (hasattr(X, "map_blocks") and hasattr(X, "rechunk")):
             return method(self, X, *args, **kwargs)
+        if getattr(self, "_rows_together", False):
+            X = X.copy()
+            X = (X.compute_chunk_sizes() if np.isnan(X.shape[0]) else X).rechunk({0: -1, 1: -1})
+            found = np.asarray(method(self, X.compute(), *args, **kwargs))
+            shape = {"drop_axis": 1} if found.ndim == 1 else {}
+            shape = shape or {"chunks": (X.chunks[0], (found.shape[1],))}
+            return X.map_blocks(lambda _: found, dtype=found.dtype, meta=found[:0], **shape)
 
         # Zeros are of the kind that every likelihood is for.
         example = np.asarray(method(self, np.zeros((1, X.shape[1]), X.dtype), *args, **kwargs))

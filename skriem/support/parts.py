@@ -41,7 +41,10 @@ def dense_parts(X: Any) -> Iterator[Any]:
 
 
 def by_dense_rows(method: Method) -> Method:
-    """Let a method that maps rows to rows take sparse matrices, some rows at a time."""
+    """Let a method that maps rows to rows take sparse matrices, some rows at a time.
+
+    All at once where an estimator's property `_rows_together` says that rows need each other.
+    """
 
     @wraps(method)
     def wrapped(self, X, *args, **kwargs):
@@ -50,6 +53,8 @@ def by_dense_rows(method: Method) -> Method:
         X = csr_matrix(X)
         if not np.isfinite(X.data).all():
             raise ValueError("Sparse X contains NaN or infinity: pass an array if that is missing.")
+        if getattr(self, "_rows_together", False):
+            return method(self, X.toarray(), *args, **kwargs)
         return np.concatenate([method(self, part, *args, **kwargs) for part in dense_parts(X)])
 
     return cast(Method, wrapped)

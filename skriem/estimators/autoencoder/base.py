@@ -21,6 +21,7 @@ from ...support.parts import by_dense_rows, some_rows
 from ...support.rows import distinct_rows
 from ...support.state import Estimator
 from .density import _Density
+from .dynamics_prior import DynamicsPrior
 from .export import _Export
 from .geometry import embedding_of, metric_of
 from .missing import _Missing, known, without_empty_rows
@@ -32,6 +33,7 @@ from .parts import check_parameters, nearest_rows
 from .prior import _Groups, check_prior
 from .reading import _Reading
 from .renamed import check_names, knows_old_names
+from .sequences import _Sequences, distinct_sequences, in_sequences, order_of, refuse_groups
 from .sparse import _Sparse, distinct
 from .training import _Training
 
@@ -50,6 +52,7 @@ N_STEPS = 6
 
 class _VAE(
     _Groups,
+    _Sequences,
     _Density,
     _Training,
     _Missing,
@@ -72,7 +75,9 @@ class _VAE(
         *,
         network: Sequence[int] | NetworkSettings = (64, 32),
         likelihood: LikelihoodName | dict[Any, LikelihoodName] = "gaussian",
-        prior: Literal["normal", "mixture", "student_t"] | MixturePrior = "normal",
+        prior: Literal["normal", "mixture", "student_t", "dynamics"]
+        | MixturePrior
+        | DynamicsPrior = "normal",
         geometry: Literal["auto", "expected", "fisher_rao"] = "auto",
         noise: Literal["rbf", "mlp", "constant"] | NoiseSettings = "rbf",
         neighbors: int | Neighbors | None = None,
@@ -130,7 +135,13 @@ class _VAE(
         return super().set_params(**params)
 
     @all_or_nothing
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the autoencoder, then the precision network on its codes.
 
         The result depends on the weighted set of distinct rows only: neither their order nor
@@ -146,6 +157,10 @@ class _VAE(
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights; None weighs all rows alike.
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to, for ``prior="dynamics"``; None: all to one. Rows of
+            a sequence are in the order of time, and others may lie between them. Their weights
+            are the same, and rows that are NaN throughout are missing steps.
 
         Returns
         -------
@@ -165,7 +180,9 @@ class _VAE(
         """
         check_parameters(self)
         check_prior(self)
-        values, weights = distinct(*self._read_first(X, sample_weight))
+        values, weights = self._read_first(X, sample_weight)
+        asked = values, groups
+        values, weights, steps = self._distinct(values, weights, groups)
         if values.shape[0] < 2:
             raise ValueError("All rows of X are the same: there is nothing to encode.")
         rng = check_random_state(self.random_state)
@@ -173,13 +190,14 @@ class _VAE(
         if warm:
             self._check(values)
         else:
-            self._init(values, weights, rng)
+            seen = slice(None) if steps is None else ~np.isnan(values).all(axis=1)
+            self._init(values[seen], weights[seen], rng)
         neighbors, settings = None, self._neighbors
         if settings is not None:
             neighbors = nearest_rows(known(self._in_unit(values)), settings.n_neighbors)
-        self._start_prior(values, weights, rng)
+        self._start_prior(values, weights, rng, steps)
         warm_up = 0 if warm else self.max_iter // 4
-        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors)
+        history = self._train(values, weights, rng, self.max_iter, warm_up, neighbors, steps=steps)
         self.loss_curve_: list[float] = history.loss
         if settings is not None and settings.attraction > 0.0 and not history.interrupted:
             # Codes tell better who is a neighbour of whom than the data do.
@@ -189,16 +207,17 @@ class _VAE(
             )
             self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ = len(self.loss_curve_)
-        self._settle_prior(values, weights)
+        self._settle_prior(values, weights, steps)
         if issparse(values):
             some = some_rows(values, rng)
             values, weights = values[some].toarray(), weights[some]
-        self._fit_metric(values, weights, rng)
+        self._fit_metric(values, weights, rng, steps)
         self._reservoir: Any = None
+        self._end_with(*asked)
         return self
 
     @all_or_nothing
-    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+    def partial_fit(self, X: ArrayLike, y: object = None, groups: ArrayLike | None = None) -> Self:
         """Train for one pass over `X`, for data that come in parts.
 
         The first call fixes the scale of the data and the shape of the networks. Noise and
@@ -211,6 +230,9 @@ class _VAE(
             The next part of the data; at least two rows in the first call. `neighbors` has no
             effect: neighbours may be in other parts.
         y : Ignored
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to, for ``prior="dynamics"``; None: all to one. Each
+            part has whole sequences, and the last one says noise and geometry.
 
         Returns
         -------
@@ -222,17 +244,28 @@ class _VAE(
         first = not hasattr(self, "_encoder")
         values, weights = self._read_first(X, None, reset=first, at_least=2 if first else 1)
         values = values.toarray() if issparse(values) else values
-        weights = without_empty_rows(values, weights)
-        values, weights = values[weights > 0.0], weights[weights > 0.0]
+        asked = values, groups
+        if in_sequences(self):
+            values, weights, steps = self._distinct(values, weights, groups)
+        else:
+            refuse_groups(groups)
+            weights, steps = without_empty_rows(values, weights), None
+            values, weights = values[weights > 0.0], weights[weights > 0.0]
         rng = later_generator(self.random_state, 0 if first else self.n_iter_)
         if first:
             self._init(values, weights, rng)
             self.loss_curve_, self.n_iter_ = [], 0
         else:
             self._likelihood.check(known(values))
-        self._start_prior(values, weights, rng, 0.0 if first else self._prior.n_samples)
-        self.loss_curve_ = self.loss_curve_ + self._train(values, weights, rng, 1, 0).loss
+        self._start_prior(values, weights, rng, steps, more=not first)
+        history = self._train(values, weights, rng, 1, 0, steps=steps)
+        self.loss_curve_ = self.loss_curve_ + history.loss
         self.n_iter_ += 1
+        if steps is not None:
+            self._fit_metric(values, weights, rng, steps)
+            self._reservoir = None
+            self._end_with(*asked)
+            return self
         # Every row ever seen gets a random key; those with the largest keys are kept.
         rows, keys = values, rng.uniform(size=len(values))
         if getattr(self, "_reservoir", None) is not None:
@@ -246,13 +279,16 @@ class _VAE(
 
     @by_dense_rows
     @by_blocks
-    def transform(self, X: ArrayLike) -> Any:
+    def transform(self, X: ArrayLike, groups: ArrayLike | None = None) -> Any:
         """Encode data as latent codes.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Data, in the units of those of ``fit``.
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to, for ``prior="dynamics"``; None: all to one. Codes
+            of a sequence then depend on all its rows, those that come later included.
 
         Returns
         -------
@@ -261,8 +297,9 @@ class _VAE(
             array carries the decoder's metric; so does a pandas data frame, in ``attrs``.
         """
         check_is_fitted(self, "metric_")
-        values = self._checked(X)
-        return self._codes(values).numpy().astype(values.dtype, copy=False)
+        values, order = self._ordered(X, groups)
+        codes = self._codes(values, order.steps).numpy()[order.back]
+        return codes.astype(values.dtype, copy=False)
 
     def inverse_transform(self, Z: ArrayLike) -> FloatArray:
         """Decode codes to the means of the data they stand for.
@@ -308,9 +345,30 @@ class _VAE(
 
     # Geometry ----------------------------------------------------------------------------
 
-    def _fit_metric(self, X, weights, rng):
+    def _distinct(self, X, weights, groups):
+        """Distinct rows, or sequences and what rows are in them, and their weights."""
+        if in_sequences(self):
+            without_empty_rows(X, weights)
+            return distinct_sequences(X, weights, groups)
+        refuse_groups(groups)
+        return *distinct(X, weights), None
+
+    def _end_with(self, X, groups):
+        """Keep where sequences end, which forecasts begin with."""
+        self._end_states = None
+        if self._prior.has_steps:
+            order = order_of(X, groups)
+            self._end_states = self._ends(X[order.rows], order)
+
+    def _fit_metric(self, X, weights, rng, steps=None):
         """Uncertainty around the codes of the trained encoder, and the metric of it all."""
-        mean, log_variance = self._posterior(X)
+        mean, log_variance = self._posterior(X, steps)
+        if steps is not None:
+            # Missing steps have codes, but say nothing of noise.
+            seen = steps.seen.numpy()
+            X, weights, mean, log_variance = (
+                part[seen] for part in (X, weights, mean, log_variance)
+            )
         noise = torch.as_tensor(rng.standard_normal(mean.shape))
         z = mean + torch.exp(0.5 * log_variance) * noise
         targets = torch.as_tensor(self._targets(X))
@@ -321,12 +379,12 @@ class _VAE(
         self.metric_: PullbackMetric | MetricField = metric_of(self, self._embedding, points)
         self._n_features_out = points.shape[1]
 
-    def _posterior(self, X):
+    def _posterior(self, X, steps=None):
         """Means and log variances of the codes, two (n, d) tensors."""
-        return self._prior.on().normal(*self._encoded(X))
+        return self._prior.on().normal(*self._encoded(X, steps), steps)
 
-    def _codes(self, X):
-        return self._posterior(X)[0]
+    def _codes(self, X, steps=None):
+        return self._posterior(X, steps)[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -28,14 +28,17 @@ class _Density:
     _embedding: Any
     _likelihood: Likelihood
     _prior: Prior
+    _ordered: Callable[..., Any]
+    _encoded: Callable[..., Any]
     _n_features_out: int
-    _checked: Callable[..., Any]
     _posterior: Callable[..., Any]
     _restored: Callable[..., Any]
 
     @by_dense_rows
     @by_blocks
-    def score_samples(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
+    def score_samples(
+        self, X: ArrayLike, n_samples: int = 100, groups: ArrayLike | None = None
+    ) -> FloatArray:
         """Log-likelihood of every row, estimated by importance sampling.
 
         Codes are drawn from the encoder's posterior and from wider ones around it (Burda,
@@ -47,6 +50,10 @@ class _Density:
         X : array-like of shape (n_samples, n_features)
         n_samples : int, default=100
             Draws per row.
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to, for ``prior="dynamics"``; None: all to one. A
+            row's density is then that given those before it, so that they add up to the
+            sequence's; a missing step has 0.
 
         Returns
         -------
@@ -54,11 +61,16 @@ class _Density:
             In nats: densities with respect to Lebesgue measure in the units of the data,
             probabilities where data are counts, categories or zeros and ones.
         """
-        found = torch.logsumexp(self._log_weights(X, n_samples), dim=1)
-        return (found - math.log(n_samples)).numpy()
+        weights, order = self._log_weights(X, n_samples, groups, "past")
+        found = (torch.logsumexp(weights, dim=1) - math.log(n_samples)).numpy()
+        if order.steps is not None:
+            found = np.where(order.steps.seen, found, 0.0)
+        return found[order.back]
 
     @by_dense_rows
-    def evidence_lower_bound(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
+    def evidence_lower_bound(
+        self, X: ArrayLike, n_samples: int = 100, groups: ArrayLike | None = None
+    ) -> FloatArray:
         """Evidence lower bound of every row's log-likelihood.
 
         Parameters
@@ -68,6 +80,9 @@ class _Density:
         n_samples : int, default=100
             Draws per row from the encoder's posterior; under a mixture prior from the normal
             distribution with its mean and variances.
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to, for ``prior="dynamics"``; None: all to one. What
+            rows of a sequence have adds up to its bound.
 
         Returns
         -------
@@ -75,22 +90,31 @@ class _Density:
             In nats: densities with respect to Lebesgue measure in the units of the data,
             probabilities where data are counts, categories or zeros and ones.
         """
-        return self._log_weights(X, n_samples, widths=(1.0,)).mean(1).numpy()
+        weights, order = self._log_weights(X, n_samples, groups, "all", widths=(1.0,))
+        return weights.mean(1).numpy()[order.back]
 
-    def _log_weights(self, X, n_samples, **options):
+    def _log_weights(self, X, n_samples, groups, given, **options):
         check_is_fitted(self, "metric_")
-        values = self._checked(X).astype(np.float64)
-        return log_weights(*self._importance(values, n_samples), **options)
+        values, order = self._ordered(X, groups)
+        rows = slice(None)
+        draws = self._importance(values.astype(np.float64), n_samples, rows, order.steps, given)
+        return log_weights(*draws, **options), order
 
-    def _importance(self, X, n_samples):
-        """What codes are weighed by; see :func:`.nn.importance.weighted_draws`."""
+    def _importance(self, X, n_samples, rows, steps, given):
+        """What codes of some rows are weighed by; see :func:`.nn.importance.weighted_draws` and
+        :meth:`.Prior.proposals`.
+        """
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)
         generator = torch_generator(check_random_state(self.random_state), torch.device("cpu"))
-        targets = torch.as_tensor(np.array(self._likelihood.targets(X), order="C"))
-        posterior, prior = self._posterior(X), self._prior.on()
-        return targets, *posterior, self._embedding, prior, n_samples, generator
+        targets = torch.as_tensor(np.array(self._likelihood.targets(X[rows]), order="C"))
+        if steps is None:
+            X = X[rows]
+        proposals = self._prior.on().proposals(*self._encoded(X, steps), steps, given)
+        if steps is not None:
+            proposals = proposals.of_rows(rows)
+        return targets, proposals, self._embedding, n_samples, generator
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(self, X: ArrayLike, y: object = None, groups: ArrayLike | None = None) -> float:
         """Mean log-likelihood of the rows; see :meth:`score_samples`.
 
         Parameters
@@ -98,13 +122,15 @@ class _Density:
         X : array-like of shape (n_samples, n_features)
             Data, in the units of those of ``fit``.
         y : Ignored
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to; see :meth:`score_samples`.
 
         Returns
         -------
         float
             In nats; the larger the better.
         """
-        return float(self.score_samples(X).mean())
+        return float(self.score_samples(X, groups=groups).mean())
 
     def sample(
         self, n_samples: int = 1, *, noise: bool = True, random_state: RandomState = None
@@ -114,7 +140,7 @@ class _Density:
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            How many; under ``prior="dynamics"`` the steps of one sequence.
         noise : bool, default=True
             Whether to draw from the decoder's distribution or return its mean.
         random_state : int, RandomState instance or None, default=None

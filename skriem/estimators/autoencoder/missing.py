@@ -25,12 +25,16 @@ class _Missing:
     """Inputs with missing entries, NaN; see :class:`skriem.VAETransformer`."""
 
     _importance: Any
+    _ordered: Any
+    _prior: Any
     _likelihood: Any
     _read: Callable[..., Any]
     _restored: Callable[..., Any]
 
     @by_blocks
-    def impute(self, X: ArrayLike, n_samples: int = 100) -> FloatArray:
+    def impute(
+        self, X: ArrayLike, n_samples: int = 100, groups: ArrayLike | None = None
+    ) -> FloatArray:
         """Fill in missing entries with their expectations given the others.
 
         Codes are drawn around the encoder's posterior and weighed by how well they explain what
@@ -43,6 +47,9 @@ class _Missing:
             Data with NaN where they are missing, in the units of those of ``fit``.
         n_samples : int, default=100
             Draws per row.
+        groups : array-like of shape (n_samples,), default=None
+            Which sequence each row belongs to, for ``prior="dynamics"``; None: all to one. The
+            others are then those of the whole sequence.
 
         Returns
         -------
@@ -51,13 +58,15 @@ class _Missing:
             NaN; a data frame as from ``inverse_transform``.
         """
         check_is_fitted(self, "metric_")
-        found = self._checked(X).astype(np.float64)
+        values, order = self._ordered(X, groups)
+        found = values.astype(np.float64)
         missing = np.isnan(found)
         rows = missing.any(axis=1)
         if rows.any():
-            means = conditional_means(*self._importance(found[rows], n_samples))
-            found[missing] = self._likelihood.decoded(means.numpy())[missing[rows]]
-        return self._restored(found, X, filled=True)
+            draws = self._importance(found, n_samples, rows, order.steps, "others")
+            means = self._likelihood.decoded(conditional_means(*draws).numpy())
+            found[missing] = means[missing[rows]]
+        return self._restored(found[order.back], X, filled=True)
 
     def _checked(self, X):
         """Data of the kind that the likelihood is for, NaN included."""
@@ -71,34 +80,42 @@ class _Missing:
         inputs = self._likelihood.inputs(X).astype(np.float64, order="C")
         return (inputs - self._center) / self._scale
 
-    def _inputs(self, X):
+    def _inputs(self, X, steps=None):
         """What the encoder sees: zeros for missing entries, and which these are."""
         x = self._in_unit(X)
         missing = np.isnan(x)
         if self._sees_missing:
             return np.concatenate([np.where(missing, 0.0, x), missing], axis=1)
-        rows = missing.any(axis=1)
-        if rows.any():
-            x[rows] = self._completed(x[rows], missing[rows])
+        if not has_gaps(x):
+            return np.where(missing, 0.0, x)
+        # Where rows depend on each other all of them are asked.
+        rows = missing.any(axis=1) | (steps is not None)
+        x[rows] = self._completed(x[rows], missing[rows], steps)
         return x
 
-    def _completed(self, x, missing):
+    def _completed(self, x, missing, steps):
         """Rows for an encoder of complete ones: with what it and the decoder say of the rest."""
         x = np.where(missing, 0.0, x)
         encoder, prior = self._encoder.on(), self._prior.on()
         for _ in range(N_ROUNDS):
-            codes, _ = prior.normal(*encode(torch.as_tensor(x), encoder))
+            codes, _ = prior.normal(*encode(torch.as_tensor(x), encoder), steps)
             seen = self._likelihood.seen(self._embedding.mean(codes).numpy())
             x = np.where(missing, (seen - self._center) / self._scale, x)
         return x
 
-    def _encoded(self, X):
+    def _encoded(self, X, steps=None):
         """What the encoder says, two (n, d) tensors; the prior alone of rows without entries."""
         if issparse(X):
             return tuple(torch.cat(parts) for parts in zip(*map(self._encoded, dense_parts(X))))
-        mean, log_variance = encode(torch.as_tensor(self._inputs(X)), self._encoder.on())
+        mean, log_variance = encode(torch.as_tensor(self._inputs(X, steps)), self._encoder.on())
         empty = torch.as_tensor(np.isnan(X).all(axis=1))[:, None]
         return mean.masked_fill(empty, 0.0), log_variance.masked_fill(empty, self._prior.silence)
+
+
+def has_gaps(X):
+    """Whether there are rows of which only a part is known."""
+    missing = np.isnan(X)
+    return bool((missing.any(axis=1) & ~missing.all(axis=1)).any())
 
 
 def known(X):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numbers
 from typing import Literal
 
+import numpy as np
+import torch
 from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
 from sklearn.utils import check_scalar
 
-from ...nn.priors.mixture import TAILS
+from ...nn.priors.mixture import TAILS, mixture_of
 from ...support.rows import check_number
+from .dynamics_prior import DynamicsPrior
 
 # Concentration of all components together: few of them are expected to be used.
 TOTAL = 0.05
@@ -67,20 +71,45 @@ class MixturePrior(BaseEstimator):
         self.concentration = concentration
         self.component = component
 
-    def _check(self):
+    def _check(self, n_components):
         check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
         if self.concentration is not None:
             check_number(self.concentration, "concentration", 0, include_boundaries="neither")
         if self.component not in TAILS:
             raise ValueError(f"component must be one of {sorted(TAILS)}, got {self.component!r}.")
 
+    def _continues(self, prior, n_components):
+        return prior.is_like(self.n_components, self.component)
+
+    def _continued(self, prior, weights, steps, more):
+        """The same prior for other data, or for more of them."""
+        n_before = prior.n_samples if more else 0.0
+        return prior.under(n_before + float(weights.sum()), self._share_concentration)
+
+    def _started(self, codes, weights, steps, rng):
+        """What to begin with, given first codes: k-means on them."""
+        n_distinct = len(np.unique(codes.numpy(), axis=0))
+        kmeans = KMeans(
+            min(self.n_components, n_distinct), n_init=1, random_state=rng.randint(2**31 - 1)
+        )
+        labels = kmeans.fit(codes.numpy(), sample_weight=weights).labels_
+        return mixture_of(
+            codes,
+            torch.as_tensor(weights),
+            torch.as_tensor(labels, dtype=torch.long),
+            self.n_components,
+            self._share_concentration,
+            self.component,
+        )
+
     @property
     def _share_concentration(self):
         return TOTAL / self.n_components if self.concentration is None else self.concentration
 
 
-# What names of priors stand for: parameters of a mixture, or none.
+# What names of priors stand for: parameters, or none.
 PRIORS = {
+    "dynamics": DynamicsPrior,
     "normal": lambda: None,
     "mixture": MixturePrior,
     "student_t": lambda: MixturePrior(component="student_t"),

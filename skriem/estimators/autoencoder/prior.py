@@ -1,4 +1,4 @@
-"""Autoencoders whose codes come in groups: where the groups start, and what they say."""
+"""Priors of autoencoders: where they start, and what groups of codes say."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.cluster import KMeans
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ...geometry.types import FloatArray
 from ...nn.priors.base import NormalPrior, Prior
-from ...nn.priors.mixture import mixture_of
 from ...support.blocks import by_blocks
 from ...support.parts import by_dense_rows
+from .dynamics_prior import DynamicsPrior
 from .mixture_prior import PRIORS, MixturePrior
 
 
@@ -25,21 +24,26 @@ def check_prior(vae):
     prior = vae.prior
     if isinstance(prior, str) and prior not in PRIORS:
         raise ValueError(f"prior must be one of {sorted(PRIORS)}, got {prior!r}.")
-    if not isinstance(prior, (str, MixturePrior)):
-        raise TypeError(f"prior must be one of {sorted(PRIORS)} or a MixturePrior, got {prior!r}.")
+    if not isinstance(prior, (str, MixturePrior, DynamicsPrior)):
+        raise TypeError(
+            f"prior must be one of {sorted(PRIORS)}, a MixturePrior or a DynamicsPrior, got "
+            f"{prior!r}."
+        )
     settings = settings_of(prior)
     if settings is None:
         return
-    settings._check()
+    settings._check(vae.n_components)
     if vae.n_importance_samples > 1:
         raise ValueError(
-            "n_importance_samples > 1 needs prior='normal': divergences from a mixture are exact "
-            "for one posterior, not for several draws of it."
+            "n_importance_samples > 1 needs prior='normal': divergences from a mixture or a "
+            "dynamical system are exact for one posterior, not for several draws of it."
         )
+    if vae.neighbors is not None and isinstance(settings, DynamicsPrior):
+        raise ValueError("neighbors draws rows in any order: it does not go with prior='dynamics'.")
 
 
 def settings_of(prior):
-    """Parameters of a mixture, None for a normal prior."""
+    """Parameters of a prior, None for the normal one."""
     return PRIORS[prior]() if isinstance(prior, str) else prior
 
 
@@ -49,7 +53,9 @@ def has_groups(vae):
     if fitted is not None:
         return fitted.n_labels > 0
     # Where an error should say what is wrong with a parameter, it is not for this to raise.
-    return not (isinstance(vae.prior, str) and vae.prior == "normal")
+    if isinstance(vae.prior, str):
+        return vae.prior not in ("normal", "dynamics")
+    return not isinstance(vae.prior, DynamicsPrior)
 
 
 def has_probabilities(vae):
@@ -71,38 +77,23 @@ class _Groups:
     _checked: Callable[..., Any]
     _encoded: Callable[..., Any]
 
-    def _start_prior(self, X, weights, rng, n_before=0.0):
-        """The prior to train with: the present one where it will do, or one that starts from
-        k-means; `n_before` is how much other data weigh that have been learned from.
+    def _start_prior(self, X, weights, rng, steps=None, more=False):
+        """The prior to train with: the present one where it will do, or a new one that suits the
+        codes so far; `more` is whether data come on top of others that were learned from.
         """
         settings = settings_of(self.prior)
         if settings is None:
             self._prior: Prior = NormalPrior()
-            return
-        concentration = settings._share_concentration
-        if self._prior.is_like(settings.n_components, settings.component):
-            self._prior = self._prior.under(n_before + float(weights.sum()), concentration)
-            return
-        mean, _ = self._encoded(X)
-        n_distinct = len(np.unique(mean.numpy(), axis=0))
-        kmeans = KMeans(
-            min(settings.n_components, n_distinct), n_init=1, random_state=rng.randint(2**31 - 1)
-        )
-        labels = kmeans.fit(mean.numpy(), sample_weight=weights).labels_
-        self._prior = mixture_of(
-            mean,
-            torch.as_tensor(weights),
-            torch.as_tensor(labels, dtype=torch.long),
-            settings.n_components,
-            concentration,
-            settings.component,
-        ).stored()
+        elif settings._continues(self._prior, self.n_components):
+            self._prior = settings._continued(self._prior, weights, steps, more)
+        else:
+            codes, _ = self._encoded(X, steps)
+            self._prior = settings._started(codes, weights, steps, rng).stored()
 
-    def _settle_prior(self, X, weights):
+    def _settle_prior(self, X, weights, steps=None):
         """What the prior says after training of all data, whatever the last batch was."""
-        if self._prior.n_labels:
-            prior = self._prior.on()
-            self._prior = prior.settled(*self._encoded(X), torch.as_tensor(weights)).stored()
+        prior, found = self._prior.on(), self._encoded(X, steps)
+        self._prior = prior.settled(*found, torch.as_tensor(weights), steps).stored()
 
     @available_if(has_groups)
     @by_dense_rows

@@ -14,6 +14,7 @@ from ...support.parts import BUDGET, dense_parts, some_rows
 from ...support.rows import distinct_rows
 from .missing import known, without_empty_rows
 from .parts import common_unit
+from .sequences import in_sequences
 
 
 class DenseBatches:
@@ -59,6 +60,8 @@ class _Sparse:
                     f"{name} does not go together with sparse matrices of this size: pass an "
                     f"array, or fewer features or rows (n_samples * n_features <= {BUDGET})."
                 )
+        if in_sequences(self):
+            raise ValueError("Sequences are not sparse matrices of this size: pass an array.")
 
     def _init_sparse(self: Any, X: Any, weights: Any, rng: Any) -> None:
         """Scales and networks, as for dense rows; networks start from some of these."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from scipy.sparse import issparse
 from ...nn.module import ModuleForm, own_generator
 from ...nn.priors.base import NormalPrior, Prior
 from ...nn.train import Model, Penalties, train
+from ...nn.windows import Windows, held_out_sequences
 from ...support.fitting import check_training, training_device
 from ...support.progress import Progress
-from .missing import known
+from .missing import has_gaps, known
 from .parts import data_scale, make_networks
+from .prior import settings_of
 from .sparse import DenseBatches
 
 
@@ -40,7 +43,7 @@ class _Training:
         ):
             return False
         n_outputs = len(self._center)
-        if not issparse(X) and np.isnan(X).any() and not self._sees_missing:
+        if not issparse(X) and has_gaps(X) and not self._sees_missing:
             return False
         n_inputs = n_outputs * (1 + self._sees_missing)
         forms = self._network._forms(n_inputs, self.n_components, n_outputs)
@@ -61,7 +64,7 @@ class _Training:
         self._likelihood = (
             likelihood.fit(X, weights) if likelihood.is_mixed else likelihood.fit(known(X))
         )
-        self._sees_missing = bool(np.isnan(X).any())
+        self._sees_missing = has_gaps(X)
         # A warm start asks for it, when n_features_in_ is that of the new data already.
         self._n_columns = X.shape[1]
         inputs = self._likelihood.inputs(X)
@@ -89,9 +92,20 @@ class _Training:
             return self._in_unit(X)
         return self._likelihood.targets(X)
 
-    def _train(self, X, weights, rng, max_iter, warm_up, neighbors=None, n_steps=1, attraction=0.0):
+    def _train(
+        self,
+        X,
+        weights,
+        rng,
+        max_iter,
+        warm_up,
+        neighbors=None,
+        n_steps=1,
+        attraction=0.0,
+        steps=None,
+    ):
         device = training_device(self.device)
-        made = self._inputs, self._targets
+        made = partial(self._inputs, steps=steps), self._targets
         if issparse(X):
             parts = [DenseBatches(X, of_rows, device) for of_rows in made]
         else:
@@ -99,8 +113,10 @@ class _Training:
                 torch.as_tensor(of_rows(X), dtype=torch.float32, device=device) for of_rows in made
             ]
         shares = torch.as_tensor(weights / weights.mean(), dtype=torch.float32, device=device)
-        data = [*parts, shares]
-        data, held_out = self._held_out(data, neighbors, rng)
+        data, steps, held_out = self._held_out([*parts, shares], steps, neighbors, rng)
+        windows = None
+        if steps is not None:
+            windows = Windows(steps.to(device), settings_of(self.prior).hidden_fraction)
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = min(200, max(16, len(data[0]) // 10))
@@ -138,6 +154,7 @@ class _Training:
                 mixed_precision=self.mixed_precision,
                 neighbors=neighbors,
                 n_steps=n_steps,
+                windows=windows,
                 held_out=held_out,
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),
             )
@@ -148,10 +165,10 @@ class _Training:
         self._prior = model.prior.stored()
         return history
 
-    def _held_out(self, data, neighbors, rng):
-        """Samples that train and those that decide when to stop, None if there are none."""
+    def _held_out(self, data, steps, neighbors, rng):
+        """Samples that train, their steps, and what decides when to stop, None for nothing."""
         if not self.early_stopping:
-            return data, None
+            return data, steps, None
         n = len(data[0])
         n_held_out = math.ceil(self.validation_fraction * n)
         if n_held_out >= n:
@@ -159,8 +176,10 @@ class _Training:
                 f"early_stopping needs more than {n} distinct samples to hold out "
                 f"validation_fraction={self.validation_fraction} of them."
             )
+        if steps is not None:
+            return held_out_sequences(data, steps, n_held_out, rng)
         order = torch.as_tensor(rng.permutation(n), device=data[0].device)
         if neighbors is not None:
             raise ValueError("early_stopping does not go together with neighbors.")
         rest = [part[order[n_held_out:]] for part in data]
-        return rest, [part[order[:n_held_out]] for part in data]
+        return rest, None, [part[order[:n_held_out]] for part in data]

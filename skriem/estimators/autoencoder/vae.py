@@ -35,10 +35,13 @@ class VAETransformer(_VAE):
         between. "categorical": categories coded 0, 1, 2, ... in every column. "poisson" and
         "negative_binomial" (counts that vary more than their mean): counts. A dict from names or
         places of columns to these, or "auto" for all, gives each column of a table its own.
-    prior : {"normal", "mixture", "student_t"} or MixturePrior, default="normal"
+    prior : {"normal", "mixture", "student_t", "dynamics"}, MixturePrior or DynamicsPrior, \
+            default="normal"
         What is assumed of codes. "normal": the standard normal distribution. "mixture": that they
         come in groups, which :meth:`predict` then tells apart, with the defaults of
-        :class:`MixturePrior`. "student_t": the same, with heavy tails.
+        :class:`MixturePrior`. "student_t": the same, with heavy tails. "dynamics": that they come
+        one after the other, rows being steps of sequences that `groups` tells apart, with the
+        defaults of :class:`DynamicsPrior`.
     geometry : {"auto", "expected", "fisher_rao"}, default="auto"
         "expected": distances in the unit of the data, through mean and standard deviation.
         "fisher_rao": how well the distributions of two codes can be told apart, without unit.
@@ -105,6 +108,17 @@ class VAETransformer(_VAE):
     covariances_ : ndarray of shape (n_groups, n_components, n_components)
         Inverses of the components' expected precisions, as in
         :class:`sklearn.mixture.BayesianGaussianMixture`.
+    transition_matrix_ : ndarray of shape (n_states, n_states)
+        Expected slope of a state in the one before, for ``prior="dynamics"``, as the next four;
+        the first `n_components` entries of a state are the code.
+    transition_offset_ : ndarray of shape (n_states,)
+        What is added.
+    transition_covariance_ : ndarray of shape (n_states, n_states)
+        Inverse of the expected precision of the noise that is added.
+    initial_mean_ : ndarray of shape (n_states,)
+        Mean of the first state of a sequence.
+    initial_covariance_ : ndarray of shape (n_states, n_states)
+        Inverse of its expected precision.
     n_iter_ : int
         Passes over the data.
     loss_curve_ : list of float
@@ -120,6 +134,7 @@ class VAETransformer(_VAE):
     RBFNoise, DecoderEnsemble : What makes distances away from the data long.
     Neighbors : Codes that fall into groups.
     MixturePrior : A prior of codes that come in groups.
+    DynamicsPrior : A prior of codes that come one after the other.
     RiemannianKMeans : Clusters codes by geodesic distance.
     GeodesicDistance : Distances between codes for any estimator with precomputed distances.
 
@@ -151,7 +166,7 @@ class VAETransformer(_VAE):
     array([ True])
     """
 
-    def transform(self, X: ArrayLike) -> LatentArray:
-        return attach_metric(super().transform(X), self.metric_)
+    def transform(self, X: ArrayLike, groups: ArrayLike | None = None) -> LatentArray:
+        return attach_metric(super().transform(X, groups), self.metric_)
 
     transform.__doc__ = _VAE.transform.__doc__

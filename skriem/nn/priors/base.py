@@ -5,6 +5,7 @@ codes these stand for, how far that is from the prior, and where to draw from it
 """
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 
@@ -31,7 +32,33 @@ class Posterior(ABC):
         """Kullback-Leibler divergence of every row from the prior, (n,)."""
 
 
-class Prior(ABC):
+class Density(ABC):
+    """A density of codes of rows."""
+
+    @abstractmethod
+    def log_density(self, z):
+        """Logarithm of the density at codes (..., d), (...), but for the constant
+        -d / 2 log(2 pi).
+        """
+
+    def of_rows(self, rows):
+        """That of some rows."""
+        return self
+
+
+class Proposals(NamedTuple):
+    """Where codes of rows are drawn, and the density that they are weighed by."""
+
+    mean: torch.Tensor  # (n, d)
+    factor: torch.Tensor  # (n, d, d): lower, of a covariance; or (n, d), standard deviations
+    density: Density
+
+    def of_rows(self, rows):
+        """Those of some rows."""
+        return Proposals(self.mean[rows], self.factor[rows], self.density.of_rows(rows))
+
+
+class Prior(Density):
     """A distribution of codes. Like a network it has parts, arrays or tensors, that are learned.
 
     Attributes
@@ -44,6 +71,8 @@ class Prior(ABC):
         Log variance, beside a mean of zero, of an encoder that has seen nothing.
     keeps_means : bool
         Whether the posterior's means are those that the encoder puts out.
+    has_steps : bool
+        Whether codes of a sequence depend on each other.
     """
 
     keeps_means = False
@@ -52,20 +81,26 @@ class Prior(ABC):
     n_samples = 0.0
     silence = 0.0
     parts = ()
+    has_steps = False
 
     @abstractmethod
-    def infer(self, mean, log_variance):
-        """The posterior that an encoder's outputs (n, d) stand for."""
+    def infer(self, mean, log_variance, steps=None):
+        """The posterior that an encoder's outputs (n, d) stand for, of rows that are such steps of
+        sequences.
+        """
 
     @abstractmethod
-    def normal(self, mean, log_variance):
+    def normal(self, mean, log_variance, steps=None):
         """Means and log variances of the posterior's codes, two (n, d) tensors."""
 
-    @abstractmethod
-    def log_density(self, z):
-        """Logarithm of the prior's density at codes (..., d), (...), but for the constant
-        -d / 2 log(2 pi).
+    def proposals(self, mean, log_variance, steps=None, given="past"):
+        """What is known of the codes of rows without these: from rows before them ("past") or from
+        all others of their sequences ("others"); and where to draw the codes.
+
+        With "all" the weights of draws from the posterior average to the evidence lower bound.
         """
+        mean, log_variance = self.normal(mean, log_variance, steps)
+        return Proposals(mean, torch.exp(0.5 * log_variance), self)
 
     @abstractmethod
     def draw(self, n, n_dims, rng):
@@ -79,7 +114,7 @@ class Prior(ABC):
     def learn(self, posterior, weights):
         """Change the other parts in place after a batch whose rows have weights (n,)."""
 
-    def settled(self, mean, log_variance, weights):
+    def settled(self, mean, log_variance, weights, steps=None):
         """The prior that suits all data with weights (n,), given what their encoder puts out."""
         return self
 
@@ -122,10 +157,10 @@ class NormalPrior(Prior):
 
     keeps_means = True
 
-    def infer(self, mean, log_variance):
+    def infer(self, mean, log_variance, steps=None):
         return NormalPosterior(mean, log_variance)
 
-    def normal(self, mean, log_variance):
+    def normal(self, mean, log_variance, steps=None):
         return mean, log_variance
 
     def learn(self, posterior, weights):

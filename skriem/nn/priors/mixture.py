@@ -174,11 +174,11 @@ class Mixture(Prior):
     def conjugate(self):
         return Conjugate(*self.parts[3:])
 
-    def infer(self, mean, log_variance):
+    def infer(self, mean, log_variance, steps=None):
         said = expected(self.conjugate, mean)
         return MixturePosterior(mean, log_variance, self.graph, said, TAILS[self.component]())
 
-    def normal(self, mean, log_variance):
+    def normal(self, mean, log_variance, steps=None):
         found = [block.normal() for block in self._blocks(mean, log_variance)]
         return tuple(torch.cat(parts) for parts in zip(*found))
 
@@ -221,7 +221,7 @@ class Mixture(Prior):
         for part, value in zip(self.parts[3:], new.tensors()):
             part.copy_(value)
 
-    def settled(self, mean, log_variance, weights):
+    def settled(self, mean, log_variance, weights, steps=None):
         """One step of all data that goes all the way; then the largest component comes first."""
         blocks = self._blocks(mean, log_variance)
         sizes = weights.split(max(1, BUDGET // self.parts[2].numel()))
