@@ -90,6 +90,7 @@ OF_SEQUENCES = (
     "check_methods_sample_order_invariance",
     "check_methods_subset_invariance",
     "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
     "check_sample_weights_not_overwritten",
 )
 
