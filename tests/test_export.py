@@ -128,6 +128,10 @@ def test_what_has_no_module(fitted):
     for method in (mixed.encoder_module, mixed.decoder_module):
         with pytest.raises(ValueError, match="data frames"):
             method()
+    sequence = little(prior="dynamics").fit(data())
+    with pytest.raises(ValueError, match="of their sequence"):
+        sequence.encoder_module()
+    assert sequence.decoder_module()(torch.zeros(3, 2, dtype=torch.float64)).shape[0] == 3
     vae, _ = fitted("gaussian")
     with pytest.raises(ValueError, match="dtype must be"):
         vae.decoder_module("float16")

@@ -48,7 +48,8 @@ class _Export:
         Raises
         ------
         ValueError
-            If columns have likelihoods of their own: these read data frames.
+            If columns have likelihoods of their own: these read data frames. If rows are steps of
+            sequences: their codes depend on each other.
 
         Examples
         --------
@@ -63,6 +64,11 @@ class _Export:
         True
         """
         self._check_exports()
+        if self._prior.has_steps:
+            raise ValueError(
+                "Under prior='dynamics' codes depend on all rows of their sequence, which modules do "
+                "not see. Use transform, or decoder_module() for the way back."
+            )
         return EncoderModule(
             self._encoder,
             self._likelihood,
