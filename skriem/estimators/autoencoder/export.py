@@ -66,8 +66,8 @@ class _Export:
         self._check_exports()
         if self._prior.has_steps:
             raise ValueError(
-                "Under prior='dynamics' codes depend on all rows of their sequence, which modules do "
-                "not see. Use transform, or decoder_module() for the way back."
+                "Under prior='dynamics' codes depend on all rows of their sequence, which modules "
+                "do not see. Use transform, or decoder_module() for the way back."
             )
         return EncoderModule(
             self._encoder,
