@@ -4,7 +4,8 @@ python benchmarks/images.py [--mnist mnist.npz] [--part test] [--seeds 3]
 
 `--part test` takes the 10,000 test images, `train` the 60,000 others, `all` the 70,000. The
 first rows see the pixels; those after RiemannianKMeans see the same codes as it does. UMAP needs
-the package umap-learn.
+the package umap-learn and EVoC the package evoc. Of the layers of EVoC that with the number of
+clusters nearest to ten counts, and what it calls noise belongs to the cluster of the nearest image.
 """
 
 import argparse
@@ -14,10 +15,12 @@ import warnings
 import numpy as np
 from _shared import load_mnist
 from scipy.optimize import linear_sum_assignment
+from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsClassifier
 
 from skriem import RiemannianKMeans
 
@@ -25,6 +28,27 @@ try:
     from umap import UMAP
 except ImportError:
     UMAP = None
+try:
+    from evoc import EVoC
+except ImportError:
+    EVoC = None
+
+
+class OneLayer(BaseEstimator, ClusterMixin):
+    """EVoC as a clustering of all samples into about so many clusters."""
+
+    def __init__(self, n_clusters, random_state):
+        self.n_clusters, self.random_state = n_clusters, random_state
+
+    def fit(self, X, y=None):
+        layers = EVoC(random_state=self.random_state).fit(X).cluster_layers_
+        labels = min(layers, key=lambda layer: abs(layer.max() + 1 - self.n_clusters)).copy()
+        known = labels >= 0
+        nearest = KNeighborsClassifier(1).fit(X[known], labels[known])
+        if not known.all():
+            labels[~known] = nearest.predict(X[~known])
+        self.labels_ = labels
+        return self
 
 
 def scores(y, labels):
@@ -67,6 +91,8 @@ for seed in range(arguments.seeds):
         print(f"     UMAP took {time.perf_counter() - started:.1f} s")
         record("UMAP + KMeans", seed, KMeans(10, random_state=seed), placed)
         record("UMAP + GaussianMixture", seed, GaussianMixture(10, random_state=seed), placed)
+    if EVoC is not None:
+        record("EVoC", seed, OneLayer(10, seed), X)
     model = RiemannianKMeans(10, random_state=seed)
     record("RiemannianKMeans", seed, model, X)
     codes = np.asarray(model.encoder_.transform(X), dtype=np.float64)
