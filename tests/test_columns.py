@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import skops.io
 import torch
+from mixed_columns import little, numbers
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -17,34 +18,11 @@ from skriem import (
     MixturePrior,
     Modules,
     RiemannianKMeans,
-    VAETransformer,
 )
 from skriem.estimators.autoencoder.columns import usual_likelihood
 
 # What is fitted here is not fitted to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-KINDS = ["categorical", "gaussian", "poisson", "bernoulli", "gaussian", "student_t"]
-KINDS += ["negative_binomial", "categorical"]
-
-
-def numbers(n=40, gaps=0.0, seed=0):
-    """Columns of all kinds, as numbers."""
-    rng = np.random.default_rng(seed)
-    z = rng.normal(size=n)
-    columns = [
-        np.arange(n) % 3,
-        300.0 * z + 7.0,
-        rng.poisson(np.exp(0.5 * z)),
-        rng.uniform(size=n) < 0.5,
-        0.01 * rng.normal(size=n),
-        z + rng.standard_t(3, size=n),
-        rng.poisson(np.exp(z) * rng.gamma(2.0, 0.5, n)),
-        np.arange(n) % 2,
-    ]
-    X = np.stack([column.astype(float) for column in columns], axis=1)
-    X[rng.uniform(size=X.shape) < gaps] = np.nan
-    return X
 
 
 def frame(n=40, gaps=0.0, seed=0):
@@ -64,11 +42,6 @@ def frame(n=40, gaps=0.0, seed=0):
         }
     )
     return found.mask(np.random.default_rng(1).random(found.shape) < gaps) if gaps else found
-
-
-def little(**parameters):
-    defaults = {"network": (8,), "max_iter": 4, "random_state": 0, "likelihood": "auto"}
-    return VAETransformer(**{**defaults, **parameters})
 
 
 # Tables --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skriem import RiemannianKMeans, VAETransformer
 from skriem.estimators import table_rows
-from skriem.estimators.table_rows import MAX_LEVELS, TableRows, is_mixed
+from skriem.estimators.table_rows import MAX_LEVELS, TableRows, mixed_table
 from skriem.inspection import ContributionDisplay
 
 
@@ -210,7 +210,7 @@ def test_one_column_in_many_spellings():
     expected = TableRows().fit(pd.DataFrame({"n": n, "day": plain}))
     for column in spellings:
         X = pd.DataFrame({"n": n, "day": column})
-        assert is_mixed(X)
+        assert mixed_table(X) is not None
         np.testing.assert_allclose(
             TableRows().fit(X).transform(X),
             expected.transform(pd.DataFrame({"n": n, "day": plain})),
@@ -264,11 +264,11 @@ def test_cells_of_any_kind():
 
 def test_frames_of_numbers_without_gaps_are_arrays():
     iris = load_iris(as_frame=True).data
-    assert not is_mixed(iris)
-    assert not is_mixed(iris.assign(flag=True))
-    assert not is_mixed(iris.to_numpy())
-    assert is_mixed(iris.mask(iris > 7.0))
-    assert is_mixed(iris.assign(name="a"))
+    assert mixed_table(iris) is None
+    assert mixed_table(iris.assign(flag=True)) is None
+    assert mixed_table(iris.to_numpy()) is None
+    assert mixed_table(iris.mask(iris > 7.0)) is not None
+    assert mixed_table(iris.assign(name="a")) is not None
     frame, array = (RiemannianKMeans(3, random_state=0).fit(X) for X in (iris, iris.to_numpy()))
     np.testing.assert_array_equal(frame.labels_, array.labels_)
 

@@ -181,8 +181,7 @@ class MetricConsumerMixin:
                 raise ValueError(
                     "X has gaps or columns that are no numbers, and the frame in fit had none: "
                     "what it takes to fill in or encode was not learned. Fit to rows of which "
-                    "some have "
-                    f"them, or fill in and encode X first. ({error})"
+                    f"some have them, or fill in and encode X first. ({error})"
                 ) from error
             raise
         if self._rows is not None:

@@ -8,12 +8,10 @@ import numpy as np
 from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from ..geometry.callers import warn
-from ..support.cells import NAME, NUMBER, Table, read_table
+from ..support.cells import MOST_LEVELS, NAME, NUMBER, Table, read_table
 from ..support.rows import check_size, check_weights
 from .dense_rows import DenseRows
 
-# A column of names with more levels than this share of its entries tells rows apart, not groups.
-MOST_LEVELS = 0.5
 # Levels that have an indicator of their own; the rarer ones share one.
 MAX_LEVELS = 20
 # Rows that are alike say what is missing; they are looked for among so many.
@@ -110,13 +108,8 @@ class TableRows(DenseRows):
             )
 
 
-def is_mixed(X):
-    """Whether `X` is a data frame with columns that are no numbers, or with gaps."""
-    return mixed_table(X) is not None
-
-
 def mixed_table(X):
-    """`X` as it was read if it is a data frame like that, else None."""
+    """`X` as it was read if it is a data frame with names, dates or gaps, else None."""
     if not hasattr(X, "columns") or not hasattr(X, "dtypes"):
         return None
     table = read_table(X)

@@ -11,6 +11,8 @@ import numpy as np
 
 # Kinds of columns. What is not known of one is NaN or None.
 NUMBER, DATE, NAME = "number", "date", "name"
+# A column of names with more levels than this share of its entries tells rows apart, not groups.
+MOST_LEVELS = 0.5
 
 
 class Table(NamedTuple):

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...geometry.callers import warn
-from ...support.cells import DATE, NAME, are_flags, cells_of, column_of, kind_of
+from ...support.cells import DATE, MOST_LEVELS, NAME, are_flags, cells_of, column_of, kind_of
 from ...support.frames import Layout
 
-# A column of names with more levels than this share of its entries tells rows apart, not groups.
-MOST_LEVELS = 0.5
 # Whole numbers from zero are counts if so many are different, and such a share is zero.
 LEAST_DIFFERENT, LEAST_ZEROS = 5, 0.1
 AUTO = "auto"

@@ -92,8 +92,10 @@ class _Groups:
 
     def _settle_prior(self, X, weights, steps=None):
         """What the prior says after training of all data, whatever the last batch was."""
-        prior, found = self._prior.on(), self._encoded(X, steps)
-        self._prior = prior.settled(*found, torch.as_tensor(weights), steps).stored()
+        # A normal prior learns nothing, and needs no codes for it.
+        if settings_of(self.prior) is not None:
+            prior, found = self._prior.on(), self._encoded(X, steps)
+            self._prior = prior.settled(*found, torch.as_tensor(weights), steps).stored()
 
     @available_if(has_groups)
     @by_dense_rows

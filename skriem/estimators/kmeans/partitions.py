@@ -35,9 +35,7 @@ class Means(NamedTuple):
     """Means of clusters, to the nearest of which a sample belongs."""
 
     points: np.ndarray  # (k, n_features)
-    per_unit: (
-        np.ndarray
-    )  # (n_features,): what differences are multiplied by, 0 if they do not count
+    per_unit: np.ndarray  # (n_features,), of differences; 0 where these do not count
 
     def distances(self, X):
         """Distances of the rows of `X` to the means, (n, k)."""
