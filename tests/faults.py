@@ -491,11 +491,21 @@ ESTIMATORS = {
         ("n_clusters).mean()", "n_clusters).max()"),
         ("metric.nearest(self.codes)", "metric.nearest(self.codes[::-1])"),
         ("self.near[:, :N_COMPARED]", "self.near[::-1, :N_COMPARED]"),
+        ("key=lambda run: run.inertia_", "key=lambda run: -run.inertia_"),
+        ("along[:, : k - 1], along, self.codes[some]", "along[:, :1],"),
+        ("return (self.scaled,)", "return (not self.scaled,)"),
+    ],
+    "estimators/count_rows.py": [
+        ("numbers[times.argmax()] == 1.0", "numbers[times.argmax()] >= 1.0"),
+        ("(largest == largest.max()).mean()", "(largest == largest.min()).mean()"),
+        ("np.divide(total, totals,", "np.divide(totals, total,"),
+        ("weights=weights[seen]", "weights=None"),
     ],
     "estimators/sparse_rows.py": [
         ("self._normed(X)).components_", "X).components_"),
         ("normalize(found) if self._are_directions", "found if self._are_directions"),
-        ("np.sqrt(check_weights(", "np.square(check_weights("),
+        ("diags(np.sqrt(given))", "diags(np.square(given))"),
+        ("if are_counts(X) else None", "if False else None"),
     ],
     "estimators/table_rows.py": [
         ("(values - self._center) / self._unit", "(values - self._center) * self._unit"),

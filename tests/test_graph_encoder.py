@@ -91,7 +91,7 @@ def test_progress_is_shown(capsys, monkeypatch):
     monkeypatch.setattr("skriem.support.progress.tqdm", None)
     X = np.random.default_rng(0).normal(size=(1010, 51))
     NeighborEncoder(random_state=0, verbose=1).fit(X)
-    assert "epoch 200 of 200" in capsys.readouterr().out
+    assert "epoch 600 of 600" in capsys.readouterr().out
 
 
 def test_an_interrupt_leaves_it_as_it_was(monkeypatch):

@@ -532,6 +532,41 @@ def test_round_clusters_of_many_features_are_those_of_kmeans(n, n_features, dist
     np.testing.assert_array_equal(found.predict_proba(unseen).argmax(1), found.predict(unseen))
 
 
+def test_k_means_of_many_features_begins_where_there_are_fewer():
+    """Local minima that more starts among all features do not leave."""
+    found, straight = [], []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        y = np.arange(240) % 6
+        X = rng.normal(size=(6, 600))[y] * 5.0 / np.sqrt(600) + rng.normal(size=(240, 600))
+        ours = RiemannianKMeans(6, random_state=seed).fit(X)
+        assert ours.partition_ == "k-means"
+        means = np.stack([X[ours.labels_ == k].mean(0) for k in range(6)])
+        kmeans = KMeans(6, n_init=10, random_state=seed).fit(X)
+        assert np.square(X - means[ours.labels_]).sum() < kmeans.inertia_ * (1.0 + 1e-9)
+        found.append(adjusted_rand_score(y, ours.labels_))
+        straight.append(adjusted_rand_score(y, kmeans.labels_))
+    assert np.mean(found) > np.mean(straight) + 0.1
+
+
+def test_features_that_hardly_vary_make_no_clusters_of_outliers():
+    """Scaled to unit variance they would; images have many of them."""
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 4
+    X = np.c_[
+        rng.normal(size=(4, 60))[y] * 0.7 + rng.normal(size=(200, 60)),
+        0.3 * (rng.random((200, 60)) < 0.01) * rng.random((200, 60)),
+    ]
+    found = RiemannianKMeans(4, random_state=0).fit(X)
+    assert "scaled k-means" not in found.conductances_
+    assert adjusted_rand_score(y, found.labels_) > 0.9
+    # Of other units there is one view, too, that of the encoder.
+    X = np.c_[X[:, :60] * 10.0 ** rng.uniform(-3.0, 3.0, 60)]
+    found = RiemannianKMeans(4, random_state=0).fit(X)
+    assert "k-means" not in found.conductances_
+    assert adjusted_rand_score(y, found.labels_) > 0.9
+
+
 def test_rows_of_one_code_are_in_one_cluster_around_one_of_them():
     X = np.concatenate([normal(40, 3) + offset for offset in (0.0, 12.0, 24.0)])
     X = X[np.random.default_rng(0).permutation(120)]

@@ -17,6 +17,7 @@ from ..support.latent import find_metric
 from ..support.rows import check_weights, distinct_rows, validated
 from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
+from .count_rows import CountRows, are_counts
 from .dense_rows import DenseRows
 from .sparse_rows import SparseRows
 from .table_rows import TableRows, mixed_table
@@ -164,6 +165,9 @@ class MetricConsumerMixin:
         values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
         if issparse(values):
             self._rows = SparseRows(rng.randint(2**31 - 1)).fit(values, sample_weight)
+            values = self._rows.transform(values)
+        elif self._makes_rows and are_counts(values):
+            self._rows = CountRows().fit(values, sample_weight)
             values = self._rows.transform(values)
         return values
 

@@ -35,7 +35,7 @@ NEARLY_ALL = 20
 # and less than the second has that among neighbours, which distant clusters do not add to.
 FEW, FEW_NEARBY = 0.15, 0.5
 # Steps of all samples together, and the least and the largest number for each.
-N_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1_500_000, 100, 200
+N_STEPS, MIN_EPOCHS, MAX_EPOCHS = 6_000_000, 100, 600
 
 
 class _NeighborEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):

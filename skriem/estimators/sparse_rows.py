@@ -6,6 +6,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.preprocessing import normalize
 
 from ..support.rows import check_weights
+from .count_rows import are_counts, log_shares, usual_total
 from .dense_rows import DenseRows
 
 # Components of matrices with more columns than that.
@@ -17,6 +18,7 @@ class SparseRows(DenseRows):
 
     Matrices of up to 100 columns are made dense as they are. Of those without negative numbers,
     which count or weigh, what matters is the direction of the rows: they are made as long as one.
+    Counts of what is not merely there or not there are :class:`.CountRows` before.
 
     Parameters
     ----------
@@ -38,12 +40,13 @@ class SparseRows(DenseRows):
         -------
         self
         """
+        given = check_weights(sample_weight, range(X.shape[0]))
+        self.total_ = usual_total(X, given) if are_counts(X) else None
         self._are_directions = X.nnz == 0 or bool(X.data.min() >= 0.0)
         self.components_ = None
         if X.shape[1] > N_COMPONENTS:
-            weights = np.sqrt(check_weights(sample_weight, range(X.shape[0])))
             svd = TruncatedSVD(N_COMPONENTS, random_state=self.random_state)
-            self.components_ = svd.fit(diags(weights) @ self._normed(X)).components_
+            self.components_ = svd.fit(diags(np.sqrt(given)) @ self._normed(X)).components_
         return self
 
     def transform(self, X):
@@ -58,4 +61,6 @@ class SparseRows(DenseRows):
         return np.square(steps if self.components_ is None else steps @ self.components_)
 
     def _normed(self, X):
+        if self.total_ is not None:
+            X = log_shares(X, self.total_)
         return normalize(X) if self._are_directions else X

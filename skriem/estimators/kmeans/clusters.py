@@ -109,7 +109,7 @@ class AroundMedoids(Clusters):
         return self.to_centers(points).argmin(1)
 
     def to_centers(self, points):
-        return self.metric.pairwise(points, self.centers)
+        return self.metric.distances_to(points, self.centers)
 
     def to_own(self, points):
         distances = self.to_centers(points)

@@ -3,18 +3,19 @@
 from functools import cached_property
 
 import numpy as np
+from sklearn.decomposition import PCA
 
 from ...geometry import NearestNeighborMetric
 from ...geometry.models.conductance import conductances
 from ...geometry.paths.neighbors import undirected
-from ..views import neighbors_in, reduced
+from ..views import MAX_COMPARED, neighbors_in, reduced
 from .medoid_runs import cluster_points, straight_kmeans
 from .partitions import N_COMPARED, N_TREE, Candidates, Partition, stable_parts, trees_of
 
 # The power of paths among codes, unless the metric's is lower: layouts make gaps wide, and sparse
 # places within a cluster are none.
 SOFTER = 1.5
-# Of so many samples at most k-means is started on some.
+# Of more samples k-means is started on some.
 MAX_STARTED = 10_000
 
 
@@ -33,12 +34,21 @@ class EncodedCandidates(Candidates):
         Of the codes.
     near : ndarray of shape (n, k) int
         The neighbours that the codes were made from, the nearest first.
-    in_one_unit : bool
+    scaled : bool
+        Whether features were scaled for that. K-means sees them in the same units: features that
+        hardly ever vary are outliers in others, and clusters of outliers well separated ones.
     """
 
-    def __init__(self, X, weights, codes, metric, near, in_one_unit=False):
-        super().__init__(X, weights, in_one_unit)
-        self.codes, self.metric, self.near = codes, metric, near
+    # Where clusters are round, k-means is within some hundredths of what codes show.
+    factor = 1.06
+
+    def __init__(self, X, weights, codes, metric, near, scaled=False):
+        super().__init__(X, weights)
+        self.codes, self.metric, self.near, self.scaled = codes, metric, near, scaled
+
+    @property
+    def _scalings(self):
+        return (self.scaled,)
 
     @cached_property
     def graph(self):
@@ -66,18 +76,34 @@ class EncodedCandidates(Candidates):
         return [self.judge(name, labels, k) for name, labels in found.items() if labels is not None]
 
     def with_points(self, points):
-        _, near = neighbors_in(reduced(points), self.near.shape[1])
-        return EncodedCandidates(points, self.weights, points, self.metric, near, self.in_one_unit)
+        seen = reduced(points)
+        _, near = neighbors_in(seen, self.near.shape[1])
+        return EncodedCandidates(points, self.weights, seen, self.metric, near, self.scaled)
 
     def _straight(self, x, settings, rng):
         if not isinstance(settings.init, str):
             return super()._straight(x, settings, rng)
-        # What components leave out moves hardly a sample, and most of the time was spent there.
         some = slice(None, None, -(-len(x) // MAX_STARTED))
-        started = straight_kmeans(reduced(x)[some], self.weights[some], settings, rng).labels_
-        share = self.weights[some] * (started == np.arange(settings.n_clusters)[:, None])
-        init = share @ x[some] / share.sum(1, keepdims=True)
-        return straight_kmeans(x, self.weights, settings._replace(init=init, n_runs=1), rng)
+        runs = (
+            straight_kmeans(x, self.weights, settings._replace(init=init, n_runs=1), rng)
+            for init in self._starts(x[some], some, settings, rng)
+        )
+        return min(runs, key=lambda run: run.inertia_)
+
+    def _starts(self, x, some, settings, rng):
+        """Means of partitions of some rows of a view, where there are fewer ways to go wrong.
+
+        Along k - 1 principal components is what k-means would find if a sample could belong to
+        clusters in part (Ding and He, *K-means clustering via principal component analysis*,
+        ICML 2004); along more of them, and among codes, is what these leave out.
+        """
+        k = settings.n_clusters
+        # The random numbers of the solver decide nothing that matters here.
+        along = PCA(min(MAX_COMPARED, *x.shape), random_state=0).fit_transform(x)
+        for seen in (along[:, : k - 1], along, self.codes[some]):
+            labels = straight_kmeans(seen, self.weights[some], settings, rng).labels_
+            share = self.weights[some] * (labels == np.arange(k)[:, None])
+            yield share @ x / share.sum(1, keepdims=True)
 
     def _paths(self, settings, rng, verbose):
         """K-means by paths among codes, under the metric with a power of its own."""

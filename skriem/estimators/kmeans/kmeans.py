@@ -183,25 +183,25 @@ class RiemannianKMeans(
     Of plain data several partitions are made: k-means on the data as they are, k-means on
     features scaled to unit variance, a mixture of normal distributions that begins with the
     latter, and the parts of minimum spanning trees by mutual reachability. (Where data are
-    encoded, k-means by paths among the codes and the parts of their tree in place of the last two.)
-    They are compared in one graph of neighbours by conductance, the share of a cluster's edges
-    that lead to others. The first is taken whose conductance is at most 1.2 times the least. So
-    `KMeans` is what comes out unless something else is clearly better, and ``predict`` is then
-    that of `KMeans`. Other clusters need not be the cells of one centre each: ``predict`` gives a
-    new sample the cluster of the nearest sample, and ``transform`` the distances to all centres,
-    the smallest of which may be another's where clusters touch or are bent. ``partition_`` and
+    encoded: k-means in the encoder's units, k-means by paths among the codes, parts of their tree.)
+    They are compared in one graph of neighbours by conductance, the share of a cluster's edges that
+    lead to others. The first is taken whose conductance is at most 1.2 times the least (1.06 where
+    encoded). So `KMeans` is what comes out unless something else is clearly better, and ``predict``
+    is then its own. Other clusters need not be the cells of one centre each: ``predict`` gives a new
+    sample the cluster of the nearest sample, and ``transform`` the distances to all centres, the
+    smallest of which may be another's where clusters touch or are bent. ``partition_`` and
     ``conductances_`` say what was taken, and why.
 
     Of a data frame with columns that are no numbers, or with gaps, every column counts alike:
     numbers and dates in units of their standard deviation, categories as indicators with a variance
-    of one together; what is missing is filled in from the ten rows most alike.
+    of one together; what is missing is filled in from the ten rows most alike. Counts of more than
+    50 kinds, as of genes, are scaled to one total in every row, and log(1 + x) is taken, unless
+    ``metric=NeighborEncoder()`` says that they are numbers.
 
-    Sparse data, such as texts, are never made dense as a whole: of more than 100 columns their rows
-    are taken along as many singular vectors, as in latent semantic analysis
-    (:class:`sklearn.decomposition.TruncatedSVD`). Rows without negative numbers count by their
-    directions, as under the cosine distance. Columns are taken to be in one unit, and none is
-    scaled. ``cluster_centers_`` are in these coordinates; ``medoid_indices_`` say which samples
-    they are.
+    Sparse data, such as texts, are never made dense as a whole: of more than 100 columns rows are
+    taken along as many singular vectors (:class:`sklearn.decomposition.TruncatedSVD`). Rows without
+    negative numbers count by their directions, as under the cosine distance. No column is scaled.
+    ``cluster_centers_`` are in these coordinates; ``medoid_indices_`` say which samples they are.
 
     ``n_clusters="auto"`` compares the worst conductance with that of k-means on as many points
     drawn uniformly from the box of the data's principal axes. The gap is the log of their ratio, as

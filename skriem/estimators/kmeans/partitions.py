@@ -22,9 +22,8 @@ N_TREE, MIN_SAMPLES = 10, 5
 # Parts of a tree count only if they are about the same for fewer and for more samples: their
 # mean adjusted Rand index with those.
 OTHERS, STABLE = (3, 10), 0.6
-# A simpler partition is kept if its conductance is at most this many times the least, after
-# so many edges have been added to what leaves a cluster.
-FACTOR, EDGES = 1.2, 3.0
+# Edges that are added to what leaves a cluster before conductances are compared.
+EDGES = 3.0
 # Where a cluster has more edges to others than within, a partition shows nothing.
 MOST = 0.5
 # Rows that are compared with means at once.
@@ -67,11 +66,20 @@ class Candidates(ABC):
     Attributes
     ----------
     views : Views
+    factor : float
+        A simpler partition is kept if its conductance is at most this many times the least.
     """
+
+    factor = 1.2
 
     def __init__(self, X, weights, in_one_unit=False):
         self.X, self.weights, self.in_one_unit = X, weights, in_one_unit
         self.views = Views(X, weights)
+
+    @property
+    def _scalings(self):
+        """Whether features are scaled for k-means, once for each partition of it."""
+        return (False,) if self.in_one_unit else (False, True)
 
     @property
     @abstractmethod
@@ -112,9 +120,7 @@ class Candidates(ABC):
         k = settings.n_clusters
         if k == 1 or len(self.X) <= k:
             return [Partition("k-means", np.minimum(np.arange(len(self.X)), k - 1), 0.0)]
-        found = [self.kmeans(settings, rng)]
-        if not self.in_one_unit:
-            found.append(self.kmeans(settings, rng, scaled=True))
+        found = [self.kmeans(settings, rng, scaled) for scaled in self._scalings]
         return found + self.others(found[-1].labels, settings, embedded, rng, verbose)
 
     def kmeans(self, settings, rng, scaled=False):
@@ -157,7 +163,7 @@ class Candidates(ABC):
         slack = EDGES * n_clusters / max(self.graph.sum(), 1.0)
         seen = [p for k, p in enumerate(partitions) if k == 0 or p.conductance <= MOST]
         least = min(partition.conductance for partition in seen)
-        return next(p for p in seen if p.conductance + slack <= FACTOR * (least + slack))
+        return next(p for p in seen if p.conductance + slack <= self.factor * (least + slack))
 
 
 def trees_of(points, distances, near):

@@ -90,7 +90,8 @@ class RunsMixin:
             return PlainCandidates(rows, weights, in_one_unit)
         # The encoder has seen the same rows in the same order.
         codes, near = encoder.codes_, encoder.neighbors_
-        return EncodedCandidates(rows, weights, codes, self.metric_, near, in_one_unit)
+        scaled = bool((self.encoder_.scale_ != 1.0).any())
+        return EncodedCandidates(rows, weights, codes, self.metric_, near, scaled)
 
     def _number_of_clusters(self, candidates, rng):
         if not isinstance(self.n_clusters, str):

@@ -181,6 +181,15 @@ class NearestNeighborMetric(Metric):
         """The same as :meth:`pairwise`, which is fast."""
         return self.pairwise(A, B)
 
+    def distances_to(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
+        """The same as ``pairwise(A, B)``, from the rows of `B` even where `A` has fewer.
+
+        Sums are rounded along the way: so what is said of one row of `A` is the same to the last
+        bit whichever others there are.
+        """
+        A, answer = self._enter(A)
+        return answer(self._distances_from(self._enter(B)[0].to(A), A).mT)
+
     def path_lengths(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """The same as :meth:`pairwise`: geodesics are paths through the graph."""
         return self.pairwise(A, B)
@@ -342,7 +351,10 @@ class NearestNeighborMetric(Metric):
         If they are the same, straight lines may be looked at one way, above the diagonal.
         """
         if len(a) > len(b):
-            return self._distances(b, a).mT
+            return self._distances_from(b, a).mT
+        return self._distances_from(a, b, one_way)
+
+    def _distances_from(self, a, b, one_way=False):
         sources, r_sources = self._tie(a)
         targets, r_targets = (sources, r_sources) if one_way else self._tie(b)
         result = np.empty((len(a), len(b)))
