@@ -187,8 +187,8 @@ class RiemannianKMeans(
     They are compared in one graph of neighbours by conductance, the share of a cluster's edges that
     lead to others. The first is taken whose conductance is at most 1.2 times the least (1.06 where
     encoded). So `KMeans` is what comes out unless something else is clearly better, and ``predict``
-    is then its own. Other clusters need not be the cells of one centre each: ``predict`` gives a new
-    sample the cluster of the nearest sample, and ``transform`` the distances to all centres, the
+    is then its own. Other clusters need not be the cells of one centre each: ``predict`` gives new
+    samples the cluster of the nearest sample, and ``transform`` the distances to all centres, the
     smallest of which may be another's where clusters touch or are bent. ``partition_`` and
     ``conductances_`` say what was taken, and why.
 
