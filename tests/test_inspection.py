@@ -59,7 +59,7 @@ class Half:
         return 0.5 * z
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kmeans(digits_vae):
     return RiemannianKMeans(3, random_state=0).fit(digits_vae[1])
 
@@ -325,7 +325,7 @@ def test_axes_say_how_much_of_the_variance_they_show():
 # Trees -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tree():
     X = make_blobs(60, centers=[[0, 0], [5, 0], [0, 9]], random_state=0)[0]
     far = [[20.0, 20.0]]
