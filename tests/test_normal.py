@@ -41,7 +41,7 @@ def wide_covariances(covariances, covariance_type, k):
 )
 @pytest.mark.parametrize("n_components", thorough([1, 2], slow=[2]))
 def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
-    X = blobs(300)
+    X = blobs(100)
     options = {"n_components": n_components, "covariance_type": covariance_type, "random_state": 0}
     ours = RiemannianNormal(metric=FLAT, tol=1e-5, **options).fit(X)
     theirs = GaussianMixture(tol=1e-5, **options).fit(X)
@@ -68,7 +68,7 @@ def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
 
 
 def test_a_change_of_coordinates_changes_densities_by_its_volume():
-    X = blobs(200)
+    X = blobs(80)
     stretch = torch.tensor([[3.0, 0.0], [1.0, 0.5]], dtype=torch.float64)
     metric = PullbackMetric(lambda z: z @ stretch, 2)
     ours = RiemannianNormal(metric=metric, random_state=0).fit(X)
@@ -168,7 +168,7 @@ def test_samples_follow_the_density(on_decoder):
 
 
 def test_samples_of_a_gaussian():
-    X = blobs(300)[:300]
+    X = blobs(100)[:100]
     density = RiemannianNormal(metric=FLAT, random_state=0).fit(X)
     drawn, _ = density.sample(2000, random_state=1)
     np.testing.assert_allclose(drawn.mean(0), density.means_[0], atol=0.12)

@@ -71,15 +71,13 @@ def test_refitting_leaves_no_old_metric_behind(X, fitted):
 
 def test_clones_and_refits_leave_no_old_metric_behind(X):
     pipe, metrics = pipeline(max_iter=2, noise="constant"), []
-    for rows in (slice(40), slice(20, 60), slice(40), slice(20, 60)):
+    for rows in (slice(40), slice(20, 60), slice(40)):
         pipe = clone(pipe).fit(X[rows])
         assert not hasattr(clone(pipe)[0], "metric_")
         pipe.fit(X[rows])
         assert pipe[-1].metric_ is pipe[0].metric_
         metrics.append(pipe[-1].metric_)
-    assert metrics[0] == metrics[2]
-    assert metrics[1] == metrics[3]
-    assert metrics[0] != metrics[1]
+    assert metrics[0] == metrics[2] != metrics[1]
 
 
 def test_a_cold_cache_and_one_that_is_warm_twice(X, fitted, tmp_path):
