@@ -11,7 +11,8 @@ from surfaces import stereographic
 from skriem import RiemannianNormal, VAETransformer
 from skriem.geometry import MetricField, PullbackMetric
 from skriem.geometry.models import proposal
-from skriem.geometry.models.normal import log_terms, standard_errors
+from skriem.geometry.models.expectation import Options
+from skriem.geometry.models.normal import fit_precisions, log_terms, standard_errors
 
 FLAT = PullbackMetric(lambda z: z, 2)
 
@@ -65,6 +66,24 @@ def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
             getattr(model, criterion)(X) + 2.0 * len(X) * model.score(X) for model in (ours, theirs)
         )
         assert mine == pytest.approx(charged)
+
+
+def test_a_shared_precision_counts_components_by_their_weight():
+    # On flat space, with constants from sums over a fine grid.
+    axis = torch.linspace(-9.0, 9.0, 73, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis).expand(2, -1, -1)
+    log_mass = torch.full(grid.shape[:2], 2.0 * np.log(0.25), dtype=torch.float64)
+    logs = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 50, 2)))
+    logs[0] *= 1.5
+    shares = torch.full((50, 2), 1.0 / 50, dtype=torch.float64)
+    weights, eye = torch.tensor([0.2, 0.8], dtype=torch.float64), torch.eye(2).double()
+    options = Options("tied", 0.0, 1e-6, 10, "k-means")
+    found = fit_precisions(
+        logs, shares, weights, grid, log_mass, eye.expand(2, 2, 2), None, options
+    )
+    scatters = logs.mT @ logs / 50
+    expected = torch.linalg.inv(0.2 * scatters[0] + 0.8 * scatters[1])
+    torch.testing.assert_close(found, expected.expand(2, 2, 2), rtol=1e-3, atol=1e-3)
 
 
 def test_a_change_of_coordinates_changes_densities_by_its_volume():
