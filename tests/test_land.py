@@ -154,7 +154,7 @@ def test_the_bound_never_falls(covariance_type, with_curves, monkeypatch, little
     if with_curves:
         monkeypatch.setattr(land, "TRUSTED", (-1.0, -1.0))
         monkeypatch.setattr(land, "N_CELLS", (80,))
-    X = MOONS[::2]
+    X = MOONS
     fit = RiemannianNormal(3, covariance_type=covariance_type, random_state=0, tol=1e-5).fit(X)
     assert (np.diff(fit.lower_bounds_) >= 0.0).all()
     if not with_curves:
