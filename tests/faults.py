@@ -140,7 +140,7 @@ GEOMETRY = {
         ),
     ],
     "geometry/metrics/base.py": [
-        ("self.fingerprint = fingerprint or uuid", "self.fingerprint = uuid"),
+        ("self.fingerprint == other.fingerprint", "self.n_dims == other.n_dims"),
         ("return ((parts * speeds).sum(1),)", "return ((parts.sqrt() * speeds).sum(1),)"),
     ],
     "geometry/solvers/exp_log.py": [
@@ -334,7 +334,7 @@ NETWORKS = {
     "nn/priors/potentials.py": [
         ("joint = weights + 0.5 * (log_dets - lost)", "joint = weights + 0.5 * log_dets"),
         ("by_natural - weighed * on", "by_natural + weighed * on"),
-        ("weights = graph.logits.log_softmax(-1) + log_own", "weights = graph.logits + log_own"),
+        ("log_softmax(-1) + log_own", "log_softmax(-1) - log_own"),
     ],
     "nn/priors/conjugate.py": [
         ("return expected.per_mean + squares + spread", "return squares + spread"),

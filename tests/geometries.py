@@ -177,9 +177,7 @@ GEOMETRIES = {
     "sphere's tensor": Geometry(
         lambda: MetricField(tensor_of_sphere, 2), pairs([0.8, 0.5], [2.3, 2.5])
     ),
-    "local": Geometry(
-        lambda: MetricField(local_metric(MOONS)._tensor_fn, 2), some(MOONS[:7]), quick=True
-    ),
+    "local": Geometry(lambda: MetricField(local_metric(MOONS)._tensor_fn, 2), some(MOONS[:7])),
     "conformal": Geometry(
         lambda: MetricField(conformal_metric(MOONS, 0.4)._tensor_fn, 2), some(MOONS[:7])
     ),

@@ -14,6 +14,8 @@ def work_little(patch):
     """Little training and integration, where it is not what a test is about."""
     patch.setattr("skriem.estimators.neighbor_encoder.N_STEPS", 1)
     patch.setattr("skriem.geometry.solvers.routes.N_NODES", 2_000)
+    patch.setattr("skriem.geometry.solvers.shortcuts.N_SAMPLE", 40)
+    patch.setattr("skriem.nn.regression.inference.MOST_DRAWN", 1)
     for name, n in [("land.N_FIRST", 128), ("land.N_FITTING", 128), ("density.N_POINTS", 256)]:
         patch.setattr(f"skriem.geometry.models.{name}", n)
 

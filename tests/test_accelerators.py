@@ -241,7 +241,8 @@ def test_registered_metrics_stay_where_points_are(name):
     same_on_both(lambda a, b, v: answers(metric, False, a, b, v), z[:2], z[2:4], (near - z)[:2])
 
 
-@pytest.mark.parametrize("name", METRICS)
+# That of "student_t" is the map of "gaussian" with other weights.
+@pytest.mark.parametrize("name", thorough(METRICS, slow=["student_t"]))
 def test_metrics_stay_where_points_are(data, name):
     metric = METRICS[name](data)
     same_on_both(lambda a, b, v: answers(metric, name in THOROUGH, a, b, v), A, B, V)

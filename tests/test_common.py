@@ -40,14 +40,14 @@ def little(**parameters):
 
 TRANSFORMERS = [
     little(),
-    little(prior="mixture"),
+    little(prior="mixture", max_iter=2),
     RiemannianKMeans(),
     GeodesicDistance(metric=NeighborEncoder()),
     NeighborEncoder(),
 ]
 UNITS = DeepRegressionTransformer((6, 2), max_iter=3)
 # Without walls, round which ways are long to find.
-DENSITY = RiemannianNormal(metric=little(noise="constant", n_components=1), max_iter=2)
+DENSITY = RiemannianNormal(metric=little(noise="constant", n_components=1), max_iter=1)
 OTHERS = [
     VAETransformer(),
     VAETransformer(3, network=Perceptron((16,), activation="softplus"), noise="mlp"),
@@ -76,7 +76,7 @@ OTHERS = [
 ]
 
 
-CLASSIFIER = DeepRegressionClassifier((8,), max_iter=20)
+CLASSIFIER = DeepRegressionClassifier((8,), max_iter=10)
 
 
 @parametrize_with_checks([*TRANSFORMERS, DENSITY, CLASSIFIER, RiemannianSingleLinkage()])
@@ -96,7 +96,7 @@ OF_SEQUENCES = (
 
 
 @parametrize_with_checks(
-    [little(prior="dynamics")],
+    [little(prior="dynamics", max_iter=1)],
     expected_failed_checks=lambda _: dict.fromkeys(OF_SEQUENCES, "rows are steps of a sequence"),
 )
 def test_scikit_learn_checks_of_sequences(estimator, check, little_work):

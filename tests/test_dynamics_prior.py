@@ -237,6 +237,10 @@ def test_a_full_step_is_bayesian_linear_regression(monkeypatch):
     assert float(ours.linear.nu) == D + 2.0 + 2.0 * (n - 2)
     first = codes[steps.starts]
     torch.testing.assert_close(ours.start.means[0], 2.0 * first.sum(0) / (0.5 + 4.0))
+    # What is seen at a time stands for all: its weights have no unit.
+    twin = prior(n_states=D)
+    twin.under(80.0, 4.0).learn(posterior, torch.full((n,), 0.5).double())
+    torch.testing.assert_close(list(twin.parts), list(ours.parts))
     settled = ours.settled(codes, torch.full((n, D), -34.0).double(), 2.0 * torch.ones(n), steps)
     torch.testing.assert_close(settled.linear.map, found)
 

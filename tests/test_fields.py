@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_moons
+from suites import thorough
 from surfaces import (
     field,
     great_circle,
@@ -238,8 +239,12 @@ def test_table_and_polish_meet_the_tolerance(tol, bound):
     assert "_spaces" not in pickle.loads(pickle.dumps(metric)).__dict__
 
 
-def test_tabulated_thinned_and_exact_agree_on_a_decoder(steep_digits_vae):
-    metric, z = steep_digits_vae[0].metric_, np.asarray(steep_digits_vae[1][:12])
+@pytest.mark.parametrize(
+    "fitted", thorough(["digits_vae", "steep_digits_vae"], ["steep_digits_vae"])
+)
+def test_tabulated_thinned_and_exact_agree_on_a_decoder(fitted, request):
+    vae, codes = request.getfixturevalue(fitted)
+    metric, z = vae.metric_, np.asarray(codes[:12])
     without = PullbackMetric(metric._map, 2, metric.points, tabulate=False)
     assert without._spaces.table is None
     table, exact = (m.distance(z[:-1], z[1:], tol=5e-3) for m in (metric, without))

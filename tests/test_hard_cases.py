@@ -338,7 +338,7 @@ ESTIMATORS = {
     "distances": (GeodesicDistance(metric=FAST_METRIC, random_state=0), of_distances),
 }
 # They take longer, and read their data as the others do.
-LONG = ("clusters of codes", "density", "distances")
+LONG = ("clusters of codes", "pipeline", "density", "distances")
 every_estimator = pytest.mark.parametrize(
     ("estimator", "look"),
     [

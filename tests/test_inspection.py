@@ -59,7 +59,7 @@ class Half:
         return 0.5 * z
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kmeans(digits_vae):
     return RiemannianKMeans(3, random_state=0).fit(digits_vae[1])
 
@@ -325,15 +325,15 @@ def test_axes_say_how_much_of_the_variance_they_show():
 # Trees -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tree():
-    X = make_blobs(60, centers=[[0, 0], [5, 0], [0, 9]], random_state=0)[0]
+    X = make_blobs(30, centers=[[0, 0], [5, 0], [0, 9]], random_state=0)[0]
     far = [[20.0, 20.0]]
     return RiemannianSingleLinkage(3, metric=plane()).fit(np.concatenate([X, far]))
 
 
 def test_branches_have_the_colours_of_their_clusters(tree):
-    display = DendrogramDisplay.from_estimator(make_pipeline(StandardScaler(), tree), n_leaves=61)
+    display = DendrogramDisplay.from_estimator(make_pipeline(StandardScaler(), tree), n_leaves=31)
     drawn = [one for one in display.ax_.collections if len(one.get_paths())]
     colors = [tuple(one.get_color()[0]) for one in drawn for _ in one.get_paths()]
     # Three colours, and black where two clusters, or one and the far point, are joined.

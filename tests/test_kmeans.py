@@ -68,7 +68,7 @@ def test_inertia_never_rises(space):
     metric, z = space
     z = z[:150]
     weights = torch.ones(len(z), dtype=torch.float64)
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.RandomState(seed)
         centers = z[clustering.seed(metric, z, 6, weights, rng)]
         history = clustering.lloyd(metric, z, centers, weights, 50, 1e-6).inertia
@@ -130,10 +130,14 @@ def test_iris_with_nothing_else_said():
     assert adjusted_rand_score(y, labels) > 0.5
 
 
+@pytest.fixture(scope="module")
+def iris_labels():
+    return RiemannianKMeans(3, metric=FAST, random_state=0).fit_predict(load_iris().data[::3])
+
+
 @pytest.mark.parametrize("kind", ["pandas", "float32", "fortran", "read-only", "list"])
-def test_kinds_of_input(kind):
+def test_kinds_of_input(kind, iris_labels):
     X = load_iris().data[::3]
-    expected = RiemannianKMeans(3, metric=FAST, random_state=0).fit(X)
     if kind == "pandas":
         given = pd.DataFrame(X, columns=list("abcd"))
     elif kind == "list":
@@ -143,7 +147,7 @@ def test_kinds_of_input(kind):
         given = np.asfortranarray(given) if kind == "fortran" else given
         given.flags.writeable = kind != "read-only"
     found = RiemannianKMeans(3, metric=FAST, random_state=0).fit(given)
-    assert adjusted_rand_score(found.labels_, expected.labels_) > 0.95
+    assert adjusted_rand_score(found.labels_, iris_labels) > 0.95
     np.testing.assert_array_equal(found.predict(given), found.labels_)
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from suites import thorough
-from surfaces import half_plane, sphere, tensor_of
+from surfaces import embedded, half_plane, sphere, tensor_of
 
 from skriem.geometry import MetricField, PullbackMetric
+from skriem.geometry.solvers.exp_log import initial_velocity
 
 SEEDS = (0, 1, 2)
 
@@ -20,6 +21,15 @@ def test_exp_on_the_sphere_goes_along_great_circles():
         speed = np.linalg.norm(pushed, axis=1, keepdims=True)
         end = np.cos(speed) * x + np.sin(speed) * pushed / speed
         np.testing.assert_allclose(metric.embed(metric.exp(z, v)), end, rtol=0, atol=1e-7)
+
+
+def test_first_velocities_point_along_their_curves():
+    stretch = torch.tensor([[3.0, 0.0, 1.0], [1.0, 0.5, 0.0]], dtype=torch.float64)
+    a, b = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 5, 2)))
+    nodes = a[:, None] + torch.linspace(0.0, 1.0, 9)[:, None] * (b - a)[:, None]
+    length = ((b - a) @ stretch).norm(dim=1)
+    found = initial_velocity(embedded(lambda z: z @ stretch), nodes, 4, length)
+    torch.testing.assert_close(found, b - a)
 
 
 def as_tensors(*tuples):

@@ -11,7 +11,8 @@ from surfaces import stereographic
 from skriem import RiemannianNormal, VAETransformer
 from skriem.geometry import MetricField, PullbackMetric
 from skriem.geometry.models import proposal
-from skriem.geometry.models.normal import log_terms, standard_errors
+from skriem.geometry.models.expectation import Options
+from skriem.geometry.models.normal import fit_precisions, log_terms, standard_errors
 
 FLAT = PullbackMetric(lambda z: z, 2)
 
@@ -41,7 +42,7 @@ def wide_covariances(covariances, covariance_type, k):
 )
 @pytest.mark.parametrize("n_components", thorough([1, 2], slow=[2]))
 def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
-    X = blobs(300)
+    X = blobs(100)
     options = {"n_components": n_components, "covariance_type": covariance_type, "random_state": 0}
     ours = RiemannianNormal(metric=FLAT, tol=1e-5, **options).fit(X)
     theirs = GaussianMixture(tol=1e-5, **options).fit(X)
@@ -67,8 +68,26 @@ def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
         assert mine == pytest.approx(charged)
 
 
+def test_a_shared_precision_counts_components_by_their_weight():
+    # On flat space, with constants from sums over a fine grid.
+    axis = torch.linspace(-9.0, 9.0, 73, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis).expand(2, -1, -1)
+    log_mass = torch.full(grid.shape[:2], 2.0 * np.log(0.25), dtype=torch.float64)
+    logs = torch.as_tensor(np.random.default_rng(0).normal(size=(2, 50, 2)))
+    logs[0] *= 1.5
+    shares = torch.full((50, 2), 1.0 / 50, dtype=torch.float64)
+    weights, eye = torch.tensor([0.2, 0.8], dtype=torch.float64), torch.eye(2).double()
+    options = Options("tied", 0.0, 1e-6, 10, "k-means")
+    found = fit_precisions(
+        logs, shares, weights, grid, log_mass, eye.expand(2, 2, 2), None, options
+    )
+    scatters = logs.mT @ logs / 50
+    expected = torch.linalg.inv(0.2 * scatters[0] + 0.8 * scatters[1])
+    torch.testing.assert_close(found, expected.expand(2, 2, 2), rtol=1e-3, atol=1e-3)
+
+
 def test_a_change_of_coordinates_changes_densities_by_its_volume():
-    X = blobs(200)
+    X = blobs(80)
     stretch = torch.tensor([[3.0, 0.0], [1.0, 0.5]], dtype=torch.float64)
     metric = PullbackMetric(lambda z: z @ stretch, 2)
     ours = RiemannianNormal(metric=metric, random_state=0).fit(X)
@@ -168,7 +187,7 @@ def test_samples_follow_the_density(on_decoder):
 
 
 def test_samples_of_a_gaussian():
-    X = blobs(300)[:300]
+    X = blobs(100)[:100]
     density = RiemannianNormal(metric=FLAT, random_state=0).fit(X)
     drawn, _ = density.sample(2000, random_state=1)
     np.testing.assert_allclose(drawn.mean(0), density.means_[0], atol=0.12)

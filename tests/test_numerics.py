@@ -16,6 +16,7 @@ from skriem.geometry.paths.graph import (
     graph_distances,
     measure_in,
     shortest_paths,
+    starting_curves,
 )
 from skriem.geometry.solvers.frechet_mean import frechet_means
 from skriem.geometry.solvers.geodesics import USUAL, solve_geodesics
@@ -174,8 +175,8 @@ def test_shortest_paths_have_the_length_of_the_graph():
     np.testing.assert_allclose(length, graph_distances(graph, *ends).diagonal(), rtol=5e-3)
 
 
-def test_graph_start_finds_the_way_round_a_wall():
-    # Points on a horseshoe, and noise that is small near them only.
+def horseshoe():
+    """Points on it, and noise that is small near them only."""
     angle = np.linspace(0.0, 1.5 * np.pi, 80)
     points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     centers = torch.as_tensor(points)
@@ -184,6 +185,25 @@ def test_graph_start_finds_the_way_round_a_wall():
         near = torch.exp(-20.0 * (z[:, None] - centers).square().sum(-1)).sum(-1, keepdim=True)
         return torch.cat([z, 1.0 / (0.05 + near)], dim=-1)
 
+    return points, walled
+
+
+def test_the_first_start_is_the_shorter_of_line_and_path():
+    points, walled = horseshoe()
+    a, b = torch.as_tensor(points[:2]), torch.as_tensor(points[[-1, 4]])
+    for space, round_it in ((embedded(walled), True), (embedded(lambda z: z), False)):
+        graph = build_graph(space, points)
+        rows, nodes = starting_curves(space, graph, a, b, 16)[0]
+        assert rows.tolist() == [0, 1]
+        line = curves.straight(a, b, 16)
+        assert torch.equal(nodes[0], line[0]) is not round_it
+        shorter = 0.5 if round_it else 1.0
+        assert (space.measure(nodes)[0] <= 1.001 * space.measure(line)[0]).all()
+        assert space.measure(nodes)[0][0] <= shorter * space.measure(line)[0][0]
+
+
+def test_graph_start_finds_the_way_round_a_wall():
+    points, walled = horseshoe()
     a, b = points[:1], points[-1:]
     ends = torch.as_tensor(a), torch.as_tensor(b)
     line = [(torch.arange(1), curves.straight(*ends, USUAL.levels[0]))]

@@ -510,7 +510,8 @@ def test_few_images_of_many_objects_are_encoded():
 
 
 @pytest.mark.parametrize(
-    ("n", "n_features", "distance"), [(200, 200, 5.0), (300, 60, 3.5), (80, 300, 9.0)]
+    ("n", "n_features", "distance"),
+    [pytest.param(200, 200, 5.0, marks=pytest.mark.slow), (300, 60, 3.5), (80, 300, 9.0)],
 )
 def test_round_clusters_of_many_features_are_those_of_kmeans(n, n_features, distance):
     """They overlap, and in so many dimensions many neighbours are so by chance."""
