@@ -42,6 +42,7 @@ class ExplanationMixin:
     encoder_: Any
     metric_: Metric
     _rows: DenseRows | None
+    _reads_tables: bool
     _dense: Any
 
     @available_if(has_coordinates)
@@ -85,7 +86,7 @@ class ExplanationMixin:
         labels = clusters.labels(points) if label is None else self._checked(label, len(points))
         way = self.metric_.geodesic(points, clusters.centers[labels], tol=TOL)
         warn_unconverged(way, ConvergenceWarning)
-        encoder, values = self._last_encoder(values)
+        encoder, values = self._last_encoder(X if self._reads_tables else values)
         if isinstance(encoder, _NeighborEncoder) and (encoder.encoder_ or self._rows):
             return shared(way, encoder._steps_to(values, way), self._rows)
         return np.asarray(self.metric_.contributions(way))
