@@ -53,7 +53,8 @@ class Layout:
         like : object
             Its index, if it has one of the right length, becomes that of the frame.
         """
-        columns = [np.full(n, np.nan) if column is None else column for column in columns]
+        nothing = np.full(n, None, dtype=object)
+        columns = [nothing if column is None else column for column in columns]
         if self.library is None:
             if "O" in self.dtypes or any(dtype in "US" for dtype in self.dtypes):
                 return np.stack([column.astype(object) for column in columns], axis=1)
