@@ -173,6 +173,14 @@ class MetricConsumerMixin:
             self._rows = TableRows().fit(table, sample_weight)
             return self._rows.transform(table)
         takes = "csr" if self._makes_rows else False
+        if issparse(X) and not takes:
+            asked = f"metric={self.metric!r}" if isinstance(self.metric, str) else "this metric"
+            raise TypeError(
+                f"Sparse X is not taken by {type(self).__name__} with {asked}, which is for points "
+                "of few coordinates. Let a step before it make them, such as TruncatedSVD(10) or "
+                "VAETransformer() in a pipeline; RiemannianKMeans with metric='auto' takes sparse "
+                "matrices as they are."
+            )
         with names_refused("metric=VAETransformer(likelihood='auto')"):
             values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
         if issparse(values):
