@@ -667,6 +667,11 @@ INSPECTION = {
         ("np.meshgrid(*axes)", 'np.meshgrid(*axes, indexing="ij")'),
         ("share = sizes**2 /", "share = sizes /"),
     ],
+    "inspection/interactive.py": [
+        ("np.argsort(-row.data, kind", "np.argsort(row.data, kind"),
+        ("low, high = np.nanmin(images), np.nanmax(images)", "low, high = 0.0, 2.0"),
+        ("escape(str(name)) for name", "str(name) for name"),
+    ],
     "inspection/latent_space.py": [
         ("metric.log_volume(at) / np.log(10.0)", "metric.log_volume(at)")
     ],
