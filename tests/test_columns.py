@@ -87,6 +87,10 @@ def test_gaps_are_filled_in(of_frame):
         known = gone[name].notna()
         assert (filled[name][known] == gone[name][known]).all()
     pd.testing.assert_frame_equal(gone, before)
+    # Of objects, which gaps make of them, as of booleans.
+    assert gone["flag"].dtype == object
+    for found in (filled, of_frame.inverse_transform(of_frame.transform(gone))):
+        assert {type(entry) for entry in found["flag"]} == {bool}
     assert np.isfinite(of_frame.transform(gone)).all()
     assert np.isfinite(of_frame.score_samples(gone)).all()
 
