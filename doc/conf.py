@@ -64,10 +64,15 @@ nitpick_ignore_regex = [] if ONLINE else [("py:.*", others)]
 nitpick_ignore_regex += [("py:attr", r"Geodesics\..*")]
 linkcheck_ignore = [] if ONLINE else [r"https?://.*"]
 
+# Quotes are those of code.
+smartquotes_action = "De"
+
 # Reference ---------------------------------------------------------------------------------
 
 autosummary_generate = True
 autodoc_typehints = "none"
+# Names of methods alone fit beside the page.
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 # What is left out asks for sections that not everything needs, or is broken by methods that
 # come from scikit-learn.
