@@ -119,6 +119,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "remove_config_comments": True,
     "matplotlib_animations": False,
+    # What else an expression at the end of a block is says nothing.
+    "capture_repr": ("_repr_html_",),
 }
 
 # Pages -------------------------------------------------------------------------------------

@@ -7,15 +7,14 @@ entry is missing: it fills them in, and its codes have clusters.
 """
 
 # %%
-# Trips of a made-up bicycle hire: three kinds of people, who do not say which they are. Every
-# column gets a likelihood of its own, and what is decoded has the types of the columns.
+# Trips of a made-up bicycle hire: three kinds of people, who do not say which they are.
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
-from skriem import RBFNoise, RiemannianKMeans, VAETransformer
+from skriem import RiemannianKMeans, VAETransformer
 from skriem.inspection import InteractiveDisplay, LatentSpaceDisplay
 
 rng = np.random.default_rng(0)
@@ -39,7 +38,10 @@ gone = rng.random(trips.shape) < 0.2
 seen = trips.convert_dtypes().mask(gone)
 print(seen.head())
 
-vae = VAETransformer(likelihood="auto", noise=RBFNoise(bandwidth=2.0), max_iter=80, random_state=0)
+# %%
+# Every column gets a likelihood of its own, and what is decoded has the types of the columns.
+
+vae = VAETransformer(likelihood="auto", noise="constant", max_iter=80, random_state=0)
 codes = vae.fit_transform(seen)
 print(vae.inverse_transform(codes[:3]).round(1))
 
@@ -83,9 +85,10 @@ LatentSpaceDisplay.from_estimator(kmeans, codes, n_geodesics=5)
 
 print(vae.inverse_transform(kmeans.cluster_centers_).round(1))
 
+plt.show()
+
 # %%
 # In a browser, hovering over a point shows the trip. This needs bokeh, which comes with
 # ``pip install skriem[interactive]``.
 
-plt.show()
 InteractiveDisplay.from_estimator(kmeans, codes, samples=seen)
