@@ -133,7 +133,9 @@ html_favicon = "_static/logo.svg"
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = dict.fromkeys(["index", "comparison", "contributing", "versions", "changelog"], [])
+# Pages that are not part of a section.
+ALONE = ["index", "measured", "geometry", "clustering", "comparison", "contributing", "versions"]
+html_sidebars = dict.fromkeys([*ALONE, "changelog"], [])
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": "skriem"},
     "header_links_before_dropdown": 5,
