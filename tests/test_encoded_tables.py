@@ -1,6 +1,7 @@
 """Estimators that give tables of mixed columns to an encoder, as a pipeline does."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from mixed_columns import frame, little, numbers
 from sklearn.base import clone
@@ -72,17 +73,21 @@ def test_what_may_be_the_encoder():
     frozen = RiemannianKMeans(2, metric=FrozenEstimator(vae), random_state=0).fit(X)
     np.testing.assert_array_equal(frozen.labels_, expected.labels_)
     assert frozen.metric_ == vae.metric_
-    # One that encodes names for another encoder.
-    X = X[["name", "income"]].fillna({"name": "red", "income": 0.0})
-    first = make_column_transformer((OneHotEncoder(), ["name"]), remainder="passthrough")
-    first.set_output(transform="pandas").sparse_threshold = 0.0
-    first.transformers[0][1].sparse_output = False
+
+
+def test_an_encoder_behind_another():
+    rng = np.random.default_rng(0)
+    kind = np.arange(80) % 2
+    X = pd.DataFrame(rng.normal(size=(80, 55)) + 4.0 * kind[:, None]).add_prefix("x")
+    X.insert(0, "name", np.array(["red", "blue"])[kind])
+    names = OneHotEncoder(sparse_output=False)
+    first = make_column_transformer((names, ["name"]), remainder="passthrough")
     metric = make_pipeline(first, NeighborEncoder(n_components=2, random_state=0))
     kmeans = RiemannianKMeans(2, metric=metric, random_state=0).fit(X)
-    assert kmeans.explain(X).shape == (40, 4)
-    np.testing.assert_allclose(
-        kmeans.explain(X).sum(1), kmeans.transform(X).min(1), rtol=1e-9, atol=1e-12
-    )
+    assert kmeans.encoder_[-1].encoder_ is not None
+    found = kmeans.explain(X[:5])
+    assert found.shape == (5, 57)
+    np.testing.assert_allclose(found.sum(1), kmeans.transform(X[:5]).min(1), rtol=1e-6)
 
 
 def test_arrays_and_weights():
