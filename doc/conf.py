@@ -64,10 +64,15 @@ nitpick_ignore_regex = [] if ONLINE else [("py:.*", others)]
 nitpick_ignore_regex += [("py:attr", r"Geodesics\..*")]
 linkcheck_ignore = [] if ONLINE else [r"https?://.*"]
 
+# Quotes are those of code.
+smartquotes_action = "De"
+
 # Reference ---------------------------------------------------------------------------------
 
 autosummary_generate = True
 autodoc_typehints = "none"
+# Names of methods alone fit beside the page.
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 # What is left out asks for sections that not everything needs, or is broken by methods that
 # come from scikit-learn.
@@ -114,6 +119,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "remove_config_comments": True,
     "matplotlib_animations": False,
+    # What else an expression at the end of a block is says nothing.
+    "capture_repr": ("_repr_html_",),
 }
 
 # Pages -------------------------------------------------------------------------------------
@@ -126,7 +133,9 @@ html_favicon = "_static/logo.svg"
 html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = dict.fromkeys(["index", "comparison", "contributing", "versions", "changelog"], [])
+# Pages that are not part of a section.
+ALONE = ["index", "measured", "geometry", "clustering", "comparison", "contributing", "versions"]
+html_sidebars = dict.fromkeys([*ALONE, "changelog"], [])
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": "skriem"},
     "header_links_before_dropdown": 5,

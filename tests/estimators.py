@@ -57,6 +57,9 @@ ESTIMATORS = {
     "clusters": RiemannianKMeans(2, random_state=0),
     "clusters of points": RiemannianKMeans(3, metric=PullbackMetric(wavy, 2), random_state=0),
     "clusters of codes": RiemannianKMeans(2, metric=little(), random_state=0),
+    "clusters of columns": RiemannianKMeans(
+        2, metric=little(likelihood={0: "student_t", 1: "auto"}), random_state=0
+    ),
     "clusters among points": RiemannianKMeans(
         2, metric=NeighborEncoder(random_state=0), random_state=0
     ),

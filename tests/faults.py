@@ -370,6 +370,7 @@ NETWORKS = {
         ("steps.follows[rows] & ~begins", "steps.follows[rows]"),
     ],
     "estimators/autoencoder/sequences.py": [
+        ("range(1, n_steps + 1)", "range(n_steps)"),
         ("back[rows] = np.arange(len(rows))", "back[:] = np.arange(len(rows))"),
         ("found.get(key, (part, 0.0))[1] + weight", "weight"),
     ],
@@ -549,7 +550,8 @@ ESTIMATORS = {
         ("found[~missing] = [str(", "found[missing] = [str("),
     ],
     "estimators/kmeans/explanation.py": [
-        ("clusters.centers[labels], tol=TOL)", "clusters.centers[0 * labels], tol=TOL)"),
+        ("_clusters.centers[labels], tol=TOL)", "_clusters.centers[0 * labels], tol=TOL)"),
+        ("X if self._reads_tables else values)", "values)"),
         ("np.square(moves) if made is None", "np.abs(moves) if made is None"),
     ],
     "inspection/contribution.py": [
@@ -664,7 +666,9 @@ ESTIMATORS = {
         ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
     ],
     "estimators/metric_input.py": [
-        ("carried is not None and carried != metric", "carried is not None and carried is None")
+        ("carried is not None and carried != metric", "carried is not None and carried is None"),
+        ("self.encoder_ is not None and not self._reads_tables", "self.encoder_ is not None"),
+        ("get_tags(first).input_tags.string", "get_tags(first).input_tags.pairwise"),
     ],
 }
 
@@ -672,6 +676,11 @@ INSPECTION = {
     "inspection/_style.py": [
         ("np.meshgrid(*axes)", 'np.meshgrid(*axes, indexing="ij")'),
         ("share = sizes**2 /", "share = sizes /"),
+    ],
+    "inspection/interactive.py": [
+        ("np.argsort(-row.data, kind", "np.argsort(row.data, kind"),
+        ("low, high = np.nanmin(images), np.nanmax(images)", "low, high = 0.0, 2.0"),
+        ("escape(str(name)) for name", "str(name) for name"),
     ],
     "inspection/latent_space.py": [
         ("metric.log_volume(at) / np.log(10.0)", "metric.log_volume(at)")

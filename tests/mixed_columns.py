@@ -1,6 +1,7 @@
 """A table with columns of every kind, and little autoencoders of such tables."""
 
 import numpy as np
+import pandas as pd
 
 from skriem import VAETransformer
 
@@ -25,6 +26,25 @@ def numbers(n=40, gaps=0.0, seed=0):
     X = np.stack([column.astype(float) for column in columns], axis=1)
     X[rng.uniform(size=X.shape) < gaps] = np.nan
     return X
+
+
+def frame(n=40, gaps=0.0, seed=0):
+    """The same as people have it."""
+    X = numbers(n, 0.0, seed)
+    found = pd.DataFrame(
+        {
+            "name": np.array(["red", "green", "blue"])[X[:, 0].astype(int)],
+            "income": X[:, 1].astype(np.float32),
+            "visits": X[:, 6].astype(np.int64),
+            "flag": X[:, 3] > 0,
+            "size": pd.Categorical(
+                np.array(["S", "M"])[X[:, 7].astype(int)], categories=["S", "M", "L"], ordered=True
+            ),
+            "day": pd.Series(np.datetime64("2020-01-01") + np.arange(n)).astype("datetime64[ns]"),
+            "rank": pd.array(X[:, 0].astype(int), dtype="Int64"),
+        }
+    )
+    return found.mask(np.random.default_rng(1).random(found.shape) < gaps) if gaps else found
 
 
 def little(**parameters):

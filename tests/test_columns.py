@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import skops.io
 import torch
-from mixed_columns import little, numbers
+from mixed_columns import frame, little, numbers
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -23,25 +23,6 @@ from skriem.estimators.autoencoder.columns import usual_likelihood
 
 # What is fitted here is not fitted to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-def frame(n=40, gaps=0.0, seed=0):
-    """The same as people have it."""
-    X = numbers(n, 0.0, seed)
-    found = pd.DataFrame(
-        {
-            "name": np.array(["red", "green", "blue"])[X[:, 0].astype(int)],
-            "income": X[:, 1].astype(np.float32),
-            "visits": X[:, 6].astype(np.int64),
-            "flag": X[:, 3] > 0,
-            "size": pd.Categorical(
-                np.array(["S", "M"])[X[:, 7].astype(int)], categories=["S", "M", "L"], ordered=True
-            ),
-            "day": pd.Series(np.datetime64("2020-01-01") + np.arange(n)).astype("datetime64[ns]"),
-            "rank": pd.array(X[:, 0].astype(int), dtype="Int64"),
-        }
-    )
-    return found.mask(np.random.default_rng(1).random(found.shape) < gaps) if gaps else found
 
 
 # Tables --------------------------------------------------------------------------------------
@@ -106,6 +87,10 @@ def test_gaps_are_filled_in(of_frame):
         known = gone[name].notna()
         assert (filled[name][known] == gone[name][known]).all()
     pd.testing.assert_frame_equal(gone, before)
+    # Of objects, which gaps make of them, as of booleans.
+    assert gone["flag"].dtype == object
+    for found in (filled, of_frame.inverse_transform(of_frame.transform(gone))):
+        assert {type(entry) for entry in found["flag"]} == {bool}
     assert np.isfinite(of_frame.transform(gone)).all()
     assert np.isfinite(of_frame.score_samples(gone)).all()
 
@@ -182,6 +167,45 @@ def test_a_column_has_a_scale_of_its_own():
         little().fit(X * factor).transform(X * factor) for factor in ([1, 1, 1], [1e-3, 1e4, 10.0])
     ]
     np.testing.assert_allclose(codes[0], codes[1], rtol=1e-3, atol=1e-4)
+
+
+def test_forecasts_of_tables():
+    n = 20
+    turn = np.arange(2 * n) % 4
+    frame = pd.DataFrame(
+        {
+            "who": np.array(["cat", "dog", "cow", "hen"])[turn],
+            "size": 10.0 * turn + np.random.default_rng(0).normal(size=2 * n),
+            "here": turn > 1,
+            "note": [f"row {k}" for k in range(2 * n)],
+        }
+    )
+    groups = np.repeat(["b", "a"], n)
+    vae = little(prior="dynamics", noise="constant")
+    with pytest.warns(UserWarning, match="'note'"):
+        vae.fit(frame, groups=groups)
+    found = vae.forecast(3)
+    assert found.index.names == ["sequence", "step"]
+    assert found.index.tolist() == [(k, step) for k in (0, 1) for step in (1, 2, 3)]
+    pd.testing.assert_series_equal(found.dtypes, frame.dtypes)
+    # Of the second group, whose label comes first.
+    pd.testing.assert_frame_equal(found.loc[0], vae.forecast(3, frame[n:]).loc[0])
+    assert found["note"].isna().all()
+    states = vae._prior.on().ahead(torch.as_tensor(vae._end_states), 3)
+    codes = states[..., :2].reshape(6, 2).numpy()
+    pd.testing.assert_frame_equal(found.reset_index(drop=True), vae.inverse_transform(codes))
+    theirs = pl.DataFrame({name: frame[name].to_list() for name in ("who", "size", "here")})
+    array = theirs.to_numpy()
+    columns = ["who", "size", "here"]
+    for X, kind in ((theirs, pl.DataFrame), (array, np.ndarray)):
+        other = clone(vae).set_params(max_iter=2).fit(X, groups=groups).forecast(3)
+        assert isinstance(other, kind)
+        assert other.shape == ((6, 3) if kind is pl.DataFrame else (2, 3, 3))
+        if kind is pl.DataFrame:
+            assert other.columns == columns
+            assert other.dtypes == theirs.dtypes
+        else:
+            assert set(other[..., 0].ravel()) <= set(frame["who"])
 
 
 # Estimators ----------------------------------------------------------------------------------

@@ -227,6 +227,23 @@ def test_names_are_those_of_columns_or_given():
         ContributionDisplay.from_estimator(pipe, IRIS.data, feature_names=list("abc"))
 
 
+def test_samples_are_encoded_once_for_a_picture(monkeypatch):
+    vae = VAETransformer(1, network=(8,), max_iter=3, noise="constant", random_state=0)
+    kmeans = RiemannianKMeans(2, metric=vae, random_state=0).fit(IRIS.data)
+    expected = kmeans.explain(IRIS.data[:5]).mean(0)
+    asked = []
+    encode = VAETransformer.transform
+
+    def watched(self, X, *args):
+        asked.append(X)
+        return encode(self, X, *args)
+
+    monkeypatch.setattr(VAETransformer, "transform", watched)
+    display = ContributionDisplay.from_estimator(kmeans, IRIS.data[:5])
+    assert len(asked) == 1
+    np.testing.assert_array_equal(display.own, expected)
+
+
 def test_what_cannot_be_explained():
     X = IRIS.data.to_numpy()[:20, :2]
     with pytest.raises(ValueError, match="one cluster"):

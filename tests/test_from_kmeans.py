@@ -222,6 +222,19 @@ def test_copies_and_files():
     np.testing.assert_array_equal(loaded.predict(X), km.labels_)
 
 
+def test_regions_of_the_plane():
+    reduced = PCA(n_components=2).fit_transform(load_iris().data)
+    kmeans = KMeans(init="k-means++", n_clusters=3, n_init=4, random_state=0)
+    kmeans.fit(reduced)
+    h = 0.1
+    x_min, x_max = reduced[:, 0].min() - 1, reduced[:, 0].max() + 1
+    y_min, y_max = reduced[:, 1].min() - 1, reduced[:, 1].max() + 1
+    xx, yy = np.meshgrid(np.arange(x_min, x_max, h), np.arange(y_min, y_max, h))
+    Z = kmeans.predict(np.c_[xx.ravel(), yy.ravel()]).reshape(xx.shape)
+    assert set(np.unique(Z)) == {0, 1, 2}
+    assert kmeans.cluster_centers_[:, 0].shape == (3,)
+
+
 def test_distances_as_columns():
     km = KMeans(n_clusters=3, random_state=0).set_output(transform="pandas")
     frame = km.fit_transform(X)

@@ -38,7 +38,7 @@ NUMERICS = {"torch", "numpy", "scipy"}
 PRIVATE = {("other_device.py", "torch.utils._python_dispatch.TorchDispatchMode")}
 OTHERS = {
     "skriem": set(),
-    "skriem.inspection": NUMERICS | {"sklearn", "matplotlib"},
+    "skriem.inspection": NUMERICS | {"sklearn", "matplotlib", "bokeh"},
     "skriem.estimators": NUMERICS | {"sklearn", "joblib"},
     "skriem.support": NUMERICS | {"sklearn", "joblib", "tqdm"},
     "skriem.decoders": NUMERICS | {"sklearn"},

@@ -14,7 +14,14 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer
 
-from skriem import RiemannianKMeans, VAETransformer, geodesic_silhouette
+from skriem import (
+    GeodesicDistance,
+    RiemannianKMeans,
+    RiemannianNormal,
+    RiemannianSingleLinkage,
+    VAETransformer,
+    geodesic_silhouette,
+)
 from skriem.estimators.sparse_rows import N_COMPONENTS, SparseRows
 from skriem.geometry import PullbackMetric
 
@@ -155,6 +162,17 @@ def test_what_is_not_taken():
     for metric in (PullbackMetric(lambda z: z, X.shape[1]), VAETransformer(max_iter=1)):
         with pytest.raises(TypeError, match="[Ss]parse"):
             RiemannianKMeans(2, metric=metric).fit(X)
+    for estimator in (
+        RiemannianKMeans(2, metric="local"),
+        RiemannianNormal(2, metric="local"),
+        RiemannianSingleLinkage(2, metric="local"),
+        GeodesicDistance("local"),
+    ):
+        # Of which nobody is told to make them dense.
+        with pytest.raises(TypeError, match=r"metric='local'.*TruncatedSVD\(10\).*pipeline"):
+            estimator.fit(X)
+    pipe = make_pipeline(TruncatedSVD(2, random_state=0), RiemannianKMeans(2, metric="local"))
+    assert set(pipe.fit_predict(X)) == {0, 1}
     kmeans = RiemannianKMeans(2, random_state=0).fit(X)
     assert not hasattr(kmeans, "predict_proba")
     assert kmeans.score_samples(X).shape == (60,)

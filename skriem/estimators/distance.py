@@ -219,7 +219,7 @@ class GeodesicDistance(
             msg="This %(name)s is not fitted. If it was passed as metric= to an estimator that was "
             "cloned, as in cross-validation, so was it: pass metric=distance.__call__.",
         )
-        return float(self._distances(*(self._points(np.reshape(x, (1, -1))) for x in (a, b)))[0, 0])
+        return float(self._distances(*map(self._point, (a, b)))[0, 0])
 
     def path(self, a: ArrayLike, b: ArrayLike, n: int = 20) -> LatentArray:
         """Points at constant speed along the geodesic between two samples.
@@ -238,10 +238,17 @@ class GeodesicDistance(
             encoder that made the codes decodes them to a sequence.
         """
         check_scalar(n, "n", numbers.Integral, min_val=2)
-        start, end = (self._points(np.reshape(x, (1, -1))) for x in (a, b))
+        start, end = map(self._point, (a, b))
         geodesic = self.metric_.geodesic(start, end, tol=TOL)
         warn_unconverged(geodesic, ConvergenceWarning)
         return LatentArray(geodesic.curve(np.linspace(0.0, 1.0, n))[0], self.metric_)
+
+    def _point(self, x):
+        """A sample given as a vector, as a point (1, d)."""
+        if self._reads_tables and hasattr(x, "to_frame") and hasattr(x, "index"):
+            # A row of a frame knows the names of the columns.
+            x = x.to_frame().T
+        return self._points(x if hasattr(x, "columns") else np.reshape(x, (1, -1)))
 
     @property
     def _closed_form(self):

@@ -9,12 +9,14 @@ from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ..geometry import Metric, local_metric
+from ..support.cells import NUMBER, read_table
 from ..support.latent import find_metric
-from ..support.rows import check_weights, distinct_rows, validated
+from ..support.pipelines import first_step
+from ..support.rows import check_weights, distinct_rows, names_refused, validated
 from .autoencoder.base import MAX_GRAPH_POINTS
 from .autoencoder.vae import VAETransformer
 from .count_rows import CountRows, are_counts
@@ -34,6 +36,8 @@ class MetricConsumerMixin:
     """
 
     _rows: DenseRows | None
+    # Whether the encoder reads samples itself, as in a pipeline: validated rows are its codes.
+    _reads_tables: bool
 
     @property
     def _makes_rows(self) -> bool:
@@ -49,13 +53,14 @@ class MetricConsumerMixin:
         Returns
         -------
         values : ndarray of shape (n_samples, n_features)
-            Validated `X`.
+            Validated `X`, or what an encoder that reads tables made of it.
         rng : RandomState
         """
         carried, metric = find_metric(X), self.metric
         rng = check_random_state(self.random_state)
-        values = self._fit_rows(X, sample_weight, rng)
         self.encoder_: Any = None
+        self._reads_tables = carried is None and _takes_tables(metric, X)
+        values = X if self._reads_tables else self._fit_rows(X, sample_weight, rng)
         if isinstance(metric, str) and metric == "auto":
             metric = self._default_geometry(values) if carried is None else carried
         if isinstance(metric, str) and metric == "local":
@@ -78,7 +83,7 @@ class MetricConsumerMixin:
                     "the original data."
                 )
             self._check_not_stripped(X)
-            metric = self._fit_encoder(metric, values, sample_weight, rng)
+            metric, values = self._fit_encoder(metric, values, sample_weight, rng)
         else:
             raise ValueError(
                 "metric must be 'auto', 'local', a metric such as "
@@ -97,7 +102,7 @@ class MetricConsumerMixin:
         return points[np.sort(rng.choice(len(points), MAX_GRAPH_POINTS, replace=False))]
 
     def _fit_encoder(self, encoder, values, sample_weight, rng):
-        """Fit a clone of the encoder and return the metric of its codes."""
+        """Fit a clone of the encoder and return the metric of its codes, and validated rows."""
         encoder = clone(encoder)
         weighted = {}
         if not isinstance(encoder, FrozenEstimator):
@@ -112,13 +117,20 @@ class MetricConsumerMixin:
                 weighted["sample_weight"] = sample_weight
         # A frozen estimator insists on its second argument.
         self.encoder_ = encoder.fit(values, None, **weighted)
-        metric = find_metric(self._encode(values[:1]))
+        if self._reads_tables:
+            self._rows = None
+            validate_data(self, values, skip_check_array=True)
+            codes = self._encode(values)
+            values = np.array(codes, dtype=np.float64, subok=False)
+        else:
+            codes = self._encode(values[:1])
+        metric = find_metric(codes)
         if metric is None:
             raise ValueError(
                 f"What {encoder!r} returns carries no metric. Its last step must be a "
                 f"{' or a '.join(ENCODERS)} that puts out arrays or pandas frames."
             )
-        return metric
+        return metric, values
 
     def _encode(self, values):
         """What the encoder makes of values, in arrays whatever users want to see elsewhere."""
@@ -140,7 +152,7 @@ class MetricConsumerMixin:
 
     def _embed_values(self, values):
         """Validated values as points in the coordinates of the metric, float64 (n, d)."""
-        if self.encoder_ is not None:
+        if self.encoder_ is not None and not self._reads_tables:
             values = self._encode(values)
         return np.array(values, dtype=np.float64, subok=False, order="C")
 
@@ -162,7 +174,16 @@ class MetricConsumerMixin:
             self._rows = TableRows().fit(table, sample_weight)
             return self._rows.transform(table)
         takes = "csr" if self._makes_rows else False
-        values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
+        if issparse(X) and not takes:
+            asked = f"metric={self.metric!r}" if isinstance(self.metric, str) else "this metric"
+            raise TypeError(
+                f"Sparse X is not taken by {type(self).__name__} with {asked}, which is for points "
+                "of few coordinates. Let a step before it make them, such as TruncatedSVD(10) or "
+                "VAETransformer() in a pipeline; RiemannianKMeans with metric='auto' takes sparse "
+                "matrices as they are."
+            )
+        with names_refused("metric=VAETransformer(likelihood='auto')"):
+            values = validated(self, X, accept_sparse=takes, ensure_min_samples=2)
         if issparse(values):
             self._rows = SparseRows(rng.randint(2**31 - 1)).fit(values, sample_weight)
             values = self._rows.transform(values)
@@ -173,6 +194,9 @@ class MetricConsumerMixin:
 
     def _dense(self, X):
         """New samples, validated, as rows of the kind that was fitted."""
+        if self._reads_tables:
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return np.asarray(self._encode(X))
         if isinstance(self._rows, TableRows):
             if hasattr(X, "columns"):
                 validate_data(self, X, skip_check_array=True, reset=False)
@@ -199,3 +223,14 @@ class MetricConsumerMixin:
                 f"{type(self).__name__} uses ({metric!r}). Transform the data with the encoder "
                 "that was used in fit, or fit again."
             )
+
+
+def _takes_tables(metric, X):
+    """Whether an encoder is to read `X` itself, since nobody else makes numbers of it."""
+    if isinstance(metric, (str, Metric)) or not hasattr(metric, "fit"):
+        return False
+    first = first_step(metric)
+    if hasattr(first, "__sklearn_tags__") and get_tags(first).input_tags.string:
+        return True
+    is_frame = hasattr(X, "columns") and hasattr(X, "dtypes")
+    return is_frame and any(kind != NUMBER for kind in read_table(X).kinds)

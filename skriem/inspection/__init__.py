@@ -4,6 +4,7 @@ from .contribution import ContributionDisplay
 from .dendrogram import DendrogramDisplay
 from .density import DensityDisplay
 from .geodesic import GeodesicDisplay
+from .interactive import InteractiveDisplay
 from .latent_space import LatentSpaceDisplay
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "DendrogramDisplay",
     "DensityDisplay",
     "GeodesicDisplay",
+    "InteractiveDisplay",
     "LatentSpaceDisplay",
 ]

@@ -12,6 +12,8 @@ COLORS = (
 MARKERS = "osD^v"
 # Share of the width of the data that is shown around them.
 MARGIN = 0.08
+# A row of features is an image if it is a square of that side at the least.
+MIN_SIDE = 8
 # More classes than this are told apart by the picture, not by a legend.
 MAX_LEGEND = 20
 # Where there are no data: so many times further from the nearest point than nearly all points are
@@ -42,22 +44,23 @@ def new_axes(ax, n_dims=2):
 
 
 class Projection:
-    """How points are shown: as they are in up to three dimensions, else by two components.
+    """How points are shown: as they are in few dimensions, else by two components.
 
     Parameters
     ----------
     points : ndarray of shape (n, d)
-        With more than three dimensions, their first two principal components span the plane.
+        With more than `most` dimensions, their first two principal components span the plane.
     names : sequence of str or None
         Of the coordinates.
+    most : int, default=3
     """
 
-    def __init__(self, points, names=None):
+    def __init__(self, points, names=None, most=3):
         self.n_dims = points.shape[1]
         numbered = [f"coordinate {k + 1}" for k in range(self.n_dims)]
         self.names = numbered if names is None else names
         self._axes = None
-        if self.n_dims > 3:
+        if self.n_dims > most:
             self._center = points.mean(0)
             _, sizes, axes = np.linalg.svd(points - self._center, full_matrices=False)
             share = sizes**2 / max((sizes**2).sum(), np.finfo(float).tiny)
@@ -168,3 +171,16 @@ def draw_points(ax, points, labels, title=None):
 def style_of(k):
     """Colour and marker of the class of rank k."""
     return COLORS[k % len(COLORS)], MARKERS[(k // len(COLORS)) % len(MARKERS)]
+
+
+def shape_of_images(image_shape, n_features, named):
+    """Height and width of samples that are images, as given or of a square; None if they are none.
+
+    Features that are `named` are not those of an image unless its shape is given.
+    """
+    if image_shape is None:
+        side = round(n_features**0.5)
+        return (side, side) if side**2 == n_features and side >= MIN_SIDE and not named else None
+    if len(image_shape) != 2 or np.prod(image_shape) != n_features:
+        raise ValueError(f"image_shape {image_shape} does not hold {n_features} features.")
+    return tuple(image_shape)

@@ -97,13 +97,14 @@ class ContributionDisplay:
         check_is_fitted(estimator)
         if not hasattr(estimator, "explain"):
             raise TypeError(f"{type(estimator).__name__} cannot explain: pass a RiemannianKMeans.")
-        distances = np.array(estimator.transform(X))
+        samples, clusters = estimator._samples(X), estimator._clusters
+        distances = np.array(clusters.to_centers(samples.points))
         if distances.shape[1] < 2:
             raise ValueError("There is one cluster: nothing to tell it from.")
-        own = estimator.predict(X)
+        own = clusters.labels(samples.points)
         distances[np.arange(len(own)), own] = np.inf
         to_own, to_other = (
-            estimator.explain(X, labels).mean(0) for labels in (own, distances.argmin(1))
+            estimator._explained(samples, labels).mean(0) for labels in (own, distances.argmin(1))
         )
         if feature_names is None:
             n = len(to_own)

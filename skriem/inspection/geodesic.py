@@ -16,14 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..estimators.autoencoder.vae import VAETransformer
 from ..geometry.paths.graph import segment_lengths
 from ..geometry.types import FloatArray
-from ._style import new_axes
+from ._style import new_axes, shape_of_images
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TOL, N_CHORDS = 1e-3, 1024
-# A row of features is an image if it is a square of that side at the least.
-MIN_SIDE = 8
 # More features than this have no names in a heat map; so many stand side by side.
 MAX_NAMED, MAX_LEVEL = 30, 6
 # Between frames and rows, as a share of a frame.
@@ -201,9 +199,4 @@ def _image_shape(image_shape, n_features, vae, named):
     if image_shape is None:
         shape = vae._network._image_shape or ()
         image_shape = shape if len(shape) == 2 else None
-    if image_shape is None:
-        side = round(n_features**0.5)
-        return (side, side) if side**2 == n_features and side >= MIN_SIDE and not named else None
-    if len(image_shape) != 2 or np.prod(image_shape) != n_features:
-        raise ValueError(f"image_shape {image_shape} does not hold {n_features} features.")
-    return tuple(image_shape)
+    return shape_of_images(image_shape, n_features, named)

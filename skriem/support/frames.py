@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .cells import are_flags, cells_of
+
 # Libraries whose frames are made.
 LIBRARIES = "pandas", "polars"
+# The type of columns of objects that are true and false: what gaps make of booleans in pandas.
+FLAGS = "flags"
 
 
 class Layout:
@@ -35,10 +39,13 @@ class Layout:
             return cls(None, list(range(X.shape[1])), [X.dtype.kind] * X.shape[1], None)
         library = type(X).__module__.partition(".")[0]
         dtypes = [X[name].dtype for name in X.columns]
+        flags = [
+            str(X[name].dtype) == "object" and are_flags(cells_of(X[name])) for name in X.columns
+        ]
         return cls(
             library if library in LIBRARIES else "pandas",
             list(X.columns),
-            [str(dtype) for dtype in dtypes],
+            [FLAGS if own else str(dtype) for dtype, own in zip(dtypes, flags)],
             [_levels(dtype) for dtype in dtypes],
         )
 
@@ -53,7 +60,8 @@ class Layout:
         like : object
             Its index, if it has one of the right length, becomes that of the frame.
         """
-        columns = [np.full(n, np.nan) if column is None else column for column in columns]
+        nothing = np.full(n, None, dtype=object)
+        columns = [nothing if column is None else column for column in columns]
         if self.library is None:
             if "O" in self.dtypes or any(dtype in "US" for dtype in self.dtypes):
                 return np.stack([column.astype(object) for column in columns], axis=1)
@@ -91,6 +99,8 @@ def _pandas(pandas, column, dtype, levels):
     if column.dtype.kind == "O":
         return pandas.Series(column, dtype=dtype)
     series = pandas.Series(column)
+    if dtype == FLAGS:
+        return (series >= 0.5).astype(object).mask(series.isna())
     if dtype.startswith(("datetime64", "timedelta64")):
         whole = pandas.Series(_instants(column, "M8[s]" if dtype[0] == "d" else "m8[s]"))
         if "," in dtype:

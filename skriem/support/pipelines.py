@@ -1,4 +1,4 @@
-"""What is at the end of a pipeline."""
+"""What is at the ends of a pipeline."""
 
 from sklearn.pipeline import Pipeline
 
@@ -8,3 +8,10 @@ def last_step(estimator, X):
     if not isinstance(estimator, Pipeline):
         return estimator, X
     return estimator[-1], estimator[:-1].transform(X) if len(estimator) > 1 else X
+
+
+def first_step(estimator):
+    """What in a pipeline, or a pipeline of pipelines, sees the data first; anything else itself."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator[0]
+    return estimator

@@ -1,6 +1,7 @@
 """Rows, weights and numbers as users give them: checks, and merging rows that are the same."""
 
 import numbers
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.sparse import issparse
@@ -18,6 +19,17 @@ def validated(estimator, X, *y, **options):
     found = validate_data(estimator, X, *y, dtype=[np.float64, np.float32], **options)
     check_size(found[0] if y else found)
     return found
+
+
+@contextmanager
+def names_refused(instead):
+    """Let the error about names in data that must be numbers say what takes them."""
+    try:
+        yield
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(f"{error}. X must be numbers; {instead} takes names as well.") from error
 
 
 def check_size(values):

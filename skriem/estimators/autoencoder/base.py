@@ -389,6 +389,7 @@ class _VAE(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.sparse = True
+        tags.input_tags.categorical = tags.input_tags.string = self._is_mixed
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from ...nn.likelihoods import LIKELIHOODS
 from ...nn.likelihoods.composite import Composite
 from ...support.parts import is_large
-from ...support.rows import check_size, check_weights, validated
+from ...support.rows import check_size, check_weights, names_refused, validated
 from .columns import Columns
 
 
@@ -32,14 +32,16 @@ class _Reading:
     def _read_first(self, X, sample_weight, reset=True, at_least=2):
         """Data of a fit, (n, p) with NaN for what is missing, and weights of rows."""
         if not (self._is_mixed if reset else self._columns is not None):
-            values = validated(
-                self,
-                X,
-                reset=reset,
-                accept_sparse="csr",
-                ensure_min_samples=at_least,
-                ensure_all_finite=True if issparse(X) else "allow-nan",
-            )
+            options = {"ensure_all_finite": True if issparse(X) else "allow-nan"}
+            with names_refused("likelihood='auto'"):
+                values = validated(
+                    self,
+                    X,
+                    reset=reset,
+                    accept_sparse="csr",
+                    ensure_min_samples=at_least,
+                    **options,
+                )
             self._columns, self._is_sparse = None, issparse(values)
             if self._is_sparse and not is_large(values):
                 values = values.toarray()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -91,6 +92,17 @@ def distinct_sequences(X, weights, groups):
     return X, np.repeat([weight for _, weight in parts], sizes), steps_of(X, starts)
 
 
+def table_of_steps(rows, n_sequences, n_steps):
+    """Rows of sequences, all of a length, as an array of three dimensions or a frame of rows."""
+    if isinstance(rows, np.ndarray):
+        return rows.reshape(n_sequences, n_steps, -1)
+    if not hasattr(rows, "set_axis"):
+        return rows
+    pandas = importlib.import_module("pandas")
+    places = range(n_sequences), range(1, n_steps + 1)
+    return rows.set_axis(pandas.MultiIndex.from_product(places, names=["sequence", "step"]))
+
+
 def foresees(vae):
     """Whether there are forecasts: by what is fitted, or else by what is asked for."""
     fitted = getattr(vae, "_prior", None)
@@ -111,6 +123,7 @@ class _Sequences:
     _embedding: Any
     _likelihood: Any
     _n_features_out: int
+    _restored: Callable[..., Any]
     _checked: Callable[..., Any]
     _encoded: Callable[..., Any]
     _end_states: Any
@@ -118,7 +131,7 @@ class _Sequences:
     @available_if(foresees)
     def forecast(
         self, n_steps: int = 1, X: ArrayLike | None = None, groups: ArrayLike | None = None
-    ) -> FloatArray:
+    ) -> Any:
         """What is expected to come next in sequences; for a prior of these.
 
         The state at the end of a sequence goes on by the expected transition, and its code is
@@ -137,7 +150,11 @@ class _Sequences:
         Returns
         -------
         ndarray of shape (n_sequences, n_steps, n_features)
-            Means of the next rows, in the sorted order of the labels in `groups`.
+            Means of the next rows, or the most probable categories, in the sorted order of the
+            labels in `groups`. Where columns have likelihoods of their own and ``fit`` was to a
+            data frame, one like that with n_sequences * n_steps rows, the steps of a sequence one
+            after the other; the index of pandas frames has the place of the sequence and the step,
+            from 1.
 
         Raises
         ------
@@ -152,7 +169,7 @@ class _Sequences:
         ahead = self._prior.on().ahead(torch.as_tensor(states), n_steps)
         codes = ahead[..., : self._n_features_out].flatten(0, 1)
         decoded = self._likelihood.decoded(self._embedding.mean(codes).numpy())
-        return decoded.reshape(len(states), n_steps, -1)
+        return table_of_steps(self._restored(decoded), len(states), n_steps)
 
     # The class says what these are.
 

@@ -149,9 +149,9 @@ class VAETransformer(_VAE):
     "categorical"; booleans, zeros and ones "bernoulli"; whole numbers from zero, of which a tenth
     or more are zero and five or more differ, "negative_binomial"; all else "gaussian". Names that
     are different nearly everywhere are left out, with a warning. Categories that were not there
-    in ``fit`` are missing entries, with a warning. ``inverse_transform``, ``sample`` and
-    ``impute`` return frames with the columns and types of the one in ``fit``, whole numbers
-    rounded.
+    in ``fit`` are missing entries, with a warning. ``inverse_transform``, ``sample``, ``impute``
+    and ``forecast`` return frames with the columns and types of the one in ``fit``, whole
+    numbers rounded.
 
     Examples
     --------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -33,6 +34,13 @@ def has_coordinates(estimator: Any) -> bool:
     return True
 
 
+class Samples(NamedTuple):
+    """Samples that are encoded once, however often they are asked about."""
+
+    points: FloatArray  # (n, d)
+    seen: Any  # what the encoder was given
+
+
 class ExplanationMixin:
     """For estimators of ``MetricConsumerMixin`` with ``_clusters``."""
 
@@ -42,6 +50,7 @@ class ExplanationMixin:
     encoder_: Any
     metric_: Metric
     _rows: DenseRows | None
+    _reads_tables: bool
     _dense: Any
 
     @available_if(has_coordinates)
@@ -78,16 +87,29 @@ class ExplanationMixin:
         components, and so are their features here: ways are made of steps from sample to sample,
         each as long as it is among the codes.
         """
+        samples = self._samples(X)
+        if label is None:
+            return self._explained(samples, self._clusters.labels(samples.points))
+        return self._explained(samples, self._checked(label, len(samples.points)))
+
+    def _samples(self, X):
+        """Samples as they are explained, :class:`Samples`."""
         check_is_fitted(self)
         self._check_carried(find_metric(X), self.metric_)
         values = self._dense(X)
-        points, clusters = self._embed_values(values), self._clusters
-        labels = clusters.labels(points) if label is None else self._checked(label, len(points))
-        way = self.metric_.geodesic(points, clusters.centers[labels], tol=TOL)
+        return Samples(self._embed_values(values), X if self._reads_tables else values)
+
+    def _explained(self, samples, labels):
+        """Contributions to the distances to the centres of some labels, (n, n_features)."""
+        way = self.metric_.geodesic(samples.points, self._clusters.centers[labels], tol=TOL)
         warn_unconverged(way, ConvergenceWarning)
-        encoder, values = self._last_encoder(values)
-        if isinstance(encoder, _NeighborEncoder) and (encoder.encoder_ or self._rows):
-            return shared(way, encoder._steps_to(values, way), self._rows)
+        encoder = self.encoder_
+        if isinstance(encoder, FrozenEstimator):
+            encoder = encoder.estimator
+        last = encoder[-1] if isinstance(encoder, Pipeline) else encoder
+        if isinstance(last, _NeighborEncoder) and (last.encoder_ or self._rows):
+            seen = last_step(encoder, samples.seen)[1]
+            return shared(way, last._steps_to(seen, way), self._rows)
         return np.asarray(self.metric_.contributions(way))
 
     def _checked(self, label, n):
@@ -98,13 +120,6 @@ class ExplanationMixin:
         if labels.size and not (labels.min() >= 0 and labels.max() < n_clusters):
             raise ValueError(f"label must be from 0 to {n_clusters - 1}, got {label!r}.")
         return np.broadcast_to(labels, n)
-
-    def _last_encoder(self, X):
-        """What made the points out of samples, and what it was given, None if nobody knows."""
-        encoder = self.encoder_
-        if isinstance(encoder, FrozenEstimator):
-            encoder = encoder.estimator
-        return last_step(encoder, X)
 
 
 def shared(way, steps, made=None):

@@ -80,7 +80,8 @@ class RiemannianKMeans(
         - "local": `X` are points, and the metric is their own local-variance metric
           (:func:`skriem.geometry.local_metric`).
         - an estimator such as ``VAETransformer(n_components=3)``: cloned and fitted to `X`.
-          ``FrozenEstimator(vae)`` is used as it is.
+          ``FrozenEstimator(vae)`` is used as it is. With ``VAETransformer(likelihood="auto")``
+          `X` may be tables with names and gaps everywhere.
         - a metric such as :class:`skriem.geometry.PullbackMetric`: `X` are points in its
           coordinates.
         - "precomputed": `X` are distances between samples, (n_samples, n_samples), or a sparse

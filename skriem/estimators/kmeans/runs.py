@@ -130,12 +130,16 @@ class RunsMixin:
     def _given_centers(self):
         if isinstance(self._rows, TableRows):
             raise ValueError("init must be a name for tables whose columns are not all numbers.")
+        expected = (self.n_clusters, self.n_features_in_)
+        if self._reads_tables:
+            if np.shape(self.init) != expected:
+                raise ValueError(f"init must have shape {expected}, got {np.shape(self.init)}.")
+            return self._dense(self.init)
         init = self.init.toarray() if issparse(self.init) else self.init
         try:
             centers = np.array(init, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise ValueError(f"init must be a name or an array of centres: {error}.") from error
-        expected = (self.n_clusters, self.n_features_in_)
         if centers.shape != expected:
             raise ValueError(f"init must have shape {expected}, got {centers.shape}.")
         if not np.isfinite(centers).all():
