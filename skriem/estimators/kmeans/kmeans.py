@@ -196,8 +196,7 @@ class RiemannianKMeans(
     Of a data frame with columns that are no numbers, or with gaps, every column counts alike:
     numbers and dates in units of their standard deviation, categories as indicators with a variance
     of one together; what is missing is filled in from the ten rows most alike. Counts of more than
-    50 kinds, as of genes, are scaled to one total in every row, and log(1 + x) is taken, unless
-    ``metric=NeighborEncoder()`` says that they are numbers.
+    50 kinds, as of genes, are given one total in every row, then log(1 + x) is taken.
 
     Sparse data, such as texts, are never made dense as a whole: of more than 100 columns rows are
     taken along as many singular vectors (:class:`sklearn.decomposition.TruncatedSVD`). Rows without
