@@ -15,6 +15,7 @@ from skriem.geometry.models.grid_stars import GridStars
 from skriem.geometry.models.normal import Mixture
 from skriem.geometry.models.proposal import Reference, kernel_densities
 from skriem.geometry.models.stars import CurveStars, Stars
+from skriem.geometry.paths.grid_curves import GridCurves
 
 MOONS = make_moons(120, noise=0.08, random_state=0)[0]
 
@@ -250,3 +251,45 @@ def test_far_components_are_not_solved_for(monkeypatch, little_work):
     assert solved[-4:] == [len(MOONS)] * 4
     np.testing.assert_allclose(fit.predict_proba(MOONS), proba, atol=1e-4)
     np.testing.assert_allclose(fit.score_samples(MOONS), score, atol=1e-4)
+
+
+def test_curves_start_along_the_grid_or_straight():
+    """On a flat space with a wall that has a gap, all but the wall's own paths are lines."""
+
+    def wall(z):
+        high = 1.0 + 40.0 * torch.exp(-((z[:, 0] / 0.1) ** 2))
+        open_above = torch.sigmoid((z[:, 1] - 1.0) / 0.02)
+        return torch.eye(2, dtype=z.dtype) * (high + (1.0 - high) * open_above)[:, None, None] ** 2
+
+    X = np.random.default_rng(0).uniform(-2.0, 2.0, size=(200, 2))
+    metric = MetricField(wall, 2, points=X)
+    sources = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    ends = torch.tensor([[1.0, 0.0], [1.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
+    cells = metric.cells(80)
+    paths = GridCurves(metric.segment_lengths, cells.grid, sources)
+    owners = torch.tensor([0, 1, 1])
+    nodes = paths.starts(metric.space_for(ends), owners, ends, 32)
+    torch.testing.assert_close(nodes[:, 0], sources[owners])
+    torch.testing.assert_close(nodes[:, -1], ends)
+    straight = torch.linspace(0.0, 1.0, 33, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(nodes[1], sources[1] + straight * (ends[1] - sources[1]))
+    # Over the wall's edge, a little above and beside it: nearly the length of two diagonals.
+    crossing = nodes[0, nodes[0, :, 0].abs().argmin()]
+    assert crossing[1] > 0.9
+    length = torch.linalg.norm(nodes[0].diff(dim=0), dim=1).sum()
+    assert 2.0 * 2.0**0.5 < float(length) < 3.2
+
+
+def test_curves_that_do_not_matter_are_carried_to_first_order(curved):
+    metric, z = curved
+    means = z[:2]
+    makes = CurveStars(metric, z[2:])
+    stars = makes.connect(means, none_to_integrate(2, 2))
+    moved = means + 0.02
+    counted = torch.zeros_like(stars.converged)
+    counted[:, ::2] = True
+    every, some = makes.carry(stars, moved), makes.carry(stars, moved, counted)
+    torch.testing.assert_close(some.logs[counted], every.logs[counted])
+    torch.testing.assert_close(some.logs, every.logs, rtol=0.02, atol=5e-3)
+    assert not torch.equal(some.logs[~counted], every.logs[~counted])
+    torch.testing.assert_close(some.nodes[:, :, 0], moved[:, None].expand_as(some.logs))
