@@ -9,6 +9,7 @@ from suites import thorough
 from surfaces import bumps, half_plane, identity, stereographic
 
 from skriem import RiemannianNormal
+from skriem.estimators import normal
 from skriem.geometry import MetricField, PullbackMetric
 from skriem.geometry.models import density, land
 from skriem.geometry.models.grid_stars import GridStars
@@ -293,3 +294,22 @@ def test_curves_that_do_not_matter_are_carried_to_first_order(curved):
     torch.testing.assert_close(some.logs, every.logs, rtol=0.02, atol=5e-3)
     assert not torch.equal(some.logs[~counted], every.logs[~counted])
     torch.testing.assert_close(some.nodes[:, :, 0], moved[:, None].expand_as(some.logs))
+
+
+def test_the_number_of_components_is_that_of_the_lowest_criterion(little_work, monkeypatch):
+    """In one sweep, which says of every number what a fit of its own says."""
+    monkeypatch.setattr(normal, "PATIENCE", 1)
+    X = np.concatenate([around([0.0, 0.0], n=40), around([3.0, 0.0], n=40, seed=1)])
+    options = {"metric": PullbackMetric(identity, 2), "tol": 0.01, "random_state": 0}
+    found = RiemannianNormal("auto", **options).fit(X)
+    alone = [RiemannianNormal(k, **options).fit(X) for k in (1, 2, 3)]
+    np.testing.assert_allclose(found.bics_, [fit.bic(X) for fit in alone], rtol=1e-9)
+    assert found.bics_.argmin() == 1
+    np.testing.assert_array_equal(found.means_, alone[1].means_)
+    assert found.bic(X) == pytest.approx(found.bics_.min(), rel=1e-9)
+    assert found.lower_bounds_ == alone[1].lower_bounds_
+    assert alone[1].bics_ is None
+    with pytest.raises(ValueError, match="means_init needs a number"):
+        RiemannianNormal("auto", means_init=X[:2]).fit(X)
+    with pytest.raises(ValueError, match="n_components must be"):
+        RiemannianNormal("some").fit(X)
