@@ -598,7 +598,7 @@ ESTIMATORS = {
     "estimators/normal.py": [
         ("return k * (d + 1) - 1 + of_covariance", "return k * (d + 1) + of_covariance"),
         ("mixture.means.numpy() * self._units", "mixture.means.numpy()"),
-        ("            rng.set_state(drawn)\n", ""),
+        ("rng.set_state(drawn)", "pass"),
         ("if bics[-1] <= min(bics)", "if bics[-1] >= min(bics)"),
     ],
     "estimators/distance.py": [
