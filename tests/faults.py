@@ -95,7 +95,7 @@ GEOMETRY = {
     "geometry/paths/grid_curves.py": [
         ("(lengths < line_lengths)", "(lengths > line_lengths)"),
         ("by_way = total.argmin(1)", "by_way = total.argmax(1)"),
-        ("self._sources[owners, None], self", "self._sources[owners[::-1], None], self"),
+        ("np.stack(stops[::-1], axis=1)", "np.stack(stops, axis=1)"),
     ],
     "geometry/paths/grid.py": [
         (

@@ -265,7 +265,7 @@ def test_curves_start_along_the_grid_or_straight():
     X = np.random.default_rng(0).uniform(-2.0, 2.0, size=(200, 2))
     metric = MetricField(wall, 2, points=X)
     sources = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
-    ends = torch.tensor([[1.0, 0.0], [1.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
+    ends = torch.tensor([[1.0, 0.0], [1.5, 0.5], [-1.0, 0.0]], dtype=torch.float64)
     cells = metric.cells(80)
     paths = GridCurves(metric.segment_lengths, cells.grid, sources)
     owners = torch.tensor([0, 1, 1])
