@@ -77,9 +77,9 @@ GEOMETRY = {
         ("2.0 * ((first * second).sum(-1)", "((first * second).sum(-1)"),
     ],
     "geometry/spaces/table.py": [
-        ("[zeros, ones, 2.0 * t,", "[zeros, ones, t,"),
-        ("& (at <= n_cells)).all(1)", "& (at <= n_cells)).any(1)"),
-        ("2.0 * (slopes @ along).squeeze(-1)", "(slopes @ along).squeeze(-1)"),
+        ("np.diag([1.0, 2.0, 3.0], k=1)", "np.diag([1.0, 1.0, 3.0], k=1)"),
+        ("& (at <= n_cells)).all(0)", "& (at <= n_cells)).any(0)"),
+        ("2.0 * (along * w).sum(1)", "(along * w).sum(1)"),
         ("np.sqrt(values.clip(min=0.0))[:, None]", "np.sqrt(values.clip(min=0.0))[:, :, None]"),
     ],
     "geometry/paths/graph.py": [
@@ -91,6 +91,11 @@ GEOMETRY = {
         ),
         ("direct = line_length <= length", "direct = line_length >= length"),
         ("np.lexsort((-apart, pairs))", "np.lexsort((apart, pairs))"),
+    ],
+    "geometry/paths/grid_curves.py": [
+        ("(lengths < line_lengths)", "(lengths > line_lengths)"),
+        ("by_way = total.argmin(1)", "by_way = total.argmax(1)"),
+        ("np.stack(stops[::-1], axis=1)", "np.stack(stops, axis=1)"),
     ],
     "geometry/paths/grid.py": [
         (
@@ -162,6 +167,7 @@ GEOMETRY = {
         ("(weights[:, None, None] * scatters).sum(0", "scatters.sum(0"),
     ],
     "geometry/models/stars.py": [
+        ("logs = stars.logs - (stars.slopes", "logs = stars.logs + (stars.slopes"),
         ("torch.linspace(1.0, 0.0, n_nodes", "torch.linspace(0.0, 1.0, n_nodes"),
         ("(found.energy / size).sqrt()", "found.energy.sqrt()"),
         ("found.nodes.flip(1), N_SUB", "found.nodes, N_SUB"),
@@ -604,6 +610,8 @@ ESTIMATORS = {
     "estimators/normal.py": [
         ("return k * (d + 1) - 1 + of_covariance", "return k * (d + 1) + of_covariance"),
         ("mixture.means.numpy() * self._units", "mixture.means.numpy()"),
+        ("rng.set_state(drawn)", "pass"),
+        ("if bics[-1] <= min(bics)", "if bics[-1] >= min(bics)"),
     ],
     "estimators/distance.py": [
         ("np.quantile(errors, 0.99)", "np.quantile(errors, 0.01)"),

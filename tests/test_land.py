@@ -9,12 +9,14 @@ from suites import thorough
 from surfaces import bumps, half_plane, identity, stereographic
 
 from skriem import RiemannianNormal
+from skriem.estimators import normal
 from skriem.geometry import MetricField, PullbackMetric
 from skriem.geometry.models import density, land
 from skriem.geometry.models.grid_stars import GridStars
 from skriem.geometry.models.normal import Mixture
 from skriem.geometry.models.proposal import Reference, kernel_densities
 from skriem.geometry.models.stars import CurveStars, Stars
+from skriem.geometry.paths.grid_curves import GridCurves
 
 MOONS = make_moons(120, noise=0.08, random_state=0)[0]
 
@@ -251,3 +253,64 @@ def test_far_components_are_not_solved_for(monkeypatch, little_work):
     assert solved[-4:] == [len(MOONS)] * 4
     np.testing.assert_allclose(fit.predict_proba(MOONS), proba, atol=1e-4)
     np.testing.assert_allclose(fit.score_samples(MOONS), score, atol=1e-4)
+
+
+def test_curves_start_along_the_grid_or_straight():
+    """On a flat space with a wall that has a gap, all but the wall's own paths are lines."""
+
+    def wall(z):
+        high = 1.0 + 40.0 * torch.exp(-((z[:, 0] / 0.1) ** 2))
+        open_above = torch.sigmoid((z[:, 1] - 1.0) / 0.02)
+        return torch.eye(2, dtype=z.dtype) * (high + (1.0 - high) * open_above)[:, None, None] ** 2
+
+    X = np.random.default_rng(0).uniform(-2.0, 2.0, size=(200, 2))
+    metric = MetricField(wall, 2, points=X)
+    sources = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    ends = torch.tensor([[1.0, 0.0], [1.5, 0.5], [-1.0, 0.0]], dtype=torch.float64)
+    cells = metric.cells(80)
+    paths = GridCurves(metric.segment_lengths, cells.grid, sources)
+    owners = torch.tensor([0, 1, 1])
+    nodes = paths.starts(metric.space_for(ends), owners, ends, 32)
+    torch.testing.assert_close(nodes[:, 0], sources[owners])
+    torch.testing.assert_close(nodes[:, -1], ends)
+    straight = torch.linspace(0.0, 1.0, 33, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(nodes[1], sources[1] + straight * (ends[1] - sources[1]))
+    # Over the wall's edge, a little above and beside it: nearly the length of two diagonals.
+    crossing = nodes[0, nodes[0, :, 0].abs().argmin()]
+    assert crossing[1] > 0.9
+    length = torch.linalg.norm(nodes[0].diff(dim=0), dim=1).sum()
+    assert 2.0 * 2.0**0.5 < float(length) < 3.2
+
+
+def test_curves_that_do_not_matter_are_carried_to_first_order(curved):
+    metric, z = curved
+    means = z[:2]
+    makes = CurveStars(metric, z[2:])
+    stars = makes.connect(means, none_to_integrate(2, 2))
+    moved = means + 0.02
+    counted = torch.zeros_like(stars.converged)
+    counted[:, ::2] = True
+    every, some = makes.carry(stars, moved), makes.carry(stars, moved, counted)
+    torch.testing.assert_close(some.logs[counted], every.logs[counted])
+    torch.testing.assert_close(some.logs, every.logs, rtol=0.02, atol=5e-3)
+    assert not torch.equal(some.logs[~counted], every.logs[~counted])
+    torch.testing.assert_close(some.nodes[:, :, 0], moved[:, None].expand_as(some.logs))
+
+
+def test_the_number_of_components_is_that_of_the_lowest_criterion(little_work, monkeypatch):
+    """In one sweep, which says of every number what a fit of its own says."""
+    monkeypatch.setattr(normal, "PATIENCE", 1)
+    X = np.concatenate([around([0.0, 0.0], n=40), around([3.0, 0.0], n=40, seed=1)])
+    options = {"metric": PullbackMetric(identity, 2), "tol": 0.01, "random_state": 0}
+    found = RiemannianNormal("auto", **options).fit(X)
+    alone = [RiemannianNormal(k, **options).fit(X) for k in (1, 2, 3)]
+    np.testing.assert_allclose(found.bics_, [fit.bic(X) for fit in alone], rtol=1e-9)
+    assert found.bics_.argmin() == 1
+    np.testing.assert_array_equal(found.means_, alone[1].means_)
+    assert found.bic(X) == pytest.approx(found.bics_.min(), rel=1e-9)
+    assert found.lower_bounds_ == alone[1].lower_bounds_
+    assert alone[1].bics_ is None
+    with pytest.raises(ValueError, match="means_init needs a number"):
+        RiemannianNormal("auto", means_init=X[:2]).fit(X)
+    with pytest.raises(ValueError, match="n_components must be"):
+        RiemannianNormal("some").fit(X)

@@ -15,6 +15,7 @@ from sklearn.utils import check_scalar
 from ..geometry import Metric, RiemannianMetric, local_metric
 from ..geometry.callers import warn
 from ..geometry.models import land
+from ..geometry.models.density import log_joint
 from ..geometry.models.expectation import Options, Problem
 from ..geometry.types import FloatArray, RandomState
 from ..support.fitting import all_or_nothing
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Data of up to so many features are their own coordinates.
 MAX_LOCAL = 2
+# Numbers of components that are tried at most, and how many in a row may do no better.
+MAX_AUTO, PATIENCE = 20, 2
 
 
 class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, Estimator):
@@ -48,8 +51,10 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
 
     Parameters
     ----------
-    n_components : int, default=1
-        Number of mixture components.
+    n_components : int or "auto", default=1
+        Number of mixture components. "auto" fits 1, 2, ... on the same geometry and keeps the
+        number with the lowest Bayesian information criterion; two more that do no better end the
+        search, and 20 at most are tried.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Whether covariances are any, any but the same for all components, diagonal in the
         coordinates of the space, or the same in all directions as the metric measures them.
@@ -70,7 +75,8 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
         Where a run starts: from the clusters of k-means along paths between samples, from its
         seeds, or from points drawn at random.
     means_init : array-like of shape (n_components, n_dims), default=None
-        Means to start from, in the coordinates of the space; None goes by `init_params`.
+        Means to start from, in the coordinates of the space; None goes by `init_params`. Not with
+        ``n_components="auto"``.
     random_state : int, RandomState instance or None, default=None
         Determines the starting values, the points that are integrated with, and the encoder
         if one is fitted and has no seed of its own.
@@ -104,6 +110,9 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
         The same at the start and after every iteration of the best run; they never fall. Where the
         constants had to be integrated with other points, or a component that had lost its samples
         was seeded again, they begin after that.
+    bics_ : ndarray of shape (n_tried,) or None
+        Bayesian information criteria of 1, 2, ... components, as :meth:`bic` says them of a fit
+        with so many; None if their number was given.
     metric_ : Metric
         The geometry that was used.
     encoder_ : estimator or None
@@ -148,7 +157,7 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
 
     def __init__(
         self,
-        n_components: int = 1,
+        n_components: int | Literal["auto"] = 1,
         *,
         covariance_type: Literal["full", "tied", "diag", "spherical"] = "full",
         metric: Literal["auto", "local"] | Metric | BaseEstimator = "auto",
@@ -193,8 +202,9 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
         Raises
         ------
         ValueError
-            If there are fewer samples than components, or the metric has no tangent vectors:
-            that of :class:`NeighborEncoder` has none.
+            If there are fewer samples than components, means to start from come without a number
+            of components, or the metric has no tangent vectors: that of :class:`NeighborEncoder`
+            has none.
 
         Warns
         -----
@@ -221,7 +231,7 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
         Returns
         -------
         ndarray of shape (n_samples,)
-            Integers below `n_components`.
+            Integers below the number of components.
         """
         return self._log_joint(self._fit(X, sample_weight)).argmax(1)
 
@@ -235,13 +245,15 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
                 "Normal distributions need tangent vectors, and the nearest-neighbour metric has "
                 "none. Use a VAETransformer instead of a NeighborEncoder."
             )
-        if self.n_components > len(values):
+        automatic = self.n_components == "auto"
+        if not automatic and self.n_components > len(values):
             raise ValueError(
                 f"n_samples={len(values)} should be >= n_components={self.n_components}."
             )
         points = self._embed_values(values)
         rows, weights = distinct_rows(points, check_weights(sample_weight, values))
         self._settle_units(X, rows, weights, rng)
+        log_volumes = self.metric_.log_volume(rows)
         problem = Problem(
             self._space,
             torch.as_tensor(rows / self._units),
@@ -259,18 +271,32 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
             def report(value):
                 progress.step(f"log-likelihood {value:.6g}")
 
-            best, found = land.fit(problem, start, self.n_init, rng, report)
+            if automatic:
+                n_most = min(MAX_AUTO, len(values))
+                best, found, self.bics_ = self._sweep(
+                    problem, n_most, rng, report, weights, log_volumes
+                )
+            else:
+                (best, found), self.bics_ = land.fit(problem, start, self.n_init, rng, report), None
         if not best.converged:
             warn(
                 f"Expectation maximisation did not converge in {self.max_iter} iterations; "
                 "raise max_iter or tol.",
                 ConvergenceWarning,
             )
+        self._keep(best, found)
+        log_volume = np.average(log_volumes, weights=weights)
+        self.lower_bounds_: list[float] = [value + log_volume for value in best.history]
+        self.lower_bound_ = self.lower_bounds_[-1]
+        return points
+
+    def _keep(self, best, found):
+        """Set what is learned, from a fit and its constants."""
         mixture = best.mixture
         self.weights_, self.means_ = mixture.weights.numpy(), mixture.means.numpy() * self._units
         self._precisions: FloatArray = mixture.precisions.numpy()
         self.covariances_: FloatArray = self._covariances(mixture).numpy()
-        self._n_parameters: int = self._count_parameters()
+        self._n_parameters: int = self._count_parameters(len(self.means_))
         self.converged_, self.n_iter_ = best.converged, best.n_iter
         self.log_normalizers_, self.normalizer_stderr_ = (part.numpy() for part in found[:2])
         # What sampling needs: where candidates come from, and the largest ratio of densities.
@@ -278,10 +304,25 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
             [tuple(field.numpy() for field in part) for part in kernel] for kernel in found.kernels
         ]
         self._log_bounds: FloatArray = found.log_bounds.numpy()
-        log_volume = np.average(self.metric_.log_volume(rows), weights=weights)
-        self.lower_bounds_: list[float] = [value + log_volume for value in best.history]
-        self.lower_bound_ = self.lower_bounds_[-1]
-        return points
+
+    def _sweep(self, problem, n_most, rng, report, weights, log_volumes):
+        """The fit with the lowest criterion of those of 1, 2, ... components, and all criteria.
+
+        Each fit draws what it would draw alone; geometry, tables and grids are made once.
+        """
+        drawn, bics, kept = rng.get_state(), [], None
+        for k in range(1, n_most + 1):
+            rng.set_state(drawn)
+            best, found = land.fit(problem, k, self.n_init, rng, report)
+            joint, _ = log_joint(self._space, best.mixture, found.log_normalizers, problem.z)
+            log_densities = torch.logsumexp(joint, 1).numpy() + log_volumes
+            penalty = self._count_parameters(k) * np.log(weights.sum())
+            bics.append(penalty - 2.0 * weights @ log_densities)
+            if bics[-1] <= min(bics):
+                kept = best, found
+            if k - np.argmin(bics) > PATIENCE:
+                break
+        return *kept, np.array(bics)
 
     def _settle_units(self, X, rows, weights, rng):
         """Set the units of the coordinates to work in, and the space with its metric in these."""
@@ -309,15 +350,24 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
         covariances = 0.5 * (covariances + covariances.mT)
         return covariances[0] if self.covariance_type == "tied" else covariances
 
-    def _count_parameters(self):
-        """The number of free parameters of the mixture."""
+    def _count_parameters(self, k):
+        """The number of free parameters of a mixture of k components."""
         d = self.metric_.n_dims
-        k, full = len(self.means_), d * (d + 1) // 2
+        full = d * (d + 1) // 2
         of_covariance = {"full": k * full, "tied": full, "diag": k * d, "spherical": k}
         return k * (d + 1) - 1 + of_covariance[self.covariance_type]
 
     def _check_parameters(self):
-        for name in ("n_components", "max_iter", "n_init"):
+        if isinstance(self.n_components, str):
+            if self.n_components != "auto":
+                raise ValueError(
+                    f'n_components must be a number or "auto", got {self.n_components!r}.'
+                )
+            if self.means_init is not None:
+                raise ValueError('means_init needs a number of components, not "auto".')
+        else:
+            check_scalar(self.n_components, "n_components", numbers.Integral, min_val=1)
+        for name in ("max_iter", "n_init"):
             check_scalar(getattr(self, name), name, numbers.Integral, min_val=1)
         for name in ("tol", "reg_covar"):
             check_number(getattr(self, name), name, min_val=0)

@@ -31,6 +31,9 @@ N_INNER, LITTLE, MAX_REACH = 30, 0.1, 1.0
 # Where they lead astray they are followed less and less far, down to this.
 LEAST_REACH = 0.05
 N_HALVINGS = 3
+# Curves to data that belong to a component by less are carried along, not solved for. Points to
+# integrate with all are: a component would move to where they seem to have gone.
+NEGLIGIBLE = 1e-3
 # A component with less than this many points has nothing to be estimated from.
 LOST = 1e-3
 # Constants that rest on fewer points than this are not believed.
@@ -74,6 +77,13 @@ class State(NamedTuple):
         logs = self.stars.logs[:, -self.reference.log_mass.shape[1] :]
         exponents = log_terms(logs, self.mixture.precisions, self.reference.log_mass)
         return torch.softmax(exponents, dim=1)
+
+    @property
+    def counted(self):
+        """Which curves from each component make a difference, (k, n + s) bool."""
+        everyone = torch.ones_like(self.stars.converged)
+        everyone[:, : len(self.members)] = self.members.mT > NEGLIGIBLE
+        return everyone
 
     @property
     def effective(self):
@@ -176,9 +186,10 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
 def _improved(problem, makes, state, reach):
     """A state of no lower likelihood, and whether the means went where they were sent."""
     shift, members, precisions = _sent(problem, state, reach)
+    counted = state.counted
     for halving in range(N_HALVINGS):
         means = state.mixture.means + 0.5**halving * shift
-        stars = _usable(makes.carry(state.stars, means), state.reference)
+        stars = _usable(makes.carry(state.stars, means, counted), state.reference)
         if stars.logs.isfinite().all():
             found = _maximised(problem, means, stars, state.reference, members, precisions)
             if problem.value(found.log_density) >= problem.value(state.log_density):

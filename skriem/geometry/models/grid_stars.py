@@ -46,7 +46,7 @@ class GridStars:
         step = STEP * self._cells.grid.spacing
         moves = step * torch.eye(d, dtype=means.dtype)
         places = torch.cat([means[:, None], means[:, None] + moves, means[:, None] - moves], dim=1)
-        distance = self._distances(places.flatten(0, 1)).unflatten(0, (k, -1))
+        distance = self.path_lengths(places.flatten(0, 1)).unflatten(0, (k, -1))
         squares = distance.square()
         slope = (squares[:, 1 : d + 1] - squares[:, d + 1 :]).mT / (4.0 * step)
         tensors = self._metric.space_for(means).tensor(means)
@@ -59,12 +59,12 @@ class GridStars:
         slopes = torch.eye(d, dtype=means.dtype).expand(*logs.shape, d)
         return Stars(None, logs, slopes, logs.isfinite().all(-1), tensors)
 
-    def carry(self, stars, means):
+    def carry(self, stars, means, counted=None):
         """The same from other means."""
         return self.connect(means)
 
-    def _distances(self, sources):
-        """Lengths of paths to all points, (m, n + s)."""
+    def path_lengths(self, sources):
+        """Lengths of paths from some places (m, d) to the points and the reference, (m, n + s)."""
         to_nodes = from_sources(self._cells.grid.weights, self._tie(sources))
         to_points, outside = (
             through_nodes(to_nodes, tied) for tied in (self._tied, self._cells.tied)

@@ -26,8 +26,9 @@ UNDECIDED = 1e-2
 N_KEPT = 512
 # Cells along the longest side of a grid, and of a finer one. By so much, in nats, log densities
 # along each may be off, and by such a share constants, before the next one has a go, and curves at
-# last.
+# last. Of what is off by more than the last number, the finer grid would leave too much.
 N_CELLS, TRUSTED, SURE = (N_COARSE, 160), (0.4, 0.5), 0.05
+HOPELESS = 1.0
 
 
 def fit(problem, start, n_init, rng, report):
@@ -65,6 +66,8 @@ def fit(problem, start, n_init, rng, report):
         resolved = (best.effective >= MIN_EFFECTIVE).all() and (constants.stderr <= SURE).all()
         if resolved and gap <= TRUSTED[level]:
             return best, constants
+        if gap > HOPELESS:
+            break
     if cells is not None:
         best = polished(problem, best.mixture, kernels, rng, report)
     best, kernels = _sorted(problem, best)
@@ -107,10 +110,15 @@ def run(problem, start, rng, report):
         n = len(problem.z)
         rows = np.sort(rng.choice(n, min(n, max(N_SAMPLE, k)), replace=False, p=share))
         some = problem._replace(z=problem.z[rows], weights=torch.ones_like(problem.z[rows, 0]))
-    means = first_means(some, start, rng) if isinstance(start, int) else start
     cells = problem.metric.cells(N_CELLS[0])
+    if cells is not None and some is not problem:
+        # A graph of the sample is all that is needed besides.
+        some = some._replace(metric=problem.metric.with_points(some.z.numpy()))
+    means = first_means(some, start, rng) if isinstance(start, int) else start
     if cells is not None:
-        return on_grid(problem, cells, means, near(problem, means), report)
+        stars = GridStars(problem.metric, cells, problem.z)
+        lengths = stars.path_lengths(means)
+        return on_grid(problem, cells, means, nearest(lengths[:, : len(problem.z)].mT), report)
 
     def around(members):
         return some.drawn_around(members, N_FIRST, rng)
@@ -153,7 +161,12 @@ def first_means(problem, n_components, rng):
 
 def near(problem, means):
     """Every point a member of the component whose mean is the nearest through the graph."""
-    lengths = problem.metric.path_lengths(problem.z, means).nan_to_num(nan=torch.inf)
-    one_hot = torch.nn.functional.one_hot(lengths.argmin(1), len(means)).to(problem.z)
+    return nearest(problem.metric.path_lengths(problem.z, means).nan_to_num(nan=torch.inf))
+
+
+def nearest(lengths):
+    """Every point a member of the component with the shortest of the paths (n, k) to it."""
+    n_components = lengths.shape[1]
+    one_hot = torch.nn.functional.one_hot(lengths.argmin(1), n_components).to(lengths)
     # Not quite, so that no component is without points where means coincide.
-    return (1.0 - UNDECIDED) * one_hot + UNDECIDED / len(means)
+    return (1.0 - UNDECIDED) * one_hot + UNDECIDED / n_components

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 
 from ..paths.graph import starting_curves
+from ..paths.grid_curves import GridCurves
 from ..solvers.relax import eliminate_inner, regularised, relax, relax_best
 
 # Chords per segment, and the relative accuracy of energies.
@@ -18,6 +19,8 @@ N_SUB, RTOL = 2, 1e-3
 N_SEGMENTS, MAX_ITER = 16, 20
 # Curves that are carried along are nearly right; the few that need longer get it step by step.
 CARRY_ITER = 3
+# Cells along the longest side of the grid whose paths they start from, where there is one.
+N_CELLS = 80
 # Curves solved for at once, which bounds the memory.
 MAX_CURVES = 20_000
 
@@ -53,9 +56,9 @@ class CurveStars:
         ends = torch.cat([self._z.expand(len(means), -1, -1), reference.points], dim=1)
         return connect(self._metric, means, ends, N_SEGMENTS, MAX_ITER)
 
-    def carry(self, stars, means):
-        """The same after the means have moved."""
-        return carry(self._metric, stars, means)
+    def carry(self, stars, means, counted=None):
+        """The same after the means have moved; see :func:`carry`."""
+        return carry(self._metric, stars, means, counted)
 
 
 def connect(metric, means, ends, n_segments, max_iter):
@@ -66,35 +69,67 @@ def connect(metric, means, ends, n_segments, max_iter):
     Stars
     """
 
-    def solve(space, rows):
-        found = starting_curves(space, metric.graph, starts[rows], flat[rows], n_segments)
-        return relax_best(space, found, N_SUB, RTOL, max_iter)
-
-    starts, flat = means[:, None].expand_as(ends).flatten(0, 1), ends.flatten(0, 1)
-    return _stars(metric, means, flat, ends.shape, n_segments, solve)
-
-
-def carry(metric, stars, means):
-    """The same curves after the means have moved."""
+    cells, flat = metric.cells(N_CELLS), ends.flatten(0, 1)
+    owners = torch.arange(len(means)).repeat_interleave(ends.shape[1])
+    if cells is not None:
+        paths = GridCurves(metric.segment_lengths, cells.grid, means)
 
     def solve(space, rows):
-        return relax(space, nodes[rows], N_SUB, RTOL, CARRY_ITER)
+        to = flat[rows]
+        if cells is None:
+            starts = starting_curves(space, metric.graph, means[owners[rows]], to, n_segments)
+        else:
+            starts = [(torch.arange(len(to)), paths.starts(space, owners[rows], to, n_segments))]
+        return relax_best(space, starts, N_SUB, RTOL, max_iter)
 
-    n_nodes = stars.nodes.shape[2]
+    n, d = flat.shape
+    empty = Stars(
+        flat.new_empty(n, n_segments + 1, d),
+        torch.empty_like(flat),
+        flat.new_empty(n, d, d),
+        torch.empty(n, dtype=torch.bool),
+        None,
+    )
+    return _solved(metric, means, flat, ends.shape, solve, empty, torch.arange(n))
+
+
+def carry(metric, stars, means, counted=None):
+    """The same curves after the means have moved.
+
+    Parameters
+    ----------
+    metric : RiemannianMetric
+    stars : Stars
+    means : Tensor of shape (k, d)
+    counted : Tensor of shape (k, b) bool or None
+        The curves that matter. Others are shifted along, and their logarithms with them to first
+        order. None solves for all.
+
+    Returns
+    -------
+    Stars
+    """
+
+    def solve(space, rows):
+        return relax(space, before.nodes[rows], N_SUB, RTOL, CARRY_ITER)
+
+    n_nodes, shape = stars.nodes.shape[2], stars.logs.shape
     t = torch.linspace(1.0, 0.0, n_nodes, dtype=means.dtype, device=means.device)
     shift = means[:, None] - stars.nodes[:, :, 0]
-    nodes = (stars.nodes + t[:, None] * shift[:, :, None]).flatten(0, 1)
-    return _stars(metric, means, nodes[:, -1], stars.logs.shape, n_nodes - 1, solve)
+    nodes = stars.nodes + t[:, None] * shift[:, :, None]
+    logs = stars.logs - (stars.slopes * shift[:, :, None]).sum(-1)
+    parts = (part.flatten(0, 1) for part in (nodes, logs, stars.slopes, stars.converged))
+    before, rows = Stars(*parts, None), torch.arange(shape[0] * shape[1])
+    if counted is not None:
+        rows = rows[counted.flatten()]
+    return _solved(metric, means, before.nodes[:, -1], shape, solve, before, rows)
 
 
-def _stars(metric, means, ends, shape, n_segments, solve):
-    """Solve for curves to `ends` where that is cheapest, and read off their logarithms."""
-    n, d = ends.shape
-    nodes = ends.new_empty(n, n_segments + 1, d)
-    logs, slopes = torch.empty_like(ends), ends.new_empty(n, d, d)
-    converged = torch.empty(n, dtype=torch.bool)
-    for everyone, space in metric.spaces_for(ends):
-        for rows in everyone.split(MAX_CURVES):
+def _solved(metric, means, ends, shape, solve, stars, chosen):
+    """Stars with some curves to `ends` solved for where that is cheapest, in place of others."""
+    nodes, logs, slopes, converged = (part.clone() for part in stars[:4])
+    for everyone, space in metric.spaces_for(ends[chosen]):
+        for rows in chosen[everyone].split(MAX_CURVES):
             found = solve(space, rows)
             nodes[rows], converged[rows] = found.nodes, found.converged
             logs[rows], slopes[rows] = _logarithms(space, found)

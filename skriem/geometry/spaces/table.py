@@ -34,6 +34,10 @@ N_PROBES = 2000
 # the steepest walls are the hardest to tabulate, and curves keep out of them.
 MEASURED = 0.99
 
+# Numbers held at once for every coefficient that is looked up: so few points make up a slice
+# that it stays in the processor's cache.
+NUMBERS = 20
+
 # Uniform cubic B-splines on one cell: rows are powers of the position, columns the four
 # coefficients that matter there.
 BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6.0
@@ -48,6 +52,17 @@ class Table(NamedTuple):
     coefficients: np.ndarray  # (cells + 1 + 2 PADDING per side..., d (d + 1) / 2)
 
 
+class Lookup(NamedTuple):
+    """A table as it is looked up."""
+
+    rows: torch.Tensor  # (m, 4 d (d + 1) / 2): runs of coefficients
+    strides: torch.Tensor  # (d,) int: of runs along each side
+    low: torch.Tensor  # (d,)
+    n_cells: torch.Tensor  # (d,)
+    basis: torch.Tensor  # (12, 4): by powers, of the spline, its first and its second derivative
+    columns: torch.Tensor  # where a tensor and its derivatives stand
+
+
 class TabulatedTensor(KeepsTensors, TensorField):
     """The metric tensor of a table, with its derivatives. NaN outside the table's box.
 
@@ -60,30 +75,39 @@ class TabulatedTensor(KeepsTensors, TensorField):
         self.table = table
         d = len(table.low)
         self._pairs = list(itertools.combinations_with_replacement(range(d), 2))
-        self.numbers_per_point = 3 * 4**d * len(self._pairs)
+        self.numbers_per_point = NUMBERS * 4**d * len(self._pairs)
 
     def __call__(self, z):
+        root = self._root(z)
+        return _rows((root[:, :, None] * root).sum(1))
+
+    def form(self, z, v):
+        """w . w with w = S v."""
+        return (self._root(z) * v.mT).sum(1).square().sum(0)
+
+    def _root(self, z):
+        """S, with points last, (d, d, n)."""
         d = z.shape[1]
-        root = self._derivatives(z, 0)[:, 0, self._entries].view(-1, d, d)
-        return root @ root
+        return self._derivatives(z, 0)[0, self._entries].view(d, d, -1)
 
     def jets(self, z, v):
         """e(z, v) = w . w with w = S v."""
         n, d = z.shape
-        columns = self._on(z)[-1]
-        found = self._derivatives(z, 2).flatten(1).index_select(1, columns).view(n, -1, d, d)
-        # Matrices of a point on top of each other: one product in place of many tiny ones.
-        moved = (found.flatten(1, 2) @ v[..., None]).view(n, -1, d)
-        root, w, slopes, bends = found[:, 0], moved[:, 0], moved[:, 1 : d + 1], moved[:, d + 1 :]
-        along = w[..., None]
-        return Jets(
-            (w * w).sum(1),
-            2.0 * (slopes @ along).squeeze(-1),
-            2.0 * (root @ along).squeeze(-1),
-            2.0 * (slopes @ slopes.mT + (bends @ along).view(n, d, d)),
-            2.0 * (slopes @ root + (found[:, 1 : d + 1].flatten(1, 2) @ along).view(n, d, d)),
-            2.0 * root @ root,
+        found = self._derivatives(z, 2).flatten(0, 1).index_select(0, self._on(z).columns)
+        # Points are last: sums over few entries run over many points at once.
+        found = found.view(-1, d, d, n)
+        moved = (found * v.mT).sum(2)
+        root, slopes = found[0], found[1 : d + 1]
+        w, along, bends = moved[0], moved[1 : d + 1], moved[d + 1 :].view(d, d, d, n)
+        jets = (
+            (w * w).sum(0),
+            2.0 * (along * w).sum(1),
+            2.0 * (root * w).sum(1),
+            2.0 * ((along[:, None] * along).sum(2) + (bends * w).sum(2)),
+            2.0 * ((along[:, :, None] * root).sum(1) + (slopes * w[:, None]).sum(1)),
+            2.0 * (root[:, :, None] * root).sum(1),
         )
+        return Jets(*map(_rows, jets))
 
     @cached_property
     def _entries(self):
@@ -106,37 +130,35 @@ class TabulatedTensor(KeepsTensors, TensorField):
 
         Returns
         -------
-        Tensor of shape (n, (order + 1) ** d, d (d + 1) / 2)
+        Tensor of shape ((order + 1) ** d, d (d + 1) / 2, n)
         """
-        n, d = z.shape
-        rows, strides, low, n_cells, basis, _ = self._on(z)
-        at = (z - low) / self.table.spacing
-        inside = ((at >= 0.0) & (at <= n_cells)).all(1)
-        cell = torch.where(inside[:, None], at, 0.0).floor().clamp(max=n_cells - 1)
+        (n, d), n_orders, for_this = z.shape, order + 1, self._on(z)
+        at = ((z - for_this.low) / self.table.spacing).mT
+        n_cells = for_this.n_cells[:, None]
+        inside = ((at >= 0.0) & (at <= n_cells)).all(0)
+        cell = torch.where(inside, at, 0.0).floor().clamp(max=n_cells - 1)
         t = at - cell
-        ones, zeros = torch.ones_like(t), torch.zeros_like(t)
-        powers = [torch.stack([ones, t, t * t, t * t * t], dim=-1)]
-        if order == 2:
-            scale = 1.0 / self.table.spacing
-            powers.append(torch.stack([zeros, ones, 2.0 * t, 3.0 * t * t], dim=-1) * scale)
-            powers.append(torch.stack([zeros, zeros, 2.0 * ones, 6.0 * t], dim=-1) * scale**2)
-        weights = torch.stack(powers, dim=2) @ basis  # (n, d, order + 1, 4)
+        powers = torch.stack([torch.ones_like(t), t, t * t, t * t * t])
+        weights = for_this.basis[: 4 * n_orders] @ powers.flatten(1)
+        weights = weights.view(n_orders, 4, d, 1, n)
 
-        corner = ((cell.long() + PADDING - 1) * strides).sum(-1)
+        corner = ((cell.mT.long() + PADDING - 1) * for_this.strides).sum(-1)
         offsets = torch.zeros(1, dtype=torch.long, device=z.device)
-        for stride in strides[:-1]:
+        for stride in for_this.strides[:-1]:
             steps = stride * torch.arange(4, device=z.device)
             offsets = (offsets[:, None] + steps).flatten()
-        found = rows.index_select(0, (corner[:, None] + offsets).flatten())
-        n_orders, left = order + 1, 4 ** (d - 1) * len(self._pairs)
-        found = found.reshape(n, 1, 4, left)
+        found = for_this.rows.index_select(0, (corner[:, None] + offsets).flatten())
+        left = 4**d * len(self._pairs)
+        found = found.view(n, left).mT.contiguous()
         for k in range(d):
-            found = weights[:, k, None] @ found
-            if k + 1 < d:
-                left //= 4
-                found = found.reshape(n, n_orders ** (k + 1), 4, left)
-        found = found.reshape(n, n_orders**d, len(self._pairs))
-        return torch.where(inside[:, None, None], found, torch.nan)
+            left //= 4
+            found = found.view(n_orders**k, 1, 4, left, n)
+            total = found[:, :, 0] * weights[:, 0, k]
+            for i in range(1, 4):
+                total.addcmul_(found[:, :, i], weights[:, i, k])
+            found = total
+        found = found.view(n_orders**d, len(self._pairs), n)
+        return torch.where(inside, found, torch.nan)
 
     def _made_for(self, dtype, device):
         """The table for points of this dtype on this device.
@@ -150,15 +172,22 @@ class TabulatedTensor(KeepsTensors, TensorField):
         sides = runs.shape[: len(low)]
         strides = np.cumprod([1, *sides[:0:-1]])[::-1].copy()
         n_cells = np.rint((high - low) / spacing)
+        slope = np.diag([1.0, 2.0, 3.0], k=1) / spacing
+        basis = np.concatenate([BASIS.T, (slope @ BASIS).T, (slope @ slope @ BASIS).T])
         to = {"dtype": dtype, "device": device}
-        return (
+        return Lookup(
             torch.as_tensor(runs.reshape(np.prod(sides), -1), **to),
             torch.as_tensor(strides, device=device),
             torch.as_tensor(low, **to),
             torch.as_tensor(n_cells, **to),
-            torch.as_tensor(BASIS, **to),
+            torch.as_tensor(basis, **to),
             torch.tensor(self._columns, device=device),
         )
+
+
+def _rows(last):
+    """A tensor (..., n) with points last as one with points first."""
+    return last.permute(-1, *range(last.ndim - 1)).contiguous()
 
 
 def tabulate(space, points, tol):
