@@ -182,13 +182,10 @@ class NearestNeighborMetric(Metric):
         return self.pairwise(A, B)
 
     def distances_to(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
-        """The same as ``pairwise(A, B)``, from the rows of `B` even where `A` has fewer.
-
-        Sums are rounded along the way: so what is said of one row of `A` is the same to the last
-        bit whichever others there are.
-        """
+        """The same as ``pairwise(A, B)``, to the last bit whichever other rows `A` has."""
+        # Sums are rounded along the way: all ways begin at the rows of B.
         A, answer = self._enter(A)
-        return answer(self._distances_from(self._enter(B)[0].to(A), A).mT)
+        return answer(self._from(self._enter(B)[0].to(A), A).mT)
 
     def path_lengths(self, A: ArrayT, B: ArrayOrTensor) -> ArrayT:
         """The same as :meth:`pairwise`: geodesics are paths through the graph."""
@@ -207,8 +204,6 @@ class NearestNeighborMetric(Metric):
         cost = self._distances(Z, Z).square() @ enter_weights(sample_weight, Z)
         return answer(Z[cost.argmin()])
 
-    # -------------------------------------------------------------------------------------
-
     @cached_property
     def graph(self) -> power_graphs.PointGraph:
         """The points and the edges that paths take, as a :class:`PointGraph`."""
@@ -222,9 +217,8 @@ class NearestNeighborMetric(Metric):
 
     @cached_property
     def _sufficient_pairs(self):
-        return power_graphs.sufficient_pairs(
-            self._scaled_points, self._neighbors[1][:, 1:], self.power
-        )
+        others = self._neighbors[1][:, 1:]
+        return power_graphs.sufficient_pairs(self._scaled_points, others, self.power)
 
     def path_errors(self, rng: np.random.RandomState) -> FloatArray:
         """By what shares paths between points are too long because the graph lacks edges.
@@ -350,11 +344,9 @@ class NearestNeighborMetric(Metric):
 
         If they are the same, straight lines may be looked at one way, above the diagonal.
         """
-        if len(a) > len(b):
-            return self._distances_from(b, a).mT
-        return self._distances_from(a, b, one_way)
+        return self._from(b, a).mT if len(a) > len(b) else self._from(a, b, one_way)
 
-    def _distances_from(self, a, b, one_way=False):
+    def _from(self, a, b, one_way=False):
         sources, r_sources = self._tie(a)
         targets, r_targets = (sources, r_sources) if one_way else self._tie(b)
         result = np.empty((len(a), len(b)))

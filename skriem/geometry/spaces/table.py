@@ -138,8 +138,11 @@ class TabulatedTensor(KeepsTensors, TensorField):
         inside = ((at >= 0.0) & (at <= n_cells)).all(0)
         cell = torch.where(inside, at, 0.0).floor().clamp(max=n_cells - 1)
         t = at - cell
-        powers = torch.stack([torch.ones_like(t), t, t * t, t * t * t])
-        weights = for_this.basis[: 4 * n_orders] @ powers.flatten(1)
+        # Not by products of matrices: what they round depends on the other points.
+        basis = for_this.basis[: 4 * n_orders, :, None, None]
+        weights = basis[:, 0] + basis[:, 1] * t
+        for i, power in enumerate((t * t, t * t * t), start=2):
+            weights.addcmul_(basis[:, i], power)
         weights = weights.view(n_orders, 4, d, 1, n)
 
         corner = ((cell.mT.long() + PADDING - 1) * for_this.strides).sum(-1)
