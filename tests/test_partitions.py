@@ -550,6 +550,16 @@ def test_k_means_of_many_features_begins_where_there_are_fewer():
     assert np.mean(found) > np.mean(straight) + 0.1
 
 
+def test_codes_that_coincide_start_nothing():
+    X = normal(60, 3, seed=4) @ normal(3, 55, seed=5)
+    metric, near = NearestNeighborMetric(np.zeros((1, 2))), neighbors_of_each(X, 7)[1]
+    candidates = EncodedCandidates(X, np.ones(60), np.zeros((60, 2)), metric, near)
+    settings = Settings(5, "k-means++", 3, max_iter=300, tol=1e-3)
+    found = candidates.kmeans(settings, np.random.RandomState(0))
+    assert len(np.unique(found.labels)) == 5
+    assert np.isfinite(found.means.points).all()
+
+
 def test_features_that_hardly_vary_make_no_clusters_of_outliers():
     """Scaled to unit variance they would; images have many of them."""
     rng = np.random.default_rng(0)

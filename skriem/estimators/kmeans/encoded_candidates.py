@@ -86,7 +86,7 @@ class EncodedCandidates(Candidates):
         some = slice(None, None, -(-len(x) // MAX_STARTED))
         runs = (
             straight_kmeans(x, self.weights, settings._replace(init=init, n_runs=1), rng)
-            for init in self._starts(x[some], some, settings, rng)
+            for init in [*self._starts(x[some], some, settings, rng)] or [settings.init]
         )
         return min(runs, key=lambda run: run.inertia_)
 
@@ -101,6 +101,8 @@ class EncodedCandidates(Candidates):
         # The random numbers of the solver decide nothing that matters here.
         along = PCA(min(MAX_COMPARED, *x.shape), random_state=0).fit_transform(x)
         for seen in (along[:, : k - 1], along, self.codes[some]):
+            if len(np.unique(seen, axis=0)) < k:
+                continue
             labels = straight_kmeans(seen, self.weights[some], settings, rng).labels_
             share = self.weights[some] * (labels == np.arange(k)[:, None])
             yield share @ x / share.sum(1, keepdims=True)
