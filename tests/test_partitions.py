@@ -550,6 +550,27 @@ def test_k_means_of_many_features_begins_where_there_are_fewer():
     assert np.mean(found) > np.mean(straight) + 0.1
 
 
+@pytest.mark.parametrize(("n", "is_there"), [(50, False), (70, True)])
+def test_a_mixture_needs_two_samples_for_each_row_of_its_covariances(n, is_there):
+    X = normal(n, 10, seed=3)
+    X[:, 0] += 30.0 * (np.arange(n) % 3)
+    found = RiemannianKMeans(3, random_state=0).fit(X)
+    assert ("mixture" in found.conductances_) == is_there
+
+
+def test_encoded_clusters_count_alike():
+    X = normal(120, 3, seed=1)
+    metric, near = NearestNeighborMetric(X), neighbors_of_each(X, 7)[1]
+    labels = np.repeat([0, 1, 2], [60, 40, 20])
+    candidates = EncodedCandidates(X, np.ones(120), X, metric, near)
+    found = candidates.judge("", labels, 3).conductance
+    leaving = labels[candidates.graph.tocoo().row] != labels[candidates.graph.tocoo().col]
+    of_each = np.bincount(labels[candidates.graph.tocoo().row], leaving)
+    of_each /= np.bincount(labels[candidates.graph.tocoo().row])
+    assert found == pytest.approx(of_each.mean())
+    assert found < of_each.max() - 0.05
+
+
 def test_codes_that_coincide_start_nothing():
     X = normal(60, 3, seed=4) @ normal(3, 55, seed=5)
     metric, near = NearestNeighborMetric(np.zeros((1, 2))), neighbors_of_each(X, 7)[1]
