@@ -399,6 +399,7 @@ NETWORKS = {
     ],
     "nn/regression/training.py": [
         ("part.grad = -slope", "part.grad = slope"),
+        ("(both < BOTH * rarer)", "(both > BOTH * rarer)"),
         ("(1.0 - 2.0 * smoothing) * (weights @ units)", "0.5 * (weights @ units)"),
     ],
     "nn/regression/labels.py": [

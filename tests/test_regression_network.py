@@ -10,6 +10,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.distributions import Bernoulli, Normal
 
+from skriem import DeepRegressionTransformer
 from skriem.nn.regression.inference import (
     ascend,
     log_mean,
@@ -31,7 +32,7 @@ from skriem.nn.regression.network import (
     sweep,
 )
 from skriem.nn.regression.restoration import evidence, restored
-from skriem.nn.regression.training import first_block, train
+from skriem.nn.regression.training import first_block, merge_split, train
 
 # Widths from the data up, columns that are normal distributed, size of the weights.
 NETWORKS = {
@@ -421,6 +422,22 @@ def test_planted_weights_are_found_again():
     found, _, history = learned(x, 0, 8, 0, share_on=0.3, max_iter=30)
     assert alike(found.weights[0], network.weights[0]).min() > 0.95
     assert history.loss[-1] < history.loss[0]
+
+
+def test_a_cause_that_two_units_shared_is_one_units():
+    # Rare units at the start share the rows of one cause, and another is missed.
+    network, x = planted(5000)
+    model = DeepRegressionTransformer((8,), likelihood="bernoulli", random_state=0).fit(x.numpy())
+    assert alike(torch.as_tensor(model.coefs_[0]), network.weights[0].double()).min() > 0.95
+
+
+def test_units_that_share_rows_are_merged_and_no_others():
+    network = network_of("many features")
+    weight = network.weights[0][:, :4].clone()
+    weight[:, 1], weight[:, 3] = 0.8 * weight[:, 0], weight[:, 2]
+    units = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]).double()
+    merge_split(replace(network, weights=(weight,)), torch.full((4,), 0.25).double(), [units])
+    assert units.T.tolist() == [[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
 
 
 def bars(n, seed):
