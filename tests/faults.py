@@ -391,10 +391,11 @@ NETWORKS = {
         ("rises[j] = first - second[0]", "rises[j] = first + second[0]"),
         ("on[:, changed] *= factors", "on[:, changed] /= factors"),
         ("sign[j, changed, None] * gram[j]", "2.0 * sign[j, changed, None] * gram[j]"),
-        ("missed = weights[:, None] * missed", "missed = 2.0 * weights[:, None] * missed"),
+        ("missed = weights[:, None] * misses", "missed = 2.0 * weights[:, None] * misses"),
     ],
     "nn/regression/inference.py": [
         ("better = reached > value", "better = reached < value"),
+        ("(said[layer + 1] + missed @ weight).sigmoid()", "(missed @ weight).sigmoid()"),
         ("(2.0 * drawn[layer] - 1.0) * logits", "(1.0 - 2.0 * drawn[layer]) * logits"),
         ("relative.std(1) / math.sqrt(n_samples)", "relative.std(1)"),
     ],
@@ -404,10 +405,12 @@ NETWORKS = {
     ],
     "nn/regression/training.py": [
         ("part.grad = -slope", "part.grad = slope"),
+        ("(both < BOTH * rarer)", "(both > BOTH * rarer)"),
         ("(1.0 - 2.0 * smoothing) * (weights @ units)", "0.5 * (weights @ units)"),
     ],
     "nn/regression/labels.py": [
-        ("wanted[:, 0] += 1.0", "wanted[:, 0] -= 1.0"),
+        ("(share @ costs + 0.5", "(-share @ costs + 0.5"),
+        ("return noise * math.sqrt", "return noise / math.sqrt"),
     ],
     "nn/flatness.py": [("(metric / scale - identity)", "(metric / scale)")],
 }

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skriem import (
@@ -235,6 +236,22 @@ def test_labels_are_learned(objective):
     shares = model.predict_proba(X[400:420])
     np.testing.assert_allclose(shares.sum(1), 1.0)
     assert (model.classes_[shares.argmax(1)] == model.predict(X[400:420])).all()
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_labels_are_told_apart_as_well_as_by_logistic_regression(likelihood):
+    X, y = load_digits(return_X_y=True)
+    X = X / 16.0
+    linear = LogisticRegression(max_iter=1000).fit(X[:400], y[:400])
+    model = DeepRegressionClassifier(
+        (64,), likelihood=likelihood, objective="discriminative", max_iter=20, random_state=0
+    )
+    model.fit(X[:400], y[:400])
+    assert model.score(X[400:], y[400:]) > linear.score(X[400:], y[400:])
+    # Setting a parameter does not change what was learned.
+    before = model.predict_proba(X[:5])
+    after = model.set_params(objective="generative").predict_proba(X[:5])
+    np.testing.assert_array_equal(before, after)
 
 
 def test_objectives_are_named():

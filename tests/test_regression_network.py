@@ -10,7 +10,16 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch.distributions import Bernoulli, Normal
 
-from skriem.nn.regression.inference import ascend, log_mean, log_weights, most_probable, sweep_all
+from skriem import DeepRegressionTransformer
+from skriem.nn.regression.inference import (
+    ascend,
+    log_mean,
+    log_weights,
+    mean_field,
+    most_probable,
+    sweep_all,
+)
+from skriem.nn.regression.labels import COUPLING, discriminate, label_logits, loosened
 from skriem.nn.regression.network import (
     RegressionNetwork,
     bernoulli,
@@ -23,7 +32,7 @@ from skriem.nn.regression.network import (
     sweep,
 )
 from skriem.nn.regression.restoration import evidence, restored
-from skriem.nn.regression.training import first_block, train
+from skriem.nn.regression.training import first_block, merge_split, train
 
 # Widths from the data up, columns that are normal distributed, size of the weights.
 NETWORKS = {
@@ -223,6 +232,67 @@ def test_gradients_are_those_of_torch(name):
         torch.testing.assert_close(ours, theirs)
 
 
+@seen_networks
+def test_the_mean_field_is_stationary(name):
+    network = network_of(name)
+    small = tuple(0.2 * weight for weight in network.weights)
+    network = replace(network, weights=small, noise=3.0 * network.noise)
+    x = drawn(network)
+    shares = [part.requires_grad_() for part in mean_field(network, x, 300)]
+    entropy = sum(Bernoulli(part).entropy().sum() for part in shares)
+    value = log_joint(network, x, shares).sum() + entropy
+    for slope in torch.autograd.grad(value, shares):
+        torch.testing.assert_close(slope, torch.zeros_like(slope))
+
+
+def test_labels_have_the_odds_of_one_hot_columns():
+    network = network_of("one layer")
+    shares = mean_field(
+        replace(network, weights=(network.weights[0][:17],), biases=(network.biases[0][:17],)),
+        drawn(network)[:, :17],
+    )
+    rows = [torch.cat([drawn(network)[:, :17], part.expand(60, 3)], 1) for part in torch.eye(3)]
+    joint = torch.stack([log_joint(network, row.double(), shares) for row in rows], dim=1)
+    found = label_logits(network, drawn(network)[:, :17], 3)
+    torch.testing.assert_close(found.log_softmax(1), joint.log_softmax(1))
+
+
+def test_noise_is_raised_until_units_are_coupled_little():
+    weight, noise = network_of("normal").weights[0], torch.full((20,), 0.1, dtype=torch.float64)
+    found = loosened(weight, noise)
+    gram = (weight / found[:, None]).T @ (weight / found[:, None])
+    assert torch.linalg.eigvalsh(gram)[-1].item() == pytest.approx(COUPLING)
+    assert torch.equal(loosened(weight, found), found)
+
+
+@pytest.mark.parametrize("n_normal", [0, 2])
+def test_labels_that_no_line_tells_apart_are_learned(n_normal):
+    rng = generator(4)
+    x = torch.randint(2, (400, 2), generator=rng).double()
+    labels = (x[:, 0] != x[:, 1]).long()
+    network = RegressionNetwork(
+        (torch.randn(4, 8, generator=rng).double(),),
+        (torch.zeros(4, dtype=torch.float64),),
+        torch.zeros(8, dtype=torch.float64),
+        torch.full((n_normal,), 0.1, dtype=torch.float64),
+    )
+    losses = []
+    network = discriminate(
+        network,
+        x,
+        labels,
+        torch.full((400,), 1 / 400, dtype=torch.float64),
+        batch_size=100,
+        learning_rate=0.03,
+        weight_decay=1e-3,
+        max_iter=60,
+        generator=rng,
+        on_epoch=losses.append,
+    )
+    assert (label_logits(network, x, 2).argmax(1) == labels).double().mean() > 0.99
+    assert losses[-1] < 0.7 * losses[0]
+
+
 # What was seen instead of the data ----------------------------------------------------------
 
 
@@ -352,6 +422,22 @@ def test_planted_weights_are_found_again():
     found, _, history = learned(x, 0, 8, 0, share_on=0.3, max_iter=30)
     assert alike(found.weights[0], network.weights[0]).min() > 0.95
     assert history.loss[-1] < history.loss[0]
+
+
+def test_a_cause_that_two_units_shared_is_one_units():
+    # Rare units at the start share the rows of one cause, and another is missed.
+    network, x = planted(5000)
+    model = DeepRegressionTransformer((8,), likelihood="bernoulli", random_state=0).fit(x.numpy())
+    assert alike(torch.as_tensor(model.coefs_[0]), network.weights[0].double()).min() > 0.95
+
+
+def test_units_that_share_rows_are_merged_and_no_others():
+    network = network_of("many features")
+    weight = network.weights[0][:, :4].clone()
+    weight[:, 1], weight[:, 3] = 0.8 * weight[:, 0], weight[:, 2]
+    units = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]).double()
+    merge_split(replace(network, weights=(weight,)), torch.full((4,), 0.25).double(), [units])
+    assert units.T.tolist() == [[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
 
 
 def bars(n, seed):

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...geometry.types import FloatArray, RandomState
 from ...nn.likelihoods import LIKELIHOODS
-from ...nn.regression.labels import discriminate, label_scores
+from ...nn.regression.labels import discriminate, label_logits, label_scores
 from ...support.fitting import all_or_nothing
 from ...support.progress import Progress
 from ...support.rows import check_weights, distinct_rows, validated
@@ -48,11 +48,11 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         zeros and ones, or shares between.
     objective : {"generative", "discriminative"}, default="generative"
         "generative": the joint probability of data and labels. "discriminative": then, for as
-        many passes again, the probability of the label given the data: by the joint ones with
-        the label and the best two others, each with units that fit it.
+        many passes again, the probability of the label given the data, by the expected units
+        that a mean field finds in ten steps; labels are then predicted in the same way.
     alpha : float, default=1e-3
         Half of this times the sum of squared weights, in nats per sample, is what weights cost
-        in generative learning.
+        in either kind of learning.
     batch_size : int or "auto", default="auto"
         "auto": a tenth of the samples, at least 16 and at most 200.
     learning_rate_init : float, default=0.03
@@ -194,6 +194,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
         network, history = self._learn(values, np.eye(len(classes))[label], weights, rng)
         if self.objective == "discriminative":
             network = self._discriminate(network, values, label, weights, rng)
+        self._by_mean_field = self.objective == "discriminative"
         self._keep(network)
         self.classes_: NDArray[Any] = classes
         self.loss_curve_: list[float] = history.loss
@@ -247,6 +248,8 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
     def _scores(self, X):
         check_is_fitted(self)
         x = double(self._validated(X))
+        if self._by_mean_field:
+            return label_logits(self._network(), x, len(self.classes_))
         return label_scores(self._network(), x, len(self.classes_), same_starts())
 
     def _discriminate(self, network, values, label, weights, rng):
@@ -260,6 +263,7 @@ class DeepRegressionClassifier(ClassifierMixin, _DeepRegression):
                 w,
                 batch_size=self._batch_size(len(x)),
                 learning_rate=self.learning_rate_init,
+                weight_decay=self.alpha,
                 max_iter=self.max_iter,
                 generator=torch_generator(rng),
                 on_epoch=lambda loss: progress.step(f"loss {loss:.6g}"),

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
-from .network import at_rows, log_joint, sweep
+from .network import at_rows, log_joint, misses, sweep
 
 # Draws of the units are from the conditional probabilities at these temperatures in turn: units
 # that hold each other in place flip together at the higher ones, and an estimate from narrow
@@ -19,6 +19,8 @@ COOLING = (8.0, 4.0, 2.0, 1.0)
 MOST_DRAWN, FOR_UNITS = 4, 64
 # Sweeps of an ascent, which ends by itself long before.
 MAX_SWEEPS = 100
+# So many steps of the mean field, each so long.
+FIELD_STEPS, FIELD_STEP = 10, 0.3
 # Numbers in the layers of a block of rows held at once.
 BUDGET = 2**22
 
@@ -123,6 +125,36 @@ def _best_of_starts(network, x, noise):
             start = sweep_all(network, x, start, [temperature * part for part in drawn])
         try_from(start)
     return best
+
+
+def mean_field(network, x, n_steps=FIELD_STEPS):
+    """Shares of ones among the units, as relaxed units that the joint probability pulls at.
+
+    Steps towards a stationary point of log p(x, m) plus the entropy of independent units with
+    probabilities m: m = sigma(d log p(x, m) / dm). They cost a few products of matrices for all
+    units at once, can be differentiated, and start at what each layer is expected to be.
+
+    Parameters
+    ----------
+    network : RegressionNetwork
+        Not soft.
+    x : Tensor of shape (n, n_features)
+    n_steps : int
+
+    Returns
+    -------
+    list of Tensor of shape (n, n_units)
+    """
+    shares = [network.prior.sigmoid().expand(len(x), -1)]
+    for weight, bias in zip(network.weights[:0:-1], network.biases[:0:-1]):
+        shares.insert(0, torch.addmm(bias, shares[0], weight.T).sigmoid())
+    for _ in range(n_steps):
+        values, said = [x, *shares], network.below(shares)
+        for layer, weight in enumerate(network.weights):
+            missed = misses(values[layer], said[layer], network.noise_of(layer))
+            target = (said[layer + 1] + missed @ weight).sigmoid()
+            shares[layer] = torch.lerp(shares[layer], target, FIELD_STEP)
+    return shares
 
 
 def logistic(size, generator, like):

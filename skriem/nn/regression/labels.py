@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
-from torch.nn.functional import one_hot
+from torch.nn.functional import cross_entropy, one_hot
 
+from ..likelihoods.base import NOISE_FLOOR
 from ..train import set_step
-from .inference import MAX_SWEEPS, ascend, most_probable
-from .network import at_rows, log_joint
-from .training import ascend_parts, shuffled, with_parts
+from .inference import BUDGET, ascend, mean_field, most_probable
+from .network import log_joint
+from .training import LARGEST_PRIOR, LARGEST_WEIGHT, shuffled, with_parts
 
-# Discriminative steps compare so many labels, a row's own and the others that fit best.
-N_COMPARED = 3
+# Normal columns are taken to have so much noise that they couple units by no more than this: up
+# to 4 (2 / FIELD_STEP - 1) = 22.7 steps of the mean field of one layer cannot swing up.
+COUPLING = 16.0
 
 
 def without_labels(network, n_labels):
@@ -48,40 +51,26 @@ def label_scores(network, x, n_labels, generator):
     Tensor of shape (n, n_labels)
     """
     start = most_probable(without_labels(network, n_labels), x, generator)
-    labels = torch.arange(n_labels, device=x.device).expand(len(x), n_labels)
-    return log_joints(network, x, labels, start, n_labels, MAX_SWEEPS)[0]
+    # Ascents with all labels have the same start, units that fit the data alone: what tells labels
+    # apart is small beside what the units of two starts differ by.
+    start = [units.repeat_interleave(n_labels, dim=0) for units in start]
+    labels = torch.arange(n_labels, device=x.device).repeat(len(x))
+    data = with_label(x.repeat_interleave(n_labels, dim=0), labels, n_labels)
+    return log_joint(network, data, ascend(network, data, start)).view(-1, n_labels)
 
 
-def log_joints(network, x, labels, start, n_labels, max_sweeps):
-    """Joint log probabilities of the data with some labels, and with units that fit them.
+def label_logits(network, x, n_labels):
+    """Logits of labels given the mean field of the units, (n, n_labels).
 
-    Ascents with all labels have the same start, units that fit the data alone: what tells labels
-    apart is small beside what the units of two starts differ by.
-
-    Parameters
-    ----------
-    labels : Tensor of shape (n, n_some) int
-    start : list of Tensor of shape (n, n_units)
-
-    Returns
-    -------
-    value : Tensor of shape (n, n_some)
-    data : Tensor of shape (n n_some, n_features + n_labels)
-    hidden : list of Tensor of shape (n n_some, n_units)
+    Given units, exactly one of one-hot columns is one with the probabilities of a softmax of
+    their logits.
     """
-    n_some = labels.shape[1]
-    data = with_label(x.repeat_interleave(n_some, dim=0), labels.flatten(), n_labels)
-    start = [units.repeat_interleave(n_some, dim=0) for units in start]
-    hidden = ascend(network, data, start, max_sweeps)
-    return log_joint(network, data, hidden).view(labels.shape), data, hidden
-
-
-def likeliest_with(network, units, labels, n_labels):
-    """Every row's label and then the others that fit units of the first layer best, (n, m)."""
-    weight, bias = network.weights[0][-n_labels:], network.biases[0][-n_labels:]
-    # Of one-hot columns, those of the largest logits are the most probable.
-    logits = torch.addmm(bias, units, weight.T).scatter(1, labels[:, None], torch.inf)
-    return logits.topk(min(N_COMPARED, n_labels), dim=1).indices
+    size = max(1, BUDGET // max(len(network.biases[0]), *(len(w.T) for w in network.weights)))
+    data, found = without_labels(network, n_labels), []
+    for part in x.split(size):
+        said = mean_field(data, part)[0] @ network.weights[0][-n_labels:].T
+        found.append(said + network.biases[0][-n_labels:])
+    return torch.cat(found)
 
 
 def discriminate(
@@ -92,15 +81,15 @@ def discriminate(
     *,
     batch_size,
     learning_rate,
+    weight_decay,
     max_iter,
     generator,
     on_epoch=None,
 ):
-    """Raise the probability of data with their labels above that with the best other labels.
+    """Raise the probability of the label given the data, as the mean field has it.
 
-    The loss is the cross entropy of the joint probabilities of data, label and units, each label
-    with units that fit it; of its derivative, that of log p(x, y, h) at every label counts as
-    much as the label is too probable.
+    Derivatives go through all steps of the mean field, so that weights, prior and noise are those
+    with which just these steps tell labels apart.
 
     Parameters
     ----------
@@ -110,35 +99,59 @@ def discriminate(
     labels : Tensor of shape (n,) int
     weights : Tensor of shape (n,)
         Of rows; their sum is one.
+    weight_decay : float
+        Of half the sum of squared weights, in nats per row.
     on_epoch : callable or None
         Called as ``on_epoch(loss)`` after each pass, with the negative log probability of the
-        label among those compared, per row.
+        label per row.
 
     Returns
     -------
     RegressionNetwork
     """
     n_labels = len(network.biases[0]) - x.shape[1]
-    parts = [part.clone() for part in (*network.weights, *network.biases)]
-    network = with_parts(network, parts)
+    parts = [*network.weights, *network.biases, network.prior, network.noise.log()]
+    parts = [part.detach().clone().requires_grad_() for part in parts]
+    bound(parts, len(network.weights), len(network.noise))
     optimizer = torch.optim.Adam(parts, lr=learning_rate)
-    hidden = most_probable(without_labels(network, n_labels), x, generator, n_drawn=0)
     for epoch in range(max_iter):
         set_step(optimizer, learning_rate, epoch / max_iter)
         loss = 0.0
         for rows in shuffled(x, batch_size, generator):
-            some, share = x[rows], weights[rows]
-            start = at_rows(hidden, rows)
-            start = ascend(without_labels(network, n_labels), some, start, 1)
-            for units, new in zip(hidden, start):
-                units[rows] = new
-            compared = likeliest_with(network, start[0], labels[rows], n_labels)
-            value, data, units = log_joints(network, some, compared, start, n_labels, 1)
-            loss -= float(share @ value.log_softmax(1)[:, 0])
-            wanted = -value.softmax(1)
-            wanted[:, 0] += 1.0
-            pull = ((share / share.sum())[:, None] * wanted).flatten()
-            ascend_parts(network, data, units, pull, 0.0, optimizer)
+            with torch.enable_grad():
+                found = label_logits(of_parts(network, parts), x[rows], n_labels)
+                costs = cross_entropy(found, labels[rows], reduction="none")
+                squares = sum(part.square().sum() for part in parts[: len(network.weights)])
+                share = weights[rows] / weights[rows].sum()
+                (share @ costs + 0.5 * weight_decay * squares).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            bound(parts, len(network.weights), len(network.noise))
+            loss += float(weights[rows] @ costs.detach())
         if on_epoch is not None:
             on_epoch(loss)
-    return network
+    return of_parts(network, [part.detach() for part in parts])
+
+
+def of_parts(network, parts):
+    """The network with other weights, biases, prior and logarithm of the noise."""
+    *regressions, prior, log_noise = parts
+    return replace(with_parts(network, regressions), prior=prior, noise=log_noise.exp())
+
+
+def bound(parts, n_layers, n_normal):
+    """Keep parameters where generative learning does, and the mean field stable, in place."""
+    with torch.no_grad():
+        for weight in parts[:n_layers]:
+            weight.clamp_(-LARGEST_WEIGHT, LARGEST_WEIGHT)
+        parts[-2].clamp_(-LARGEST_PRIOR, LARGEST_PRIOR)
+        parts[-1].clamp_(min=math.log(NOISE_FLOOR))
+        parts[-1].copy_(loosened(parts[0][:n_normal], parts[-1].exp()).log())
+
+
+def loosened(weight, noise):
+    """The noise (p,), times what it takes that units with weights (p, m) are coupled little."""
+    if not len(noise):
+        return noise
+    coupling = float(torch.linalg.matrix_norm(weight / noise[:, None], 2)) ** 2
+    return noise * math.sqrt(max(1.0, coupling / COUPLING))

@@ -105,6 +105,13 @@ def log_joint(network, x, hidden):
     )
 
 
+def misses(values, said, noise):
+    """Derivatives of :func:`log_prob` by what is said, (n, m)."""
+    p = len(noise)
+    of_normal = (values[:, :p] - said[:, :p]) / noise.square()
+    return torch.cat([of_normal, values[:, p:] - said[:, p:].sigmoid()], dim=1)
+
+
 def gradients(network, x, hidden, weights):
     """Derivatives of the weighted sum of :func:`log_joint` by weights and by biases.
 
@@ -115,11 +122,7 @@ def gradients(network, x, hidden, weights):
     """
     of_weights, of_biases = [], []
     for layer, (value, said) in enumerate(zip([x, *hidden], network.below(hidden)[:-1])):
-        noise = network.noise_of(layer)
-        p = len(noise)
-        of_normal = (value[:, :p] - said[:, :p]) / noise.square()
-        missed = torch.cat([of_normal, value[:, p:] - said[:, p:].sigmoid()], dim=1)
-        missed = weights[:, None] * missed
+        missed = weights[:, None] * misses(value, said, network.noise_of(layer))
         of_weights.append(missed.T @ hidden[layer])
         of_biases.append(missed.sum(0))
     return of_weights + of_biases

@@ -36,6 +36,9 @@ HELD = 1.0 / 3.0
 LARGEST_WEIGHT = 20.0
 # Units that are the same in all but this share of the rows are started again.
 UNUSED = 1e-3
+# So are those whose weights have this cosine with another's, if hardly ever both are one: they
+# share the rows of a single cause, and some other is explained by none.
+SAME_WEIGHTS, BOTH = 0.8, 0.1
 # With weights so many times what the worst explained rows miss.
 RESTARTED = 4.0
 
@@ -136,7 +139,8 @@ def train(
             losses.append(loss)
             if on_epoch is not None:
                 on_epoch(loss)
-            if 3 * (epoch + 1) <= max_iter:
+            if 3 * (epoch + 1) <= 2 * max_iter:
+                merge_split(network, weights, hidden)
                 restart_unused(network, x, weights, hidden, optimizer)
             patience.improved(loss)
             if patience.is_over:
@@ -217,6 +221,21 @@ def prior_of(units, weights):
     smoothing = 0.5 / (len(units) + 1.0)
     share = (1.0 - 2.0 * smoothing) * (weights @ units) + smoothing
     return torch.logit(share).clamp(-LARGEST_PRIOR, LARGEST_PRIOR)
+
+
+def merge_split(network, weights, hidden):
+    """Give all rows of a cause to one of two units that share them; the other is unused then."""
+    for weight, units in zip(network.weights, hidden):
+        direction = weight / weight.norm(dim=0).clamp(min=1e-12)
+        share = weights @ units
+        both = units.T @ (weights[:, None] * units)
+        rarer = torch.minimum(share[:, None], share)
+        split = (direction.T @ direction > SAME_WEIGHTS) & (both < BOTH * rarer)
+        for j, k in torch.nonzero(split.triu(1)).tolist():
+            if not (units[:, j].any() and units[:, k].any()):
+                continue
+            units[:, j] = torch.maximum(units[:, j], units[:, k])
+            units[:, k] = 0.0
 
 
 def restart_unused(network, x, weights, hidden, optimizer):
