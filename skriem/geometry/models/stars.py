@@ -117,7 +117,10 @@ def carry(metric, stars, means, counted=None):
     t = torch.linspace(1.0, 0.0, n_nodes, dtype=means.dtype, device=means.device)
     shift = means[:, None] - stars.nodes[:, :, 0]
     nodes = stars.nodes + t[:, None] * shift[:, :, None]
+    # Gradients are carried: that the metric changes, too, is known.
     logs = stars.logs - (stars.slopes * shift[:, :, None]).sum(-1)
+    tensors = regularised(metric.space_for(means).tensor(means))
+    logs = torch.linalg.solve(tensors, regularised(stars.tensors) @ logs.mT).mT
     parts = (part.flatten(0, 1) for part in (nodes, logs, stars.slopes, stars.converged))
     before, rows = Stars(*parts, None), torch.arange(shape[0] * shape[1])
     if counted is not None:
