@@ -438,6 +438,11 @@ def test_units_that_share_rows_are_merged_and_no_others():
     units = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]).double()
     merge_split(replace(network, weights=(weight,)), torch.full((4,), 0.25).double(), [units])
     assert units.T.tolist() == [[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 1]]
+    # Of normal columns units along one line may be causes of several sizes.
+    apart = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 1]]).double()
+    normal = replace(network, weights=(weight,), noise=torch.ones(len(weight)).double())
+    merge_split(normal, torch.full((4,), 0.25).double(), [kept := apart.clone()])
+    assert torch.equal(kept, apart)
 
 
 def bars(n, seed):

@@ -224,8 +224,13 @@ def prior_of(units, weights):
 
 
 def merge_split(network, weights, hidden):
-    """Give all rows of a cause to one of two units that share them; the other is unused then."""
-    for weight, units in zip(network.weights, hidden):
+    """Give all rows of a cause to one of two units that share them; the other is unused then.
+
+    Of normal columns directions do not say that causes are one: they may differ in size.
+    """
+    for layer, (weight, units) in enumerate(zip(network.weights, hidden)):
+        if len(network.noise_of(layer)):
+            continue
         direction = weight / weight.norm(dim=0).clamp(min=1e-12)
         share = weights @ units
         both = units.T @ (weights[:, None] * units)
