@@ -242,7 +242,7 @@ def test_labels_are_learned(objective):
 def test_labels_are_told_apart_as_well_as_by_logistic_regression(likelihood):
     X, y = load_digits(return_X_y=True)
     X = X / 16.0
-    linear = LogisticRegression(max_iter=1000).fit(X[:400], y[:400])
+    linear = LogisticRegression(solver="newton-cg").fit(X[:400], y[:400])
     model = DeepRegressionClassifier(
         (64,), likelihood=likelihood, objective="discriminative", max_iter=20, random_state=0
     )
