@@ -36,6 +36,7 @@ OTHERS = {
         rng.random((300, 70)) < 0.1, rng.integers(18, 90, (300, 3))
     ],
     "counts of few kinds": lambda rng: cells(0)[0][:, :30],
+    "numbers without ones": lambda rng: 2.0 * cells(0)[0],
     "shares": lambda rng: cells(0)[0] / 7.0,
     "differences": lambda rng: np.diff(cells(0)[0], axis=0),
     "nothing": lambda rng: np.zeros((20, 80)),
@@ -64,8 +65,8 @@ def test_logarithms_of_equal_totals():
     np.testing.assert_allclose(np.expm1(found).sum(1), [8.0, 0.0, 8.0])
     np.testing.assert_allclose(found[0], np.log([3.0, 1.0, 7.0]))
     np.testing.assert_array_equal(log_shares(csr_matrix(X), total).toarray(), found)
-    times = [2, 5, 0]
-    repeated = usual_total(np.repeat(X, times, axis=0), np.ones(7))
+    times = [2, 5, 3]
+    repeated = usual_total(np.repeat(X, times, axis=0), np.ones(10))
     assert usual_total(X, np.array(times)) == pytest.approx(repeated)
     np.testing.assert_array_equal(CountRows().fit(X).transform(csr_matrix(X)), found)
 
@@ -90,6 +91,7 @@ def test_types_show_whatever_the_depth(clustered):
 def test_sparse_counts_and_centres_to_begin_with(clustered):
     X, types, kmeans = clustered
     sparse = RiemannianKMeans(4, random_state=0).fit(csr_matrix(X[:300]))
+    assert sparse._rows.total_ == pytest.approx(usual_total(X[:300], np.ones(300)))
     assert adjusted_rand_score(types[:300], sparse.labels_) > 0.95
     given = RiemannianKMeans(4, init=X[kmeans.medoid_indices_]).fit(X[:300])
     assert adjusted_rand_score(types[:300], given.labels_) > 0.95
