@@ -64,14 +64,17 @@ def are_counts(X):
     largest, mean = (np.asarray(part).ravel() for part in (_largest(X), X.mean(0)))
     seen = largest > 0.0
     largest, mean = largest[seen], mean[seen]
-    numbers, times = np.unique(values[values > 0.0], return_counts=True)
-    return bool(
+    alike = (
         len(largest) > LEAST_KINDS
-        and numbers[times.argmax()] == 1.0
         and (largest > 1.0).mean() >= BEYOND_ONE
         and (largest == largest.max()).mean() <= AT_THE_END
         and np.median(largest / mean) >= RARE
     )
+    if not alike:
+        return False
+    # All entries are sorted for that: images do not come so far.
+    numbers, times = np.unique(values[values > 0.0], return_counts=True)
+    return bool(numbers[times.argmax()] == 1.0)
 
 
 def usual_total(X, weights):

@@ -23,6 +23,10 @@ class Fitted(NamedTuple):
     what: str | None  # labels are
     axis_names: list[str]
 
+    def title(self, y):
+        """What points are coloured by: these labels, or `y` in place of them."""
+        return self.what if y is None else str(getattr(y, "name", None) or "y")
+
 
 def look_into(estimator, X):
     """Points, metric, labels and centres of samples `X`, as a :class:`Fitted`.

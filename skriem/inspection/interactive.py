@@ -135,7 +135,7 @@ class InteractiveDisplay:
         check_scalar(n_features, "n_features", numbers.Integral, min_val=1)
         found = look_into(estimator, X)
         labels = found.labels if y is None else np.asarray(y)
-        title = found.what if y is None else str(getattr(y, "name", None) or "y")
+        title = found.title(y)
         notes = notes_of(X if samples is None else samples, n_features, feature_names, image_shape)
         if len(notes) != len(found.points):
             raise ValueError(f"samples must be {len(found.points)} rows, got {len(notes)}.")

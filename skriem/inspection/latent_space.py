@@ -182,7 +182,7 @@ axis_names, legend_title
             n_geodesics=n_geodesics,
             grid_resolution=grid_resolution,
             axis_names=found.axis_names,
-            legend_title=found.what if y is None else str(getattr(y, "name", None) or "y"),
+            legend_title=found.title(y),
             ax=ax,
         )
 
