@@ -167,7 +167,7 @@ GEOMETRY = {
         ("(weights[:, None, None] * scatters).sum(0", "scatters.sum(0"),
     ],
     "geometry/models/stars.py": [
-        ("logs = stars.logs - (stars.slopes", "logs = stars.logs + (stars.slopes"),
+        ("return self.logs - (self.slopes", "return self.logs + (self.slopes"),
         ("torch.linspace(1.0, 0.0, n_nodes", "torch.linspace(0.0, 1.0, n_nodes"),
         ("(found.energy / size).sqrt()", "found.energy.sqrt()"),
         ("found.nodes.flip(1), N_SUB", "found.nodes, N_SUB"),

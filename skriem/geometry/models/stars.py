@@ -118,7 +118,7 @@ def carry(metric, stars, means, counted=None):
     shift = means[:, None] - stars.nodes[:, :, 0]
     nodes = stars.nodes + t[:, None] * shift[:, :, None]
     # Gradients are carried: that the metric changes, too, is known.
-    logs = stars.logs - (stars.slopes * shift[:, :, None]).sum(-1)
+    logs = stars.moved(shift[:, 0])
     tensors = regularised(metric.space_for(means).tensor(means))
     logs = torch.linalg.solve(tensors, regularised(stars.tensors) @ logs.mT).mT
     parts = (part.flatten(0, 1) for part in (nodes, logs, stars.slopes, stars.converged))
