@@ -50,7 +50,7 @@ def fit_image_weights(features, noise, sample_weight, contrast, image_shape, gen
     scale = _grow(layers, filters, maps).mean()
     filters[-1] = filters[-1] / scale
     parts = [part.requires_grad_() for part in (maps, *filters)]
-    optimizer = torch.optim.Adam(parts, lr=LEARNING_RATE)
+    optimizer = torch.optim.Adam(parts, lr=LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, N_STEPS)
     share = sample_weight / total
     for _ in range(N_STEPS):

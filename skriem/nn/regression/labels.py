@@ -113,7 +113,7 @@ def discriminate(
     parts = [*network.weights, *network.biases, network.prior, network.noise.log()]
     parts = [part.detach().clone().requires_grad_() for part in parts]
     bound(parts, len(network.weights), len(network.noise))
-    optimizer = torch.optim.Adam(parts, lr=learning_rate)
+    optimizer = torch.optim.Adam(parts, lr=learning_rate, fused=True)
     for epoch in range(max_iter):
         set_step(optimizer, learning_rate, epoch / max_iter)
         loss = 0.0
@@ -153,5 +153,8 @@ def loosened(weight, noise):
     """The noise (p,), times what it takes that units with weights (p, m) are coupled little."""
     if not len(noise):
         return noise
-    coupling = float(torch.linalg.matrix_norm(weight / noise[:, None], 2)) ** 2
+    scaled = weight / noise[:, None]
+    # The square of the largest singular value. Routines for values alone take another way, of other
+    # last bits, where derivatives might be asked of them.
+    coupling = float(torch.linalg.eigh(scaled.T @ scaled).eigenvalues[-1])
     return noise * math.sqrt(max(1.0, coupling / COUPLING))

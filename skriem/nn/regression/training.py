@@ -124,7 +124,7 @@ def train(
     """
     parts = [part.clone() for part in (*network.weights, *network.biases)]
     network = with_parts(network, parts)
-    optimizer = torch.optim.Adam(parts, lr=learning_rate)
+    optimizer = torch.optim.Adam(parts, lr=learning_rate, fused=True)
     losses, patience, interrupted = [], Patience(tol, n_iter_no_change), False
     try:
         for epoch in range(max_iter):
