@@ -520,7 +520,7 @@ ESTIMATORS = {
     "estimators/table_rows.py": [
         ("(values - self._center) / self._unit", "(values - self._center) * self._unit"),
         ("np.bincount(self._feature, variance, minlength", "np.bincount(self._feature, minlength"),
-        ("np.where(mass > 0.0, values, 0.0)", "np.where(mass > 0.0, values, 1.0)"),
+        ("np.maximum(mass.sum(0), np", "np.maximum(weights.sum(), np"),
         ("found[place < 0] = np.nan", "found[place < 0] = 0.0"),
         ("limit + SAME * (1.0 + limit)", "limit - SAME * (1.0 + limit)"),
     ],

@@ -19,7 +19,7 @@ from skriem import (
     Modules,
     RiemannianKMeans,
 )
-from skriem.estimators.autoencoder.columns import usual_likelihood
+from skriem.estimators.autoencoder.columns import Columns, usual_likelihood
 
 # What is fitted here is not fitted to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -159,6 +159,14 @@ def test_weights_and_order_do_not_matter():
     some = X[weights > 0]
     found, expected = weighed.transform(some), repeated.transform(some)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_names_of_rows_without_weight_are_not_learned():
+    X, seen = pd.DataFrame({"name": ["a", "b", "z", "a"] * 5}), [1.0, 2.0, 0.0, 1.0] * 5
+    columns = Columns("auto").fit(X, np.array(seen))
+    assert columns.n_levels == [2]
+    found = columns.values(X, quiet=True)[:4, 0]
+    np.testing.assert_array_equal(found, [0.0, 1.0, np.nan, 0.0])
 
 
 def test_a_column_has_a_scale_of_its_own():

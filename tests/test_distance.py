@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.cluster import DBSCAN, AgglomerativeClustering
 from sklearn.datasets import make_moons
 from sklearn.frozen import FrozenEstimator
@@ -43,6 +44,13 @@ def test_matrices_are_symmetric_with_zero_diagonal(digits_vae, method):
     np.testing.assert_array_equal(D, D.T)
     assert (np.diag(D) == 0).all()
     assert (D[~np.eye(15, dtype=bool)] > 0).all()
+
+
+def test_matrices_in_blocks_are_those_of_all_pairs(monkeypatch):
+    monkeypatch.setattr("skriem.estimators.distance.BLOCK", 7)
+    X = points(20)
+    found = GeodesicDistance(FLAT, method="graph").fit_transform(X)
+    np.testing.assert_allclose(found, cdist(X, X), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
 from skriem import GeodesicDistance, RiemannianKMeans
-from skriem.estimators.kmeans.medoid_runs import Settings, best_medoids
+from skriem.estimators.kmeans.medoid_runs import Settings, best_medoids, cluster_points
 from skriem.geometry import Metric, NearestNeighborMetric, RiemannianMetric
 from skriem.geometry.paths import among, medoids, power_graphs
 from skriem.geometry.paths.neighbors import nearest_points
@@ -104,6 +104,20 @@ def test_power_of_one_is_euclidean():
     metric = NearestNeighborMetric(points, power=1.0)
     np.testing.assert_allclose(metric.pairwise(points, z), cdist(points, z), atol=1e-12)
     np.testing.assert_allclose(metric.tensor(z), np.tile(np.eye(2), (20, 1, 1)))
+
+
+def test_with_a_power_of_one_centres_are_weighted_means_in_the_units_of_the_points():
+    points = np.concatenate([cloud(30), cloud(30, seed=1) + 20.0])
+    weights, scale = np.arange(60) % 4 + 1.0, np.array([2.0, 5.0])
+    metric = NearestNeighborMetric(points, scale, power=1.0)
+    settings = Settings(2, "k-means++", 3, 100, 1e-4)
+    run = cluster_points(metric, points, weights, settings, np.random.RandomState(0))
+    centers = run.centers.numpy()[run.centers[:, 0].argsort()]
+    parts = points.reshape(2, 30, 2), weights.reshape(2, 30)
+    expected = [np.average(rows, axis=0, weights=mass) for rows, mass in zip(*parts)]
+    np.testing.assert_allclose(centers, expected)
+    off = (points - np.repeat(expected, 30, axis=0)) / scale
+    assert run.inertia[-1] == pytest.approx(np.square(off).sum(1) @ weights)
 
 
 def of_unequal_width(n, d):

@@ -9,9 +9,10 @@ from suites import thorough
 from surfaces import stereographic
 
 from skriem import RiemannianNormal, VAETransformer
+from skriem.estimators.normal_answers import DensityAnswersMixin
 from skriem.geometry import MetricField, PullbackMetric
 from skriem.geometry.models import proposal
-from skriem.geometry.models.expectation import Options
+from skriem.geometry.models.expectation import Options, Problem
 from skriem.geometry.models.normal import fit_precisions, log_terms, standard_errors
 
 FLAT = PullbackMetric(lambda z: z, 2)
@@ -66,6 +67,25 @@ def test_on_flat_space_it_is_the_gaussian(n_components, covariance_type):
             getattr(model, criterion)(X) + 2.0 * len(X) * model.score(X) for model in (ours, theirs)
         )
         assert mine == pytest.approx(charged)
+
+
+def test_probabilities_of_components_are_those_of_bayes():
+    class Two(DensityAnswersMixin):
+        def _points(self, X):
+            return X
+
+        def _log_joint(self, points):
+            return np.log([[0.1, 0.3], [0.2, 0.1], [1e-300, 1e-200]])
+
+    expected = [[0.25, 0.75], [2.0 / 3.0, 1.0 / 3.0], [1e-100, 1.0]]
+    np.testing.assert_allclose(Two().predict_proba(np.zeros((3, 2))), expected)
+
+
+def test_the_log_likelihood_counts_points_by_their_weight():
+    weights = torch.tensor([0.5, 2.0, 0.5]).double()
+    problem = Problem(None, None, weights, None)
+    assert problem.value(torch.tensor([4.0, 1.0, -2.0]).double()) == 1.0
+    assert problem.value(torch.tensor([6.0, 0.0, 0.0]).double()) == 1.0
 
 
 def test_a_shared_precision_counts_components_by_their_weight():

@@ -288,6 +288,8 @@ def test_the_spread_among_neighbours_does_not_depend_on_how_far_clusters_are_apa
     X, step = normal(300, 2), np.repeat([0.0, 1.0, 2.0], 100)[:, None]
     near, far = (local_spread(X + distance * step * [1.0, 0.0]) for distance in (30.0, 1e4))
     np.testing.assert_allclose(far, near, rtol=1e-6)
+    # In units of itself it is one. Of several features others may be neighbours then.
+    np.testing.assert_allclose(local_spread(Views(X[:60, :1], np.ones(60)).compared[2]), 1.0)
 
 
 def test_steps_are_no_gaps():

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_matrix, csc_array, csr_matrix
+from scipy.sparse import coo_matrix, csc_array, csr_matrix, diags
 from scipy.sparse import random as random_sparse
 from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
@@ -98,6 +98,9 @@ def test_length_does_not_matter_where_directions_do(clustered):
     rows = SparseRows(np.random.RandomState(0)).fit(X)
     assert rows.transform(X).shape == (400, N_COMPONENTS)
     np.testing.assert_allclose(np.linalg.norm(rows.transform(X), axis=1), 1.0)
+    # Nor for the axes.
+    again = SparseRows(np.random.RandomState(0)).fit(diags(0.5 ** (np.arange(400) % 5)) @ X)
+    np.testing.assert_allclose(again.transform(X), rows.transform(X), atol=1e-9)
     # A text of unknown words has no direction.
     assert not rows.transform(csr_matrix((1, X.shape[1]))).any()
     assert kmeans.predict(csr_matrix((1, X.shape[1]))).shape == (1,)

@@ -184,6 +184,13 @@ def test_the_order_of_rows_does_not_matter(seed):
     np.testing.assert_allclose(weighed, repeated, rtol=1e-9, atol=1e-12)
 
 
+def test_units_are_those_of_what_is_known():
+    X = pd.DataFrame({"x": [1.0, np.nan, 4.0, np.nan, 7.0, 0.0], "y": np.arange(6.0)})
+    found, known = TableRows().fit(X).transform(X), X["x"].notna()
+    expected = (X - X.mean()) / X.std(ddof=0)
+    np.testing.assert_allclose(found[known], expected[known])
+
+
 def test_columns_known_in_other_rows_than_others_stay(monkeypatch):
     monkeypatch.setattr(table_rows, "MAX_SEEN", 50)
     rng = np.random.default_rng(0)
@@ -217,6 +224,12 @@ def test_one_column_in_many_spellings():
             atol=1e-6,
         )
         assert RiemannianKMeans(2, random_state=0).fit(X).n_clusters_ == 2
+    # One after another, too: they have one unit.
+    for column in spellings[:4]:
+        X = pd.DataFrame({"n": n, "day": column})
+        np.testing.assert_allclose(
+            expected.transform(X), TableRows().fit(X).transform(X), atol=1e-6
+        )
     numbers = [pd.Series(n), pd.Series([Decimal(str(x)) for x in n]), pd.Series(n, dtype=object)]
     for column in numbers:
         X = pd.DataFrame({"n": column, "name": ["a", "b"] * 30})

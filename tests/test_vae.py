@@ -26,6 +26,7 @@ from skriem import (
     RBFNoise,
     VAETransformer,
 )
+from skriem.estimators.autoencoder.parts import data_scale
 from skriem.estimators.autoencoder.renamed import NOW
 from skriem.geometry import PullbackMetric
 
@@ -71,6 +72,20 @@ def test_the_unit_of_the_data_does_not_matter(factor):
     np.testing.assert_allclose(
         found, factor * vae.metric_.distance(codes[:5], codes[60:65]), rtol=1e-2
     )
+
+
+def test_where_data_are_does_not_matter():
+    moved = X + [64.0, -8.0, 4.0, 0.0]
+    found, moved = (small().fit(rows).transform(rows) for rows in (X, moved))
+    np.testing.assert_allclose(moved, found, rtol=1e-4, atol=1e-4)
+
+
+def test_the_unit_is_the_root_of_the_mean_variance_of_what_varies():
+    rows = np.array([[1.0, 7.0, 0.0], [3.0, 7.0, 8.0], [3.0, 7.0, 8.0]])
+    center, unit, n_varying = data_scale(rows, np.array([3.0, 1.0, 0.0]))
+    np.testing.assert_allclose(center, [1.5, 7.0, 2.0])
+    assert unit == pytest.approx(np.sqrt((0.75 + 12.0) / 2.0))
+    assert n_varying == 2
 
 
 def test_constant_columns_are_harmless():
