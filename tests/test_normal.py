@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 from suites import thorough
 from surfaces import stereographic
@@ -323,6 +324,18 @@ def test_broken_embedding():
 
     with pytest.raises(ValueError, match="cannot be reached"):
         RiemannianNormal(metric=PullbackMetric(broken, 2), random_state=0).fit(blobs(40))
+
+
+def test_points_of_a_reference_stand_for_all_volume():
+    # Under a metric that makes six of every unit of area.
+    stretch = torch.tensor([[3.0, 1.0], [0.0, 2.0]], dtype=torch.float64)
+    metric = PullbackMetric(lambda z: z @ stretch, 2)
+    z = torch.as_tensor(blobs(60)[:60])
+    kernel = proposal.kernel_density(z, torch.full((60,), 1.0 / 60).double(), 1e-6)
+    drawn = proposal.references(metric, [kernel], 512, np.random.RandomState(0))
+    law = multivariate_normal(z.mean(0).numpy(), 0.5 * torch.cov(z.mT).numpy())
+    total = np.exp(drawn.log_mass[0].numpy()) @ law.pdf(drawn.points[0].numpy())
+    assert total == pytest.approx(6.0, rel=0.03)
 
 
 def test_standard_error_is_the_spread_of_the_constants():
