@@ -73,6 +73,11 @@ def test_members_of_an_ensemble_are_added_up():
     way = ensemble.geodesic(np.zeros((1, 2)), np.array([[3.0, 4.0]]))
     expected = np.sqrt(5.0) * np.array([[1.8, 3.2]])
     np.testing.assert_allclose(ensemble.contributions(way), expected)
+    # Whatever steps of its outputs cost.
+    members = EnsembleEmbedding([lambda z: z, lambda z: 3.0 * z])
+    dearer = ambient_metric(members, lambda x: x.new_full((len(x),), 4.0), n_dims=2)
+    way = dearer.geodesic(np.zeros((1, 2)), np.array([[3.0, 4.0]]))
+    np.testing.assert_allclose(dearer.contributions(way), 2.0 * expected)
 
 
 def test_a_way_round_a_corner_is_half_of_each():

@@ -121,6 +121,18 @@ class Bent:
         return Stars(None, logs, None, None, None)
 
 
+def test_components_are_left_out_where_they_surely_add_nothing():
+    # Two alike, one of which is where the points are: e to the minus ten, and a margin.
+    squares = torch.tensor([1.0, 20.0, 28.0, 29.0], dtype=torch.float64)
+    along = torch.stack([torch.zeros(4, 1).double(), squares.sqrt()[:, None]])
+    ones = torch.ones(2, dtype=torch.float64)
+    mixture = Mixture(0.5 * ones, torch.zeros(2, 1).double(), ones[:, None, None])
+    found = density._beyond(along, mixture, 0.0 * ones)
+    assert not found[:, 0].any()
+    assert (found[:, 1] == (0.5 * density.TRUST * squares > 10.0)).all()
+    assert found[:, 1].tolist() == [False, False, False, True]
+
+
 def test_calibration_undoes_what_the_grid_has_wrong(monkeypatch):
     monkeypatch.setattr(density, "GridStars", Bent)
     X = around([0.0, 0.0], n=200, spread=1.0)

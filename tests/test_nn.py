@@ -12,6 +12,7 @@ from torch.nn.functional import linear
 
 from skriem.calculus.maps import Map
 from skriem.decoders.gaussian import DecoderEmbedding
+from skriem.decoders.output_sampling import sample_outputs
 from skriem.nn.flatness import distortion
 from skriem.nn.image_precision import fit_image_weights
 from skriem.nn.likelihoods import Gaussian
@@ -289,6 +290,15 @@ def test_a_mean_in_units_of_the_noise(weight):
     jacobian = embedding.linearise(z).jacobian / embedding.std(z)[:, None]
     found = embedding.in_noises(weight).linearise(z).jacobian
     torch.testing.assert_close(found, weight**0.5 * jacobian)
+
+
+def test_a_sample_of_outputs_makes_up_all_of_the_metric():
+    slopes = normal(1, 1, 500).exp()
+    sample = sample_outputs(lambda z: slopes.expand(len(z), -1, -1), np.zeros((5, 1)))
+    assert len(sample.kept) < 97
+    found = sample.scale**2 @ np.square(slopes[0, 0].numpy()[sample.kept])
+    assert found == pytest.approx(float(slopes.square().sum()))
+    assert sample_outputs(lambda z: slopes[..., :190].expand(len(z), -1, -1), normal(5, 1)) is None
 
 
 def test_importance_weights_average_to_one():
