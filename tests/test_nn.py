@@ -15,6 +15,7 @@ from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.decoders.output_sampling import sample_outputs
 from skriem.nn.flatness import distortion
 from skriem.nn.image_precision import fit_image_weights
+from skriem.nn.importance import conditional_means
 from skriem.nn.likelihoods import Gaussian
 from skriem.nn.network import (
     ACTIVATIONS,
@@ -29,6 +30,7 @@ from skriem.nn.precision import (
     fit_rbf_weights,
     rbf_features,
 )
+from skriem.nn.priors.base import Proposals
 from skriem.nn.train import Model, Penalties, objective, train
 from skriem.nn.variance import PerceptronNoise, fit_variance
 
@@ -299,6 +301,20 @@ def test_a_sample_of_outputs_makes_up_all_of_the_metric():
     found = sample.scale**2 @ np.square(slopes[0, 0].numpy()[sample.kept])
     assert found == pytest.approx(float(slopes.square().sum()))
     assert sample_outputs(lambda z: slopes[..., :190].expand(len(z), -1, -1), normal(5, 1)) is None
+
+
+def test_conditional_means_of_a_linear_model():
+    x = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
+    decoder = SimpleNamespace(
+        mean=lambda z: 2.0 * z + 1.0,
+        log_prob=lambda x, z: -2.0 * (x - 2.0 * z - 1.0).square().squeeze(1),
+    )
+    prior = SimpleNamespace(log_density=lambda z: -0.5 * z.square().sum(-1))
+    prior.of_rows = lambda rows: prior
+    # Proposals that are not the posterior, of mean 8 / 17 times what is above one.
+    proposals = Proposals(0.2 * x, torch.full_like(x, 0.8), prior)
+    found = conditional_means(x, proposals, decoder, 2000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found, 1.0 + 16.0 / 17.0 * (x - 1.0), rtol=0.0, atol=0.02)
 
 
 def test_importance_weights_average_to_one():
