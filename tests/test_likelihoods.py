@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from networks import check_linearised, fisher_rao, normal
-from scipy import stats
+from scipy import optimize, stats
 from sklearn.base import clone
 from suites import thorough
 from surfaces import bend
@@ -61,6 +61,28 @@ def test_densities():
     np.testing.assert_allclose(StudentT().log_density(x, mean, std), student.logpdf(x))
 
 
+def test_noise_of_several_draws_is_that_of_all_together():
+    x, natural, weights = 1e4 * normal(9, 2), normal(9, 2, seed=1), torch.arange(9.0).double()
+    weights /= weights.sum()
+    likelihood = Gaussian(n_varying=2)
+    # Draws that are alike are as good as one, of which all is said by its mean squared error.
+    found = likelihood.of_draws(natural.expand(3, -1, -1), x, weights, [])
+    loss = likelihood.loss(natural, x, weights, [])
+    torch.testing.assert_close(found @ weights, (-1.0 - loss).expand(3))
+
+
+def test_heavy_tails_have_the_noise_that_is_most_likely():
+    x = stats.t(4.0).rvs(500, random_state=0)
+
+    def loss(log_std):
+        std = torch.tensor(np.exp(log_std))
+        return -float(StudentT().log_density(torch.as_tensor(x), 0.0, std).sum())
+
+    best = np.exp(2.0 * optimize.minimize_scalar(loss, bracket=(-1.0, 1.0), tol=1e-10).x)
+    squares = torch.as_tensor(x).square()
+    assert StudentT().robust_squares(squares, 1.0 / best).mean() == pytest.approx(best, rel=1e-4)
+
+
 def test_categories_come_back():
     X = np.random.default_rng(0).integers(0, [2, 4, 3], size=(50, 3)).astype(float)
     likelihood = Categorical().fit(X)
@@ -88,7 +110,8 @@ def test_draws_have_the_mean(name):
         expected = natural[0]
     else:
         if name == "categorical":
-            likelihood.fit(np.array([[0.0], [1.0]]))
+            likelihood.fit(np.array([[0.0], [1.0], [2.0]]))
+            natural = torch.tensor([[0.5, -1.0, 1.0]], dtype=torch.float64).expand(40_000, 3)
         drawn = likelihood.draw(natural, parts, rng)
         expected = likelihood.mean(natural, parts)[0]
     np.testing.assert_allclose(drawn.mean(0), expected, atol=4 * drawn.std(0).max() / 200)
