@@ -70,9 +70,10 @@ def test_neighbours_are_those_of_brute_force_in_any_dimension(d, offset):
     np.testing.assert_allclose(distances, np.sort(every, 1)[:, :7], rtol=1e-12)
 
 
-def test_clumps_far_from_the_origin_are_resolved():
+@pytest.mark.parametrize("d", [20, 21])
+def test_clumps_far_from_the_origin_are_resolved(d):
     """Products of matrices would lose what is between the points of a clump."""
-    clumps = np.repeat(1e4 * normal(6, 20), 40, axis=0) + 1e-6 * normal(240, 20, seed=1)
+    clumps = np.repeat(1e4 * normal(6, d), 40, axis=0) + 1e-6 * normal(240, d, seed=1)
     distances, index = nearest_points(clumps, clumps, 3)
     every = cdist(clumps, clumps)
     np.testing.assert_allclose(distances, np.sort(every, 1)[:, :3], rtol=1e-6, atol=1e-12)
