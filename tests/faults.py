@@ -582,7 +582,7 @@ ESTIMATORS = {
         ("np.where(part[index] == own, np.inf, distances)", "distances"),
     ],
     "geometry/paths/spanning_tree.py": [
-        ("np.maximum(plain, np.maximum(core[i], core[j]))", "np.maximum(plain, core[i])"),
+        ("core = distances[:, min_samples - 1]", "core = distances[:, min_samples]"),
         ("np.where(degree > 1, weights, 0.0)", "np.where(degree > 0, 1.0, 0.0)"),
         ("- below[lower] < smallest", "+ below[lower] < smallest"),
         ("below[above] -= below[lower]", "below[above] += below[lower]"),
