@@ -202,6 +202,19 @@ def test_the_first_start_is_the_shorter_of_line_and_path():
         assert space.measure(nodes)[0][0] <= shorter * space.measure(line)[0][0]
 
 
+def test_another_start_goes_round_the_other_side():
+    angle = np.linspace(0.0, 2.0 * np.pi, 60, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    space = embedded(lambda z: torch.cat([z, 8.0 * (-3.0 * z.square().sum(-1, True)).exp()], -1))
+    ends = torch.as_tensor(ring[:1]), torch.as_tensor(ring[30:31])
+    (_, best), (rows, other), *_ = starting_curves(space, build_graph(space, ring), *ends, 16)
+    assert rows.tolist() == [0]
+    torch.testing.assert_close(
+        best[0, 8].abs(), torch.tensor([0.0, 1.0]).double(), atol=0.1, rtol=0
+    )
+    torch.testing.assert_close(other[0, 8], -best[0, 8], atol=0.2, rtol=0.0)
+
+
 def test_graph_start_finds_the_way_round_a_wall():
     points, walled = horseshoe()
     a, b = points[:1], points[-1:]

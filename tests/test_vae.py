@@ -254,6 +254,17 @@ def test_partial_fit_draws_other_numbers_in_every_call(digits):
         assert len(np.unique(vae._reservoir[1])) == len(vae._reservoir[1])
 
 
+def test_rows_of_all_parts_are_kept_alike(monkeypatch):
+    monkeypatch.setattr("skriem.estimators.autoencoder.base.MAX_RESERVOIR", 60)
+    vae, parts = small(network=(4,)), (X, X + 100.0, X + 200.0)
+    for part in parts:
+        vae.partial_fit(part)
+    # Of every part as many as chance gives it: a third, and four standard deviations.
+    n_kept = np.bincount((vae._reservoir[0][:, 0] // 100.0).astype(int), minlength=3)
+    assert n_kept.sum() == 60
+    assert (np.abs(n_kept - 20) < 15).all()
+
+
 def test_early_stopping_holds_samples_out(digits):
     vae = small(early_stopping=True, max_iter=300, n_iter_no_change=5).fit(digits[0])
     assert vae.n_iter_ < 300
