@@ -374,6 +374,22 @@ def test_outliers_pull_student_less():
     assert errors["student_t"] < 0.5 * errors["gaussian"]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "weights"), [("gaussian", (1.0, 2.0)), ("student_t", (10.0 / 7.0, 8.0 / 7.0))]
+)
+def test_information_of_means_and_deviations(name, weights):
+    """Student's of four degrees of freedom: for a variance of one its squared scale is a half."""
+    vae = VAETransformer(
+        likelihood=name, geometry="fisher_rao", network=(8,), max_iter=2, random_state=0
+    ).fit(groups(name, n=60)[0])
+    z, embed = normal(4, 2), vae._embedding
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda x: embed(x[None])[0]))(z).mT
+    parts = (jacobian / embed.std(z).repeat(1, 2)[:, None]).chunk(2, dim=-1)
+    expected = sum(weight * part @ part.mT for weight, part in zip(weights, parts))
+    torch.testing.assert_close(vae.metric_.tensor(z), expected)
+
+
 @pytest.mark.slow
 def test_geometry_of_a_gaussian_can_be_the_expected_or_the_fisher_rao_metric(fitted):
     vae, X, _, Z = fitted["gaussian"]
