@@ -579,7 +579,7 @@ ESTIMATORS = {
         ("found[:, -1] + rows.square().sum(1)", "np.inf + rows.square().sum(1)"),
         ("return graph.maximum(graph.T)", "return graph"),
         ("labels[graph.row] == labels[graph.col]", "labels[graph.row] != labels[graph.col]"),
-        ("np.where(part[index] == own, np.inf, distances)", "distances"),
+        ("return inside[i], index[i, j]", "return inside[0], index[i, j]"),
     ],
     "geometry/paths/spanning_tree.py": [
         ("core = distances[:, min_samples - 1]", "core = distances[:, min_samples]"),
