@@ -184,6 +184,11 @@ GEOMETRY = {
         ),
         ("shift = _step(state, shift,", "shift = 0.0 * _step(state, shift,"),
     ],
+    "geometry/models/land.py": [
+        ("key=lambda run: run.history[-1]", "key=lambda run: -run.history[-1]"),
+        ("descending=True", "descending=False"),
+        ("replace=False, p=share", "replace=False"),
+    ],
     "geometry/models/density.py": [
         ("precisions=turn @ precisions @ turn.mT", "precisions=turn.mT @ precisions @ turn"),
         ("Constants(total + ratio, stderr", "Constants(total, stderr"),
@@ -485,6 +490,11 @@ ESTIMATORS = {
     "estimators/kmeans/mean_runs.py": [
         ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
     ],
+    "estimators/kmeans/number_of_clusters.py": [
+        ("2.0 * gaps[k] - gaps[k + 1]", "gaps[k]"),
+        ("low, high = turned.min(0), turned.max(0)", "low, high = turned.min(), turned.max()"),
+        ("(expected + SLACK) / (found + SLACK)", "(found + SLACK) / (expected + SLACK)"),
+    ],
     "estimators/kmeans/partitions.py": [
         ("conductance <= MOST]", "conductance >= MOST]"),
         ("< STABLE:", "> STABLE:"),
@@ -637,6 +647,9 @@ ESTIMATORS = {
     "estimators/autoencoder/base.py": [
         ("rows[kept], keys[kept]", "rows[kept], -keys[kept]"),
     ],
+    "estimators/autoencoder/noise.py": [
+        ("rng), z, weights, self.contrast)", "rng), z, torch.ones_like(weights), self.contrast)"),
+    ],
     "estimators/autoencoder/parts.py": [
         ("np.sqrt(variance[varying].mean())", "variance[varying].mean()"),
         (
@@ -692,6 +705,10 @@ INSPECTION = {
         ("np.argsort(-row.data, kind", "np.argsort(row.data, kind"),
         ("low, high = np.nanmin(images), np.nanmax(images)", "low, high = 0.0, 2.0"),
         ("escape(str(name)) for name", "str(name) for name"),
+    ],
+    "inspection/geodesic.py": [
+        ("start + t[:, None] * (end - start)", "start + t[:, None] * end"),
+        ("(self.frames - low) / np.where", "self.frames / np.where"),
     ],
     "inspection/latent_space.py": [
         ("metric.log_volume(at) / np.log(10.0)", "metric.log_volume(at)")

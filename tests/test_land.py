@@ -1,5 +1,7 @@
 """What RiemannianNormal is made of: stars of curves, stars along a grid, and the loop over them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from skriem import RiemannianNormal
 from skriem.estimators import normal
 from skriem.geometry import MetricField, PullbackMetric
 from skriem.geometry.models import density, land
+from skriem.geometry.models.expectation import Fit, Problem
 from skriem.geometry.models.grid_stars import GridStars
 from skriem.geometry.models.normal import Mixture
 from skriem.geometry.models.proposal import Reference, kernel_densities
@@ -119,6 +122,50 @@ class Bent:
         logs = (self.ends - means[:, None]) @ self.turn
         logs = logs * (1.0 + 0.2 * logs.norm(dim=-1, keepdim=True))
         return Stars(None, logs, None, None, None)
+
+
+def test_the_run_of_the_largest_likelihood_is_kept(monkeypatch):
+    runs = iter(SimpleNamespace(history=[0.0, value], mixture=None) for value in (1.0, 3.0, 2.0))
+    monkeypatch.setattr(land, "run", lambda *_: next(runs))
+    monkeypatch.setattr(land, "_sorted", lambda problem, found: (found, None))
+    monkeypatch.setattr(land, "find_constants", lambda *_: None)
+    problem = SimpleNamespace(metric=SimpleNamespace(cells=lambda n_cells: None))
+    assert land.fit(problem, 2, 3, None, None)[0].history == [0.0, 3.0]
+
+
+def test_large_components_come_first_with_all_that_is_theirs():
+    rng, centers = np.random.default_rng(0), torch.tensor([[0.0], [10.0], [20.0]]).double()
+    points = centers[:, None] + torch.as_tensor(rng.uniform(-1.0, 1.0, size=(3, 50, 1)))
+    weights = torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    mixture = Mixture(weights, centers, 1.0 + centers[..., None])
+    fit = Fit(mixture, [], 1, True, points, torch.full((3, 50), 0.02).double(), None)
+    problem = SimpleNamespace(options=SimpleNamespace(reg_covar=1e-6))
+    found, _ = land._sorted(problem, fit)
+    assert found.mixture.weights.tolist() == [0.5, 0.3, 0.2]
+    assert found.mixture.means.flatten().tolist() == [10.0, 20.0, 0.0]
+    assert found.mixture.precisions.flatten().tolist() == [11.0, 21.0, 1.0]
+    assert ((found.points - found.mixture.means[:, None]).abs() <= 1.0).all()
+
+
+def test_a_run_starts_with_points_that_are_drawn_by_their_weight(monkeypatch):
+    class Enough(Exception):
+        pass
+
+    def caught(some, start, rng):
+        drawn.append(some)
+        raise Enough
+
+    drawn, z = [], torch.arange(200.0).double()[:, None]
+    monkeypatch.setattr(land, "N_SAMPLE", 20)
+    monkeypatch.setattr(land, "first_means", caught)
+    weights = torch.where(z[:, 0] < 50.0, 4.0, 1e-12).double()
+    problem = Problem(SimpleNamespace(cells=lambda n_cells: None), z, weights, None)
+    with pytest.raises(Enough):
+        land.run(problem, 2, np.random.RandomState(0), None)
+    assert len(drawn[0].z) == 20
+    assert (drawn[0].z < 50.0).all()
+    # Which is how they count already.
+    assert (drawn[0].weights == 1.0).all()
 
 
 def test_components_are_left_out_where_they_surely_add_nothing():

@@ -375,6 +375,17 @@ def test_outliers_pull_student_less():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_walls_count_rows_by_their_weight():
+    X, weights = groups("bernoulli", n=60)[0], np.r_[np.full(20, 5), np.ones(40, dtype=int)]
+    vae = VAETransformer(likelihood="bernoulli", network=(8,), max_iter=2, random_state=0)
+    weighted, repeated = vae.fit(X, sample_weight=weights), clone(vae)
+    repeated.fit(np.repeat(X, weights, axis=0))
+    z = normal(6, 2)
+    expected = repeated.metric_.tensor(z)
+    torch.testing.assert_close(weighted.metric_.tensor(z), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("name", "weights"), [("gaussian", (1.0, 2.0)), ("student_t", (10.0 / 7.0, 8.0 / 7.0))]
 )

@@ -1,5 +1,7 @@
 """Partitions of plain data: neighbours, trees, mixtures, views, and which of them is taken."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.ndimage import rotate
@@ -15,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skriem import RiemannianKMeans, VAETransformer, conductance_gap
+from skriem.estimators.kmeans import number_of_clusters
 from skriem.estimators.kmeans.encoded_candidates import EncodedCandidates
 from skriem.estimators.kmeans.medoid_runs import Settings
 from skriem.estimators.kmeans.partitions import Partition
@@ -432,6 +435,24 @@ def test_an_order_of_rows_does_not_matter():
 
 
 # How many ----------------------------------------------------------------------------------
+
+
+def test_the_number_that_is_followed_by_a_smaller_gap(monkeypatch):
+    gaps = {k: 2.0 for k in range(2, 40)} | {2: 0.5, 3: 2.0, 4: 1.0, 5: 2.1, 6: 2.1}
+    monkeypatch.setattr(number_of_clusters, "_without_structure", lambda *_: None)
+    monkeypatch.setattr(number_of_clusters, "_gap", lambda f, e, asked, rng: gaps[asked.n_clusters])
+    one = SimpleNamespace(conductance=0.0)
+    found = SimpleNamespace(X=np.zeros((90, 2)), of=lambda *_: [], simplest=lambda found: one)
+    # Twice its gap less that of four clusters is three.
+    assert number_of_clusters.count_clusters(found, settings(1), None)[0] == 3
+
+
+def test_points_without_structure_fill_the_box_of_the_principal_axes():
+    turn = np.linalg.qr(normal(2, 2))[0]
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, size=(2000, 2)) * [5.0, 0.5] @ turn
+    stub = SimpleNamespace(views=SimpleNamespace(given=x), with_points=lambda points: points)
+    for draw in number_of_clusters._without_structure(stub, np.random.RandomState(0)):
+        np.testing.assert_allclose(np.ptp(draw, axis=0), [10.0, 1.0], rtol=0.05)
 
 
 @pytest.mark.parametrize(
