@@ -374,15 +374,14 @@ def test_outliers_pull_student_less():
     assert errors["student_t"] < 0.5 * errors["gaussian"]
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_walls_count_rows_by_their_weight():
-    X, weights = groups("bernoulli", n=60)[0], np.r_[np.full(20, 5), np.ones(40, dtype=int)]
-    vae = VAETransformer(likelihood="bernoulli", network=(8,), max_iter=2, random_state=0)
-    weighted, repeated = vae.fit(X, sample_weight=weights), clone(vae)
-    repeated.fit(np.repeat(X, weights, axis=0))
-    z = normal(6, 2)
-    expected = repeated.metric_.tensor(z)
-    torch.testing.assert_close(weighted.metric_.tensor(z), expected, rtol=1e-6, atol=1e-9)
+    """Of noise alone: what is fitted to rows that are alike merges them first."""
+    times, codes = np.arange(1, 41) % 4 + 1, normal(40, 2)
+    weights, rows = torch.as_tensor(times).double(), np.repeat(np.arange(40), times)
+    noise, rng = RBFNoise(n_centers=1), np.random.RandomState(0)
+    weighted = noise._walls(codes, codes, weights, rng).on()
+    repeated = noise._walls(codes[rows], codes[rows], torch.ones(len(rows)).double(), rng).on()
+    torch.testing.assert_close(weighted(3.0 * codes), repeated(3.0 * codes))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
