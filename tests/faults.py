@@ -569,6 +569,10 @@ ESTIMATORS = {
         ("X if self._reads_tables else values)", "values)"),
         ("np.square(moves) if made is None", "np.abs(moves) if made is None"),
     ],
+    "inspection/geodesic.py": [
+        ("str(levels[round(end)])", "str(levels[0])"),
+        ("ends[0] if ends[0] == ends[1] else", "ends[0] if ends[0] != ends[1] else"),
+    ],
     "inspection/contribution.py": [
         (
             "distances[np.arange(len(own)), own] = np.inf",
