@@ -81,6 +81,8 @@ GEOMETRY = {
         ("& (at <= n_cells)).all(0)", "& (at <= n_cells)).any(0)"),
         ("2.0 * (along * w).sum(1)", "(along * w).sum(1)"),
         ("np.sqrt(values.clip(min=0.0))[:, None]", "np.sqrt(values.clip(min=0.0))[:, :, None]"),
+        ("looked_up.tensor(z) + rest", "looked_up.tensor(z) + 0.5 * rest"),
+        ("    if error > enough:", "    if error > 1e9 * enough:"),
     ],
     "geometry/paths/graph.py": [
         ("dijkstra(weights, directed=False", "dijkstra(weights, directed=True"),
@@ -268,6 +270,10 @@ GEOMETRY = {
         ("(weights * current.energy).sum()", "current.energy.sum()"),
     ],
     "decoders/gaussian.py": [
+        (
+            "return mean, Deviation(self._noise, self._scale)",
+            "return mean, Deviation(self._noise, 1.0)",
+        ),
         ("(z) * self._scale + made", "(z) + made"),
         ("torch.cat(bent, dim=-1) * self._scale", "torch.cat(bent, dim=-1)"),
         ("(torch.cat(parts, dim=-1) * self._scale for", "(torch.cat(parts, dim=-1) for"),
@@ -572,6 +578,10 @@ ESTIMATORS = {
         ("_clusters.centers[labels], tol=TOL)", "_clusters.centers[0 * labels], tol=TOL)"),
         ("X if self._reads_tables else values)", "values)"),
         ("np.square(moves) if made is None", "np.abs(moves) if made is None"),
+    ],
+    "inspection/geodesic.py": [
+        ("str(levels[round(end)])", "str(levels[0])"),
+        ("ends[0] if ends[0] == ends[1] else", "ends[0] if ends[0] != ends[1] else"),
     ],
     "inspection/contribution.py": [
         (

@@ -8,6 +8,7 @@ import torch
 from sklearn.datasets import make_moons
 from suites import thorough
 from surfaces import (
+    embedded,
     field,
     great_circle,
     half_plane,
@@ -26,7 +27,7 @@ from skriem.geometry.metrics.metric_field import LocalVariance
 from skriem.geometry.spaces.corrected import Corrected
 from skriem.geometry.spaces.embedded import Embedded
 from skriem.geometry.spaces.energy import discrete_energy
-from skriem.geometry.spaces.table import TabulatedTensor, tabulate
+from skriem.geometry.spaces.table import SLOW_SHARE, TabulatedTensor, tabulate
 from skriem.nn.network import LayeredNetwork, perceptron
 from skriem.nn.precision import RBFNoise
 
@@ -253,14 +254,55 @@ def test_tabulated_thinned_and_exact_agree_on_a_decoder(fitted, request):
     np.testing.assert_allclose(table, exact, rtol=5e-2)
 
 
+def decoder(m, rng, steepness=1.0, rate=2.0):
+    """A decoder with m outputs and bumps of noise, or of none."""
+    shapes = [(m, 2), (m,), (8, 2), (8,), (m, 8), (m,)]
+    parts = [rng.normal(size=shape) for shape in shapes]
+    parts[2] *= steepness
+    network = LayeredNetwork(perceptron([2, 8, m], "tanh"), parts)
+    weights = rng.normal(size=(20, 2)), np.full(20, rate), rng.uniform(0.5, 5.0, (m, 20))
+    noise = RBFNoise([*weights, np.full(m, 0.01)])
+    return DecoderEmbedding(network, np.zeros(m), 1.5, 1.0, noise), network
+
+
+def test_halves_of_a_decoder_add_up():
+    rng = np.random.default_rng(0)
+    full, network = decoder(7, rng)
+    space, at = Embedded(full), torch.as_tensor(rng.normal(size=(30, 2)))
+    slow, rest = space.halves()
+    torch.testing.assert_close(slow.tensor(at) + rest.tensor(at), space.tensor(at))
+    torch.testing.assert_close(slow.embed(at), full.mean(at))
+    torch.testing.assert_close(rest.embed(at), full.std(at))
+    single = rest.rough_tensor(at)
+    torch.testing.assert_close(single, rest.tensor(at), rtol=1e-4, atol=1e-4)
+    assert DecoderEmbedding(network, np.zeros(7), 1.0, 1.0).halves() is None
+    assert field(half_plane).halves() is embedded(sphere).halves() is None
+
+
+@pytest.mark.parametrize(("steepness", "is_slow"), [(1.0, True), (60.0, False)])
+def test_the_slow_half_of_a_table_is_read_from_a_coarser_one(steepness, is_slow, monkeypatch):
+    rng = np.random.default_rng(0)
+    space = Embedded(decoder(7, rng, steepness, rate=30.0)[0])
+    box, tol, seen, linearise = rng.uniform(-1.0, 1.0, (60, 2)), 1e-4, [], LayeredNetwork.linearise
+
+    def counted(self, z):
+        seen.append(len(z))
+        return linearise(self, z)
+
+    monkeypatch.setattr(LayeredNetwork, "linearise", counted)
+    table, error = tabulate(space, box, tol)
+    n_points = table.coefficients[..., 0].size
+    assert (sum(seen) < 0.3 * n_points) == is_slow
+    monkeypatch.setattr(DecoderEmbedding, "halves", lambda self: None)
+    alone, alike = tabulate(space, box, tol)
+    np.testing.assert_allclose(error, alike, rtol=0, atol=SLOW_SHARE * tol)
+    bound = 1e-4 if is_slow else 0.0
+    np.testing.assert_allclose(table.coefficients, alone.coefficients, rtol=bound, atol=bound)
+
+
 def test_thinned_decoder_is_nearly_the_same():
     rng = np.random.default_rng(0)
-    shapes = [(600, 2), (600,), (8, 2), (8,), (600, 8), (600,)]
-    parts = [rng.normal(size=shape) for shape in shapes]
-    network = LayeredNetwork(perceptron([2, 8, 600], "tanh"), parts)
-    weights = rng.normal(size=(20, 2)), np.full(20, 2.0), rng.uniform(0.5, 5.0, (600, 20))
-    noise = RBFNoise([*weights, np.full(600, 0.01)])
-    full = DecoderEmbedding(network, np.zeros(600), 1.0, 1.0, noise)
+    full, network = decoder(600, rng)
     codes = rng.normal(size=(200, 2))
     thin = Embedded(full.thinned(codes))
     at = torch.as_tensor(codes[:50])

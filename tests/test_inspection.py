@@ -14,6 +14,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from suites import thorough
 
 from skriem import (
     GeodesicDistance,
@@ -404,6 +405,33 @@ def test_what_is_drawn_is_named():
     codes = kmeans.set_params(metric=NeighborEncoder(), n_clusters=1)
     again = LatentSpaceDisplay.from_estimator(codes.fit(X), X, background=None)
     assert again.ax_.get_xlabel() == "feature 1"
+
+
+@pytest.mark.parametrize("library", thorough(["pandas", "polars"], slow=["polars"]))
+def test_rows_of_mixed_tables_are_named_as_they_stand_there(library):
+    frames = pytest.importorskip(library)
+    rng, kinds = np.random.default_rng(0), np.repeat([0, 1], 40)
+    frame = frames.DataFrame(
+        {
+            "size": kinds + 0.1 * rng.normal(size=80),
+            "colour": np.array(["blue", "red"])[kinds],
+            "name": [f"no {k}" for k in range(80)],
+            "same": ["x"] * 80,
+        }
+    )
+    vae = VAETransformer(likelihood="auto", noise="constant", max_iter=60, random_state=0)
+    with pytest.warns(UserWarning, match="left out"):
+        vae.fit(frame)
+    display = GeodesicDisplay.from_estimator(vae, frame[:1], frame[-1:], n_frames=3)
+    decoded = vae.inverse_transform(
+        vae.transform(frame[[0, -1]] if library == "polars" else frame.iloc[[0, -1]])
+    )
+    np.testing.assert_allclose(display.frames[1, [0, -1], 0], decoded["size"].to_numpy(), rtol=1e-5)
+    named = [label.get_text().split("\n") for label in display.ax_.get_xticklabels()]
+    assert [name for name, _ in named] == ["size", "colour", "same"]
+    assert [values for _, values in named[1:]] == ["blue to red", "x"]
+    with pytest.raises(ValueError, match="b must be one sample, got a data frame of 2 rows"):
+        GeodesicDisplay.from_estimator(vae, frame[:1], frame[:2])
 
 
 def test_a_row_of_a_table_has_its_names_and_values():

@@ -64,6 +64,13 @@ class Map(ABC):
         """An isometric map with fewer outputs where there is one, else this one."""
         return self
 
+    def halves(self) -> tuple[Map, Map] | None:
+        """A map that varies slowly, and the others of its outputs as a map that costs little.
+
+        None where they are not known to be so.
+        """
+        return None
+
     def thinned(self, codes: NDArray) -> Map | None:
         """A map with about the same geometry and far fewer outputs, or None.
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..calculus.linearised import beside
+from ..calculus.maps import Map
 from ..calculus.tensors import KeepsTensors
 from ..geometry.maps.decoder import Decoder
 from ..nn.likelihoods import Gaussian
@@ -22,6 +23,32 @@ class Tensors(NamedTuple):
     network: Network
     center: torch.Tensor
     noise: Noise | None
+
+
+class Deviation(KeepsTensors, Map):
+    """The map z -> standard deviation(z), in data units.
+
+    Parameters
+    ----------
+    noise : Noise
+        With arrays for weights.
+    scale : float
+        Its unit in data units.
+    """
+
+    follows_dtype = True
+
+    def __init__(self, noise, scale):
+        self._noise, self._scale = noise, scale
+
+    def __call__(self, z):
+        return self._on(z)(z) * self._scale
+
+    def linearise(self, z):
+        return self._on(z).linearise(z) * self._scale
+
+    def _made_for(self, dtype, device):
+        return self._noise.on(dtype, device)
 
 
 class DecoderEmbedding(KeepsTensors, Decoder):
@@ -123,6 +150,13 @@ class DecoderEmbedding(KeepsTensors, Decoder):
         factor = weight**0.5 / self._std
         center = self._center * (factor / self._scale)
         return DecoderEmbedding(self._network, center, factor, 1.0 / factor)
+
+    def halves(self):
+        """The mean, and the standard deviation unless it is a network as large."""
+        if self._noise is None or not self._noise.is_separable:
+            return None
+        mean = DecoderEmbedding(self._network, self._center, self._scale, self._std)
+        return mean, Deviation(self._noise, self._scale)
 
     def thinned(self, codes):
         """A map with about the same geometry and far fewer outputs.

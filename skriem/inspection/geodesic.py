@@ -45,6 +45,9 @@ class GeodesicDisplay:
         feature goes from its least to its largest value.
     feature_names : sequence of n_features str, default=None
         Columns of the heat map; up to 30 are named, with the values that they go between.
+    feature_levels : sequence of n_features list or None, default=None
+        What the numbers 0, 1, ... of a feature stand for, such as categories. None where
+        numbers are what they are.
 
     Attributes
     ----------
@@ -52,7 +55,7 @@ class GeodesicDisplay:
         Where it was drawn last.
     figure_ : matplotlib Figure
         The figure of these.
-    frames, lengths, image_shape, feature_names
+    frames, lengths, image_shape, feature_names, feature_levels
         As above.
 
     Examples
@@ -73,11 +76,13 @@ class GeodesicDisplay:
         lengths: FloatArray,
         image_shape: tuple[int, int] | None = None,
         feature_names: Sequence[str] | None = None,
+        feature_levels: Sequence[list | None] | None = None,
     ) -> None:
         self.frames = frames
         self.lengths = lengths
         self.image_shape = image_shape
         self.feature_names = feature_names
+        self.feature_levels = feature_levels
 
     @classmethod
     def from_estimator(
@@ -96,7 +101,7 @@ class GeodesicDisplay:
         ----------
         encoder : VAETransformer or Pipeline that ends in one
             Fitted.
-        a, b : array-like of shape (n_features,)
+        a, b : array-like of shape (n_features,), or data frame of one row
             Samples.
         n_frames : int, default=8
             Frames along each way, both ends included.
@@ -120,16 +125,23 @@ class GeodesicDisplay:
         check_is_fitted(last)
         check_scalar(n_frames, "n_frames", numbers.Integral, min_val=2)
         metric, t = last.metric_, np.linspace(0.0, 1.0, n_frames)
-        start, end = (np.array(encoder.transform(_one_row(x)), dtype=float) for x in (a, b))
+        start, end = (
+            np.array(encoder.transform(_one_row(x, name)), dtype=float)
+            for x, name in ((a, "a"), (b, "b"))
+        )
         geodesic = metric.geodesic(start, end, tol=TOL)
         straight = start + t[:, None] * (end - start)
         ends = torch.as_tensor(start), torch.as_tensor(end)
         lengths = [geodesic.length[0], segment_lengths(metric._space, *ends, N_CHORDS)[0]]
         codes = np.concatenate([geodesic.curve(t)[0], straight])
-        frames = np.asarray(encoder.inverse_transform(codes)).reshape(2, n_frames, -1)
-        names = getattr(encoder, "feature_names_in_", None)
+        decoded = encoder.inverse_transform(codes)
+        names, levels = getattr(encoder, "feature_names_in_", None), None
+        if last._columns is not None and encoder is last:
+            decoded, levels = last._read(decoded), last._columns.levels
+            names = np.asarray(last._columns.titles, dtype=object)
+        frames = np.asarray(decoded).reshape(2, n_frames, -1)
         image_shape = _image_shape(image_shape, frames.shape[2], last, names is not None)
-        return cls(frames, np.array(lengths), image_shape, names).plot(ax)
+        return cls(frames, np.array(lengths), image_shape, names, levels).plot(ax)
 
     def plot(self, ax: Axes | None = None, *, cmap: str = "gray") -> GeodesicDisplay:
         """Draw.
@@ -184,13 +196,26 @@ class GeodesicDisplay:
             ax.set(xlabel="feature", xticks=[])
             return
         names = [f"feature {k + 1}" for k in range(n)] if names is None else names
-        values = zip(names, low, high)
-        labels = [f"{name}\n{least:.3g} to {most:.3g}" for name, least, most in values]
+        levels = [None] * n if self.feature_levels is None else self.feature_levels
+        labels = [
+            f"{name}\n{_between(least, most, own)}"
+            for name, own, least, most in zip(names, levels, low, high)
+        ]
         ax.set_xticks(range(n), labels, rotation=90.0 if n > MAX_LEVEL else 0.0, fontsize="small")
 
 
-def _one_row(x):
+def _between(least, most, levels):
+    """Two numbers, or what they stand for; one where they are the same."""
+    ends = [f"{end:.3g}" if levels is None else str(levels[round(end)]) for end in (least, most)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _one_row(x, name):
     """A sample as a table of one row, with names where it is a row of a data frame."""
+    if hasattr(x, "columns"):
+        if len(x) != 1:
+            raise ValueError(f"{name} must be one sample, got a data frame of {len(x)} rows.")
+        return x
     return x.to_frame().T if hasattr(x, "to_frame") else np.reshape(x, (1, -1))
 
 

@@ -146,10 +146,20 @@ class Columns:
         return self._layout.filled(columns, len(values), like)
 
     @property
-    def n_levels(self):
-        """How many categories each column that is kept has, None for numbers."""
+    def levels(self):
+        """Categories of each column that is kept by their numbers, list; None for numbers."""
         levels = [self._levels[place] for place in self.kept]
-        return [None if of_column is None else len(of_column[1]) for of_column in levels]
+        return [None if of_column is None else of_column[1] for of_column in levels]
+
+    @property
+    def n_levels(self):
+        """How many they are."""
+        return [None if levels is None else len(levels) for levels in self.levels]
+
+    @property
+    def titles(self):
+        """Names of the columns that are kept, or their places in an array."""
+        return [self._layout.names[place] for place in self.kept]
 
 
 def usual_likelihood(values, kind, flags):

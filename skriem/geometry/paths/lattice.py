@@ -229,7 +229,7 @@ def lattice_routes(lattice, a, b, n_segments):
     coarse = [_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b)]
     fine = [lattice.around(z) for z in (a, b)]
     for rows, part in _chunks(coarse[0]):
-        through = from_sources(weights, part) + from_sources(weights, coarse[1].rows(rows))
+        through = _from_each(weights, part) + _from_each(weights, coarse[1].rows(rows))
         for row, lengths in zip(range(len(a))[rows], through):
             ends = [tied.rows(slice(row, row + 1)) for tied in fine]
             for place, route in enumerate(_routes(lattice, lengths, *ends, n_segments)):
@@ -247,6 +247,12 @@ def _chunks(tied):
     for first in range(0, len(tied.points), CHUNK):
         rows = slice(first, first + CHUNK)
         yield rows, tied.rows(rows)
+
+
+def _from_each(weights, tied):
+    """Distances from points to all nodes, (n, N): from equal ones once."""
+    _, first, which = np.unique(tied.points, axis=0, return_index=True, return_inverse=True)
+    return from_sources(weights, tied.rows(first))[which.ravel()]
 
 
 def _among(nodes, tied):

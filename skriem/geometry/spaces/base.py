@@ -72,6 +72,13 @@ class Space(Chords):
         """
         return None
 
+    def halves(self):
+        """A space that varies slowly, and one that costs little, whose tensors add up to M.
+
+        None where they are not known to be so.
+        """
+        return None
+
     def rough_tensor(self, z):
         """Metric tensors to six digits, in less time where there is a way, (n, d, d)."""
         return self.tensor(z)

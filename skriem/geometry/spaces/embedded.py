@@ -27,6 +27,10 @@ class Embedded(Space):
         embed = self.embed.thinned(points)
         return None if embed is None else Embedded(embed)
 
+    def halves(self):
+        halves = self.embed.halves()
+        return None if halves is None else tuple(map(Embedded, halves))
+
     def tensor(self, z):
         def tensors(part):
             value, jacobian, _ = self.embed.linearise(part)

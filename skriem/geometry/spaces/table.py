@@ -21,9 +21,11 @@ from scipy.ndimage import spline_filter
 from ...calculus.tensors import KeepsTensors
 from ..chunks import MAX_GRID_DIMS
 from ..maps.tensor_field import Jets, TensorField
+from .field import Field
 
-# Largest number of grid points, and cells along the longest side to begin with, by dimension.
-MAX_TABULATED = 400_000
+# Largest number of grid points, where the tensor costs little and elsewhere, and cells along the
+# longest side to begin with, by dimension.
+MAX_CHEAP, MAX_TABULATED = 1_000_000, 400_000
 FIRST_CELLS = {1: 256, 2: 128, 3: 24}
 # Room around the points, as a share of the longest side.
 MARGIN = 0.25
@@ -33,6 +35,8 @@ N_PROBES = 2000
 # Share of the probes that the error is the largest of. They weigh less where it is far across:
 # the steepest walls are the hardest to tabulate, and curves keep out of them.
 MEASURED = 0.99
+# Share of the error that a table may have which is part of what another is made from.
+SLOW_SHARE = 0.1
 
 # Numbers held at once for every coefficient that is looked up: so few points make up a slice
 # that it stays in the processor's cache.
@@ -50,6 +54,23 @@ class Table(NamedTuple):
     high: np.ndarray  # (d,)
     spacing: float
     coefficients: np.ndarray  # (cells + 1 + 2 PADDING per side..., d (d + 1) / 2)
+
+
+class Probes(NamedTuple):
+    """Where a table is tried."""
+
+    at: torch.Tensor  # (n, d)
+    whiten: np.ndarray  # (n, d, d): makes the metric tensor the identity from both sides
+    weights: np.ndarray  # (n,)
+
+    def error(self, wrong):
+        """Relative error of the length of a short step if tensors are `wrong` by so much."""
+        relative = self.whiten @ wrong @ self.whiten.swapaxes(-1, -2)
+        # The length is the square root of the quadratic form.
+        errors = 0.5 * np.linalg.norm(relative, ord=2, axis=(1, 2))
+        order = np.argsort(errors)
+        share = np.cumsum(self.weights[order]) / self.weights.sum()
+        return float(errors[order[np.searchsorted(share, MEASURED)]])
 
 
 class Lookup(NamedTuple):
@@ -218,8 +239,8 @@ def tabulate(space, points, tol):
     if d > MAX_GRID_DIMS or not side > 0.0:
         return None, np.inf
     low, high = low - MARGIN * side, high + MARGIN * side
-    probes = _probes(points)
-    exact = space.tensor(torch.as_tensor(probes)).numpy()
+    at = _probes(points)
+    exact = space.tensor(at).numpy()
     if not np.isfinite(exact).all():
         return None, np.inf
     try:
@@ -227,37 +248,74 @@ def tabulate(space, points, tol):
         weights = np.linalg.norm(exact, ord=2, axis=(1, 2)) ** -0.5
     except np.linalg.LinAlgError:
         return None, np.inf
+    probes = Probes(at, whiten, weights)
+    rough, room = _by_halves(space, low, high, probes, tol), MAX_CHEAP
+    if rough is None:
+        rough, room = space.rough_tensor, MAX_TABULATED
+    most = _most_cells(high - low, room)
+    first = min(most, FIRST_CELLS[d])
+    return _refined(rough, low, high, first, most, probes, exact, tol)
+
+
+def _refined(rough, low, high, n_cells, most, probes, exact, tol):
+    """Make a table finer until it is accurate enough or as fine as it may be.
+
+    Parameters
+    ----------
+    rough : callable
+        Tensors at points, to six digits.
+    n_cells, most : int
+        Along the longest side, at first and at last.
+    exact : ndarray of shape (n_probes, d, d)
+        Tensors at the probes.
+    """
     table, error = None, np.inf
-    most = _most_cells(high - low)
-    n_cells = min(most, FIRST_CELLS[d])
     while True:
-        finer = _grid(space, low, high, (high - low).max() / n_cells)
+        finer = _grid(rough, low, high, (high - low).max() / n_cells)
         if finer is None:
             return table, error
         table = finer
-        relative = whiten @ TabulatedTensor(table)(torch.as_tensor(probes)).numpy()
-        relative = relative @ whiten.swapaxes(-1, -2) - np.eye(d)
-        # The length is the square root of the quadratic form.
-        errors = 0.5 * np.linalg.norm(relative, ord=2, axis=(1, 2))
-        order = np.argsort(errors)
-        share = np.cumsum(weights[order]) / weights.sum()
-        error = float(errors[order[np.searchsorted(share, MEASURED)]])
+        error = probes.error(TabulatedTensor(table)(probes.at).numpy() - exact)
         if error <= tol or n_cells == most:
             return table, error
         # Errors of cubic splines fall with the fourth power of the spacing.
         n_cells = min(most, n_cells * np.clip(1.05 * (error / tol) ** 0.25, 1.2, 3.0))
 
 
-def _most_cells(sides):
-    """Cells along the longest side of the largest table there is room for."""
+def _by_halves(space, low, high, probes, tol):
+    """Tensors of which the half that varies slowly comes out of a coarse table, or None.
+
+    A network can cost a hundred times what its noise does, and noise has the steep walls.
+    """
+    halves = space.halves()
+    if halves is None:
+        return None
+    slow, rest = halves
+    # The finer table's padding lies within this one.
+    first = FIRST_CELLS[len(low)]
+    room = (PADDING + 1) * (high - low).max() / first
+    low, high = low - room, high + room
+    exact, enough = slow.tensor(probes.at).numpy(), SLOW_SHARE * tol
+    table, error = _refined(
+        *(slow.rough_tensor, low, high, first // 2),
+        *(_most_cells(high - low, MAX_TABULATED) // 2, probes, exact, enough),
+    )
+    if error > enough:
+        return None
+    looked_up = Field(TabulatedTensor(table))
+    return lambda z: looked_up.tensor(z) + rest.rough_tensor(z)
+
+
+def _most_cells(sides, room):
+    """Cells along the longest side of the largest table of so many points."""
 
     def n_points(n_cells):
         return np.prod(np.ceil(n_cells * sides / sides.max()) + 1 + 2 * PADDING)
 
-    return bisect(range(1, MAX_TABULATED), MAX_TABULATED, key=n_points)
+    return bisect(range(1, room), room, key=n_points)
 
 
-def _grid(space, low, high, spacing):
+def _grid(rough, low, high, spacing):
     """A table of given spacing, or None if it is not finite."""
     n_cells = np.ceil((high - low) / spacing - 1e-9)
     high = low + n_cells * spacing
@@ -265,7 +323,7 @@ def _grid(space, low, high, spacing):
     axes = [corner + spacing * (np.arange(n) - PADDING) for corner, n in zip(low, sides)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     d = len(low)
-    tensors = space.rough_tensor(torch.as_tensor(grid.reshape(-1, d))).numpy()
+    tensors = rough(torch.as_tensor(grid.reshape(-1, d))).numpy()
     if not np.isfinite(tensors).all():
         return None
     values, vectors = np.linalg.eigh(tensors)
@@ -281,4 +339,4 @@ def _probes(points):
     rng = np.random.default_rng(0)
     i, j = rng.integers(len(points), size=(2, N_PROBES))
     share = rng.uniform(size=(N_PROBES, 1))
-    return points[i] + share * (points[j] - points[i])
+    return torch.as_tensor(points[i] + share * (points[j] - points[i]))
