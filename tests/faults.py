@@ -31,6 +31,8 @@ GEOMETRY = {
         ("torch.where(near[active[flat]],", "torch.where(~near[active[flat]],"),
         ("rival / lengths - 1.0", "rival / lengths"),
         ("(gap < -tol)", "(gap > -tol)"),
+        ("doubted = doubted and known is None", "doubted = False"),
+        ("apart = (straight_length - length[rows]).abs()", "apart = 0.0 * straight_length"),
     ],
     "geometry/paths/lattice.py": [
         ("np.divmod(reach * k, n)", "np.divmod(np.array(step) * k, n)"),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from surfaces import bend, bumps, cylinder, great_circle, paraboloid, sphere, sphere_pairs
+from surfaces import bend, bumps, cylinder, embedded, great_circle, paraboloid, sphere, sphere_pairs
 
-from skriem.geometry import PullbackMetric, Status
+from skriem.geometry import PullbackMetric, Status, curves
 from skriem.geometry.metrics.base import ConvergenceWarning
+from skriem.geometry.solvers.geodesics import Resolution, solve_geodesics
 
 
 def points(n, d=2, seed=0, scale=1.0):
@@ -235,3 +236,22 @@ def test_estimated_errors_are_sizes_within_the_tolerance(tol):
     assert ((geodesics.error >= 0.0) & (geodesics.error <= tol * geodesics.length)).all()
     off = np.abs(geodesics.length - great_circle(a, b))
     assert (off <= tol * geodesics.length).all()
+
+
+def test_lengths_that_agree_by_chance_are_doubted():
+    space = embedded(lambda z: torch.cat([z, 0.3 * torch.sin(12.0 * z).sum(1, keepdim=True)], 1))
+    a, b = (torch.as_tensor(points(100, seed=k, scale=0.5)) for k in range(2))
+    everyone, levels = torch.arange(100), (8, 16, 32, 64, 128)
+
+    def excess(doubted):
+        starts = [(everyone, curves.straight(a, b, levels[0]))]
+        found = solve_geodesics(space, a, b, starts, 1e-3, 100, Resolution(levels, 1024, doubted))
+        assert (found.status == Status.CONVERGED).all()
+        # The same curves with nodes that are close enough.
+        nodes = found.curve(torch.linspace(0.0, 1.0, 257, dtype=torch.float64))
+        nodes[:, 0], nodes[:, -1] = a, b
+        fine = Resolution((256,), 1024, False)
+        best = solve_geodesics(space, a, b, [(everyone, nodes)], 1e-3, 100, fine)
+        return (found.length / best.length - 1.0).max()
+
+    assert excess(True) < 0.01 < 0.03 < excess(False)
