@@ -157,10 +157,22 @@ def encoder(few):
 def test_clusters_of_images_are_better_if_it_is_said_what_they_are(few):
     X, y = few
     plain, told = (
-        RiemannianKMeans(10, metric=NeighborEncoder(**parameters), random_state=0).fit_predict(X)
-        for parameters in ({}, {"image_shape": (8, 8)})
+        RiemannianKMeans(10, metric=metric, random_state=0).fit(X)
+        for metric in ("auto", NeighborEncoder(image_shape=(8, 8)))
     )
-    assert adjusted_rand_score(y, told) > adjusted_rand_score(y, plain) + 0.05
+    scores = [adjusted_rand_score(y, kmeans.labels_) for kmeans in (plain, told)]
+    assert scores[1] > scores[0] + 0.05
+    assert told.partition_ == "paths among codes"
+    np.testing.assert_array_equal(told.predict(X), told.labels_)
+    np.testing.assert_array_equal(X[told.medoid_indices_].shape, (10, 64))
+
+
+def test_images_of_which_there_are_few_are_data(few):
+    X, y = few
+    kmeans = RiemannianKMeans(3, metric=NeighborEncoder(image_shape=(8, 8)), random_state=0)
+    found = kmeans.fit(X[60:100])
+    assert found.encoder_.encoder_ is None
+    np.testing.assert_array_equal(found.predict(X[60:100]), found.labels_)
 
 
 def test_new_images_are_treated_like_those_of_the_fit(few, encoder):

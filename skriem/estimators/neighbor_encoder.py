@@ -219,8 +219,9 @@ class NeighborEncoder(_NeighborEncoder):
     Where `image_shape` says that rows are images, the hundred nearest to each along principal
     components are compared by tangent distance [1]_: the least between two images that may both be
     shifted, turned, resized, sheared, and drawn with thicker or thinner lines a little, as far as
-    straight lines tell. Its neighbours are the nearest of them. So clusters of images are found as
-    well by ``RiemannianKMeans(metric=NeighborEncoder(image_shape=(28, 28)))``.
+    straight lines tell. Its neighbours are the nearest of them.
+    ``RiemannianKMeans(metric=NeighborEncoder(image_shape=(28, 28)))`` divides images as it does
+    plain data.
 
     Parameters
     ----------
