@@ -3,9 +3,10 @@
 python benchmarks/images.py [--mnist mnist.npz] [--part test] [--seeds 3]
 
 `--part test` takes the 10,000 test images, `train` the 60,000 others, `all` the 70,000. The
-first rows see the pixels; those after RiemannianKMeans see the same codes as it does. UMAP needs
-the package umap-learn and EVoC the package evoc. Of the layers of EVoC that with the number of
-clusters nearest to ten counts, and what it calls noise belongs to the cluster of the nearest image.
+first rows see the pixels, and "told of images" knows that they are images; those after
+RiemannianKMeans see the same codes as it does. UMAP needs the package umap-learn and EVoC the
+package evoc. Of the layers of EVoC that with the number of clusters nearest to ten counts, and
+what it calls noise belongs to the cluster of the nearest image.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 
-from skriem import RiemannianKMeans
+from skriem import NeighborEncoder, RiemannianKMeans
 
 try:
     from umap import UMAP
@@ -93,6 +94,8 @@ for seed in range(arguments.seeds):
         record("UMAP + GaussianMixture", seed, GaussianMixture(10, random_state=seed), placed)
     if EVoC is not None:
         record("EVoC", seed, OneLayer(10, seed), X)
+    told = NeighborEncoder(image_shape=(28, 28))
+    record("told of images", seed, RiemannianKMeans(10, metric=told, random_state=seed), X)
     model = RiemannianKMeans(10, random_state=seed)
     record("RiemannianKMeans", seed, model, X)
     codes = np.asarray(model.encoder_.transform(X), dtype=np.float64)

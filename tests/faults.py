@@ -687,7 +687,14 @@ ESTIMATORS = {
         ("np.sqrt(np.where(varying, variance, unit**2))", "np.where(varying, variance, unit**2)"),
         ("1.0 + share * (len(variance) - 1)", "1.0 - share * (len(variance) - 1)"),
     ],
+    "nn/tangent_distance.py": [
+        ("crossed[0] - crossed[1],", "crossed[0] + crossed[1],"),
+        ("products + COST * np.eye(7)", "products"),
+        ("mixed = -(changes", "mixed = (changes"),
+        ("changes /= np.where(length > 0.0, length, 1.0)", "changes /= np.maximum(length, 1.0)"),
+    ],
     "estimators/graph_encoder.py": [
+        ("return distances, rows[near]", "return distances, near"),
         (
             "codes[known] = self.codes_[self._order[place[known]]]",
             "codes[known] = self.codes_[place[known]]",

@@ -46,6 +46,7 @@ ESTIMATORS = {
     "VAETransformer, mixture": vae(noise="constant", prior=MixturePrior(2)),
     "VAETransformer, dynamics": vae(noise="constant", prior=DynamicsPrior()),
     "NeighborEncoder": NeighborEncoder(random_state=0),
+    "NeighborEncoder, images": NeighborEncoder(image_shape=(8, 8), random_state=0),
     "DeepRegressionTransformer": DeepRegressionTransformer((6, 2), max_iter=2, random_state=0),
     "DeepRegressionTransformer, binary": make_pipeline(
         Binarizer(threshold=7.0),

@@ -550,6 +550,8 @@ UNUSABLE = (
         (VAETransformer, "device", "nowhere"),
         (VAETransformer, "device", "cuda:99"),
         (NeighborEncoder, "power", np.nan),
+        (NeighborEncoder, "image_shape", (2, 2)),
+        (NeighborEncoder, "image_shape", 2),
         (RiemannianKMeans, "tol", np.nan),
         (RiemannianKMeans, "init", {}),
         (RiemannianKMeans, "n_jobs", 0),

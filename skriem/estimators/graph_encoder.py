@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 
 from ..geometry.paths.neighbors import nearest_points
 from ..nn.layout import lay_out, memberships
+from ..nn.tangent_distance import nearest_images, resampled, with_changes
 from ..support.fitting import training_device
 from ..support.progress import Progress
 from ..support.state import Estimator
@@ -19,6 +20,10 @@ from .views import neighbors_in
 START = 3.0
 # Samples that say together where a new one is.
 N_AROUND = 5
+# Images nearest along principal components, among which the nearest are looked for.
+N_CANDIDATES = 100
+# Further than so many units all images are alike far.
+FARTHEST = 1e9
 
 
 class GraphEncoder(Estimator):
@@ -26,7 +31,8 @@ class GraphEncoder(Estimator):
 
     Data are joined to their neighbours along principal components, and the graph is laid out
     in a few dimensions. A new sample gets the mean of the codes of those it is nearest to,
-    weighed by the inverse square of its distance to them.
+    weighed by the inverse square of its distance to them. Of images the candidates along principal
+    components are compared by tangent distance.
 
     Parameters
     ----------
@@ -34,17 +40,27 @@ class GraphEncoder(Estimator):
         Dimensions of the codes.
     n_neighbors : int
     n_epochs : int
+    image_shape : (int, int, int) or None
+        Channels, height and width, if rows are images.
     device : str
     random_state : int
     verbose : int
     """
 
     def __init__(
-        self, n_components, n_neighbors, n_epochs, device="auto", random_state=0, verbose=0
+        self,
+        n_components,
+        n_neighbors,
+        n_epochs,
+        image_shape=None,
+        device="auto",
+        random_state=0,
+        verbose=0,
     ):
         self.n_components = n_components
         self.n_neighbors = n_neighbors
         self.n_epochs = n_epochs
+        self.image_shape = image_shape
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -67,10 +83,8 @@ class GraphEncoder(Estimator):
         pca = PCA(min(MAX_SEARCHED, *X.shape), random_state=0).fit(X)
         self._mean, self._components = pca.mean_, pca.components_
         self._seen = self._project(X)
-        unit = self._seen.std(0).max() or 1.0
-        distances, near = neighbors_in(
-            (self._seen / unit).astype(np.float32), min(self.n_neighbors, n - 1)
-        )
+        self._unit = float(self._seen.std(0).max() or 1.0)
+        distances, near = self._neighbors(X)
         self.neighbors_ = near.astype(np.int32)
         distances = torch.as_tensor(distances, dtype=torch.float64)
         graph = coo_matrix(
@@ -84,7 +98,7 @@ class GraphEncoder(Estimator):
         graph = (graph + graph.T - graph.multiply(graph.T)).tocoo()
         start = rng.normal(scale=1e-2, size=(n, d))
         used = min(d, self._seen.shape[1])
-        start[:, :used] += START / unit * self._seen[:, :used]
+        start[:, :used] += START / self._unit * self._seen[:, :used]
         order = np.lexsort((graph.col, graph.row))
         arrays = graph.row[order], graph.col[order], graph.data[order], start
         kinds = torch.long, torch.long, torch.float32, torch.float32
@@ -114,7 +128,7 @@ class GraphEncoder(Estimator):
         known = self._digests[place] == digests
         codes[known] = self.codes_[self._order[place[known]]]
         if not known.all():
-            distances, near = nearest_points(self._seen, self._project(X[~known]), N_AROUND)
+            distances, near = self._around(X[~known])
             # No weight overflows, and who is next to a sample gets its code.
             nearest = np.maximum(distances[:, :1], np.finfo(float).tiny)
             weights = (nearest / np.maximum(distances, nearest)) ** 2
@@ -146,6 +160,33 @@ class GraphEncoder(Estimator):
             moved = (near[1:] != near[:-1]) & (arcs > 0.0)
             moved[0] = arcs[0] > 0.0
             yield steps[moved] @ self._components, arcs[moved]
+
+    def _neighbors(self, X):
+        """Neighbours of what is fitted, distances in any unit and rows, (n, k) each."""
+        most = len(X) - 1
+        k = min(self.n_neighbors, most)
+        seen = (self._seen / self._unit).astype(np.float32)
+        if self.image_shape is None:
+            return neighbors_in(seen, k)
+        self._images = self._smooth(X)
+        images = with_changes(self._images)
+        candidates = neighbors_in(seen, min(max(N_CANDIDATES, k), most))[1]
+        return nearest_images(images, images, candidates, k)
+
+    def _around(self, X):
+        """Samples of the fit that are nearest to others, distances and rows, (n, k) each."""
+        z = self._project(X)
+        if self.image_shape is None:
+            return nearest_points(self._seen, z, N_AROUND)
+        candidates = nearest_points(self._seen, z, N_CANDIDATES)[1]
+        rows, index = np.unique(candidates, return_inverse=True)
+        others = with_changes(self._images[rows])
+        images = with_changes(self._smooth(X))
+        distances, near = nearest_images(images, others, index.reshape(candidates.shape), N_AROUND)
+        return distances, rows[near]
+
+    def _smooth(self, X):
+        return resampled(np.clip(X / self._unit, -FARTHEST, FARTHEST), self.image_shape)
 
     def _project(self, X):
         # Not by matrix products of whole batches: what they round depends on the other rows.

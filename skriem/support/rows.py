@@ -1,5 +1,6 @@
 """Rows, weights and numbers as users give them: checks, and merging rows that are the same."""
 
+import math
 import numbers
 from contextlib import contextmanager
 
@@ -51,6 +52,30 @@ def check_number(value, name, min_val, max_val=LARGEST, include_boundaries="both
         least = f"{'from' if include_boundaries == 'both' else 'above'} {min_val}"
         most = "" if max_val == LARGEST else f" and below {max_val}"
         raise ValueError(f"{name} must be a finite number {least}{most}, got {value!r}.")
+
+
+def check_image_shape(image_shape, n_features=None):
+    """Raise for what is no shape of images, or not that of rows with so many features.
+
+    Returns
+    -------
+    (int, int, int)
+        Channels, height and width, of grey images too.
+    """
+    shape = tuple(image_shape) if np.iterable(image_shape) else ()
+    if len(shape) not in (2, 3) or not all(
+        isinstance(side, numbers.Integral) and side > 0 for side in shape
+    ):
+        raise ValueError(
+            "image_shape must be (height, width) or (channels, height, width), got "
+            f"{image_shape!r}."
+        )
+    if n_features is not None and math.prod(shape) != n_features:
+        raise ValueError(
+            f"image_shape={image_shape!r} has {math.prod(shape)} pixels, but X has "
+            f"{n_features} features."
+        )
+    return (1, *shape) if len(shape) == 2 else shape
 
 
 def check_weights(sample_weight, X):

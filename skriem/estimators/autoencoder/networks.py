@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 
 from ...nn.network import ACTIVATIONS, convolutional, perceptron
+from ...support.rows import check_image_shape
 
 
 class NetworkSettings(BaseEstimator, ABC):
@@ -149,25 +149,13 @@ class Convolutional(NetworkSettings):
         self.skip = skip
 
     def _check(self):
-        shape = tuple(self.image_shape) if np.iterable(self.image_shape) else ()
-        if len(shape) not in (2, 3) or not all(
-            isinstance(side, numbers.Integral) and side > 0 for side in shape
-        ):
-            raise ValueError(
-                "image_shape must be (height, width) or (channels, height, width), got "
-                f"{self.image_shape!r}."
-            )
+        check_image_shape(self.image_shape)
         check_sizes(self.n_channels, "n_channels")
         check_layers(self)
 
     def _forms(self, n_inputs, n_codes, n_outputs):
         options = self.activation, self.residual, self.skip
-        shape = self._image_shape
-        if math.prod(shape) != n_outputs:
-            raise ValueError(
-                f"image_shape={self.image_shape!r} has {math.prod(shape)} pixels, but X has "
-                f"{n_outputs} features."
-            )
+        shape = check_image_shape(self.image_shape, n_outputs)
         # Which pixels are missing is an image too.
         seen = (shape[0] * n_inputs // n_outputs, *shape[1:])
         sizes = 2 * n_codes, n_codes
@@ -177,9 +165,7 @@ class Convolutional(NetworkSettings):
 
     @property
     def _image_shape(self):
-        """(channels, height, width), of grey images too."""
-        shape = tuple(self.image_shape)
-        return (1, *shape) if len(shape) == 2 else shape
+        return check_image_shape(self.image_shape)
 
     @property
     def _hidden(self):

@@ -79,6 +79,7 @@ class RiemannianKMeans(
           ``NeighborEncoder()`` is fitted to it, and a partition is chosen as the notes say.
         - "local": `X` are points, and the metric is their own local-variance metric
           (:func:`skriem.geometry.local_metric`).
+        - ``NeighborEncoder(image_shape=(28, 28))``: the same of images.
         - an estimator such as ``VAETransformer(n_components=3)``: cloned and fitted to `X`.
           ``FrozenEstimator(vae)`` is used as it is. With ``VAETransformer(likelihood="auto")``
           `X` may be tables with names and gaps everywhere.
@@ -373,11 +374,6 @@ class RiemannianKMeans(
 
     def _default_geometry(self, values):
         return NeighborEncoder(verbose=self.verbose)
-
-    @property
-    def _plain(self):
-        """Whether `X` were data, and their geometry was for this estimator to find."""
-        return self.encoder_ is not None and isinstance(self.metric, str)
 
     @property
     def _among_points(self):

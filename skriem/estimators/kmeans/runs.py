@@ -15,6 +15,7 @@ from ...geometry.callers import warn
 from ...geometry.models import clustering
 from ...support.parallel import check_n_jobs
 from ...support.rows import check_number
+from ..neighbor_encoder import NeighborEncoder
 from ..table_rows import TableRows
 from .encoded_candidates import EncodedCandidates
 from .mean_runs import cluster_by_means
@@ -46,6 +47,14 @@ class RunsMixin:
             raise ValueError(
                 f"init must be 'k-means++', 'random' or an array of centres, got {self.init!r}."
             )
+
+    @property
+    def _plain(self):
+        """Whether `X` were data or images, and their partition is for this estimator to find."""
+        metric = self.metric
+        are_images = isinstance(metric, NeighborEncoder) and metric.image_shape is not None
+        found = isinstance(metric, str) or (are_images and not self._reads_tables)
+        return self.encoder_ is not None and found
 
     def _n_runs(self):
         if not isinstance(self.init, str):
