@@ -31,8 +31,8 @@ GEOMETRY = {
         ("torch.where(near[active[flat]],", "torch.where(~near[active[flat]],"),
         ("rival / lengths - 1.0", "rival / lengths"),
         ("(gap < -tol)", "(gap > -tol)"),
-        ("doubted = doubted and known is None", "doubted = False"),
-        ("apart = (straight_length - length[rows]).abs()", "apart = 0.0 * straight_length"),
+        ("torch.inf if confirmed and known is None else", "torch.inf if known is not None else"),
+        ("(32, 64, 128, 256, 512), 1024", "(32, 64, 128), 256"),
     ],
     "geometry/paths/lattice.py": [
         ("np.divmod(reach * k, n)", "np.divmod(np.array(step) * k, n)"),

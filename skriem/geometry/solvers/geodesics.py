@@ -21,15 +21,17 @@ class Resolution(NamedTuple):
 
     levels: tuple  # segments
     n_chords: int
-    # Whether first lengths are doubted: those of a curve and of its chords may agree by chance
-    # where nodes are too far apart for the walls.
-    doubted: bool
+    # Whether the first level is never enough: its nodes may be too few for the bends that a curve
+    # should have, and all that can be measured of it agrees.
+    confirmed: bool
 
 
 # Coarser curves step over ridges and are then refined on the wrong side of them.
-USUAL = Resolution((32, 64, 128), 256, doubted=False)
+USUAL = Resolution((32, 64, 128), 256, confirmed=False)
 # Where walls are many and steep.
-FINE = Resolution((256, 512, 1024, 2048), 4096, doubted=True)
+FINE = Resolution((256, 512, 1024, 2048), 4096, confirmed=True)
+# Of what nothing is known of.
+CAREFUL = Resolution((32, 64, 128, 256, 512), 1024, confirmed=True)
 # Newton's method converges quadratically: what is left after a step is far below what the
 # step promised, and the length's error is half the energy's.
 ENERGY_TOL = 0.1
@@ -61,8 +63,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
     Geodesics
     """
     n, d = a.shape
-    levels, n_chords, doubted = resolution
-    doubted = doubted and known is None
+    levels, n_chords, confirmed = resolution
     points, arc_length = a.new_zeros(n, n_chords + 1, d), a.new_zeros(n, n_chords + 1)
     lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
     status = torch.full((n,), int(Status.UNRESOLVED), device=a.device)
@@ -87,10 +88,10 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
             # Before there is a coarser curve, the polyline's own error stands in for the change.
             relaxed, rival = relax_rivals(space, starts, N_SUB, rtol, max_iter)
             relaxed = relaxed.rows(active)
-            lengths[active] = relaxed.energy.sqrt()
+            lengths[active] = torch.inf if confirmed and known is None else relaxed.energy.sqrt()
         else:
-            relaxed, doubted = relax(space, nodes, N_SUB, rtol, max_iter), False
-        shape, length, arc, rest = _measure(space, relaxed, n_chords, doubted)
+            relaxed = relax(space, nodes, N_SUB, rtol, max_iter)
+        shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords)
         # Halving the segments leaves a quarter of the error: a third of the change.
         errors[active] = (length - lengths[active]).abs() / 3.0 + rest
         if known is not None:
@@ -121,15 +122,8 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
     return Geodesics(points, arc_length, lengths, errors, status, n_iter, used, gap)
 
 
-def _measure(space, relaxed, n_chords, doubted):
+def _measure(space, nodes, energy, n_chords):
     """The smooth curve through the nodes, or the polyline where that is shorter, measured finely.
-
-    Parameters
-    ----------
-    relaxed : Relaxed
-    n_chords : int
-    doubted : bool
-        Whether nothing but these two says how far off they are.
 
     Returns
     -------
@@ -137,22 +131,18 @@ def _measure(space, relaxed, n_chords, doubted):
     length : Tensor of shape (n,)
     arc_length : Tensor of shape (n, n_chords + 1)
     error : Tensor of shape (n,)
-        Of the length, by half as many chords and, of what is doubted, by the other of the two.
+        Of the length, by half as many chords.
     """
-    nodes = relaxed.nodes
     n_sub = n_chords // (nodes.shape[1] - 1)
     points = curves.smooth(nodes, n_sub)
     length, arc_length = space.measure(points)
     # The root of its energy bounds the polyline's length as far as its own chords can tell.
-    asked = torch.ones_like(length, dtype=torch.bool)
-    asked &= doubted | ~(length <= relaxed.energy.sqrt())
-    rows = torch.nonzero(asked).squeeze(1)
+    rows = torch.nonzero(~(length <= energy.sqrt())).squeeze(1)
     polyline = curves.subdivide(nodes[rows], n_sub)
     straight_length, straight_arc_length = space.measure(polyline)
-    apart = (straight_length - length[rows]).abs() if doubted else 0.0
     use = ~(straight_length >= length[rows])
     rows = rows[use]
     points[rows], length[rows] = polyline[use], straight_length[use]
     arc_length[rows] = straight_arc_length[use]
-    halved = (length - space.measure(points[:, ::2])[0]).abs()
-    return points, length, arc_length, (halved + apart) / 3.0
+    error = (length - space.measure(points[:, ::2])[0]).abs() / 3.0
+    return points, length, arc_length, error

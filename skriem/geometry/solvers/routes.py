@@ -14,7 +14,7 @@ from ..chunks import MAX_GRID_DIMS
 from ..paths.graph import measure_in, random_pairs, starting_curves
 from ..paths.grid import box_around
 from ..paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
-from .geodesics import FINE, USUAL, Resolution, solve_geodesics
+from .geodesics import CAREFUL, FINE, USUAL, Resolution, solve_geodesics
 
 # Room around the points, as a share of the longest side of their box.
 MARGIN = 0.2
@@ -101,6 +101,8 @@ class BoxRoutes(Routes):
     asked with it, and neighbours share a lattice. A box whose edge the route runs along is
     doubled.
     """
+
+    resolution = CAREFUL
 
     def starts(self, space, a, b):
         n_segments = self.resolution.levels[0]
