@@ -245,12 +245,14 @@ def test_lengths_that_agree_by_chance_are_confirmed():
 
     def excess(confirmed):
         starts = [(everyone, curves.straight(a, b, levels[0]))]
-        found = solve_geodesics(space, a, b, starts, 1e-3, 100, Resolution(levels, 1024, confirmed))
+        found = solve_geodesics(
+            space, a, b, starts, 1e-3, 100, Resolution(levels, 1024, confirmed, 1.03)
+        )
         assert (found.status == Status.CONVERGED).all()
         # The same curves with nodes that are close enough.
         nodes = found.curve(torch.linspace(0.0, 1.0, 257, dtype=torch.float64))
         nodes[:, 0], nodes[:, -1] = a, b
-        fine = Resolution((256,), 1024, False)
+        fine = Resolution((256,), 1024, False, 1.03)
         best = solve_geodesics(space, a, b, [(everyone, nodes)], 1e-3, 100, fine)
         return (found.length / best.length - 1.0).max()
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from .. import curves
-from .relax import relax, relax_rivals
+from .relax import CLOSE, relax, relax_rivals
 from .solution import Geodesics, Status
 
 # Chords that each segment is cut into.
@@ -24,14 +24,16 @@ class Resolution(NamedTuple):
     # Whether the first level is never enough: its nodes may be too few for the bends that a curve
     # should have, and all that can be measured of it agrees.
     confirmed: bool
+    # Curves at most so many times as long as the shortest are followed to the end.
+    close: float
 
 
 # Coarser curves step over ridges and are then refined on the wrong side of them.
-USUAL = Resolution((32, 64, 128), 256, confirmed=False)
+USUAL = Resolution((32, 64, 128), 256, confirmed=False, close=CLOSE)
 # Where walls are many and steep.
-FINE = Resolution((256, 512, 1024, 2048), 4096, confirmed=True)
+FINE = Resolution((256, 512, 1024, 2048), 4096, confirmed=True, close=1.1)
 # Of what nothing is known of.
-CAREFUL = Resolution((32, 64, 128, 256, 512), 1024, confirmed=True)
+CAREFUL = Resolution((32, 64, 128, 256, 512), 1024, confirmed=True, close=1.1)
 # Newton's method converges quadratically: what is left after a step is far below what the
 # step promised, and the length's error is half the energy's.
 ENERGY_TOL = 0.1
@@ -63,7 +65,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
     Geodesics
     """
     n, d = a.shape
-    levels, n_chords, confirmed = resolution
+    levels, n_chords, confirmed, close = resolution
     points, arc_length = a.new_zeros(n, n_chords + 1, d), a.new_zeros(n, n_chords + 1)
     lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
     status = torch.full((n,), int(Status.UNRESOLVED), device=a.device)
@@ -86,7 +88,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
             continue
         if relaxed is None:
             # Before there is a coarser curve, the polyline's own error stands in for the change.
-            relaxed, rival = relax_rivals(space, starts, N_SUB, rtol, max_iter)
+            relaxed, rival = relax_rivals(space, starts, N_SUB, rtol, max_iter, close)
             relaxed = relaxed.rows(active)
             lengths[active] = torch.inf if confirmed and known is None else relaxed.energy.sqrt()
         else:

@@ -19,10 +19,11 @@ RAISE, LOWER = 4.0, 0.2
 FIRST_DAMPING, LAST_DAMPING = 0.03, 1e-3
 MAX_ATTEMPTS = 12
 # Of several starts, each is followed to this relative accuracy of the energy, then those to the
-# end that are at most so many times as long as the shortest. Lengths are compared on this many
-# chords per segment: on few, a curve that steps over a ridge passes for shorter.
-ROUGH_TOL, CLOSE = 1e-2, 1.03
-N_COMPARED = 8
+# end that are about as short as the shortest. Lengths are compared on this many chords per
+# segment: on few, a curve that steps over a ridge passes for shorter.
+ROUGH_TOL, N_COMPARED = 1e-2, 8
+# Those that are at most so many times as long.
+CLOSE = 1.03
 # Curves are different ones if their nodes differ by more than this share of their size.
 APART = 0.05
 
@@ -90,13 +91,15 @@ def relax_best(space, starts, n_sub, rtol, max_iter):
     return relax_rivals(space, starts, n_sub, rtol, max_iter)[0]
 
 
-def relax_rivals(space, starts, n_sub, rtol, max_iter):
+def relax_rivals(space, starts, n_sub, rtol, max_iter, close=CLOSE):
     """Relax several starting curves of every pair and keep the shortest.
 
     Parameters
     ----------
     starts : list of (Tensor of shape (b,), Tensor of shape (b, T+1, d))
         Rows of the batch and their starting curves; the first entry has all rows.
+    close : float
+        Which are followed to the end: those so many times as long as the shortest.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def relax_rivals(space, starts, n_sub, rtol, max_iter):
     length = torch.zeros_like(tried.energy)
     length[contested] = _rough_lengths(space, tried.nodes[contested])
     best, other = _shortest(tried.nodes, length, rows, n)
-    going = contested & (length <= CLOSE * length[best][rows])
+    going = contested & (length <= close * length[best][rows])
     going &= other | (torch.arange(len(rows), device=rows.device) == best[rows])
     going = torch.nonzero(going).squeeze(1)
     if len(going):
