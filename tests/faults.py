@@ -31,7 +31,8 @@ GEOMETRY = {
         ("torch.where(near[active[flat]],", "torch.where(~near[active[flat]],"),
         ("rival / lengths - 1.0", "rival / lengths"),
         ("(gap < -tol)", "(gap > -tol)"),
-        ("torch.inf if confirmed and known is None else", "torch.inf if known is not None else"),
+        ("if confirmed and known is None:", "if confirmed and known is not None:"),
+        ("active[relaxed.energy > 0]", "active[relaxed.energy >= 0]"),
         ("(32, 64, 128, 256, 512), 1024", "(32, 64, 128), 256"),
     ],
     "geometry/paths/lattice.py": [

@@ -238,6 +238,13 @@ def test_estimated_errors_are_sizes_within_the_tolerance(tol):
     assert (off <= tol * geodesics.length).all()
 
 
+def test_points_that_rounding_alone_tells_apart_have_a_distance_that_is_known():
+    metric = PullbackMetric(lambda z: 1e8 + z, 2)
+    found = metric.geodesic(np.ones((1, 2)), np.array([[1.0 + 1e-15, 1.0]]))
+    assert (found.status == Status.CONVERGED).all()
+    assert found.length[0] == found.error[0] == 0.0
+
+
 def test_lengths_that_agree_by_chance_are_confirmed():
     space = embedded(lambda z: torch.cat([z, 0.3 * torch.sin(12.0 * z).sum(1, keepdim=True)], 1))
     a, b = (torch.as_tensor(points(100, seed=k, scale=0.5)) for k in range(2))

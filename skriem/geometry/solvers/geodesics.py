@@ -87,10 +87,13 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
         if n_segments < n_start or len(active) == 0:
             continue
         if relaxed is None:
-            # Before there is a coarser curve, the polyline's own error stands in for the change.
+            # Before there is a coarser curve, the polyline's own error stands in for the change
+            # where that is to be trusted. Curves without a length need no other.
             relaxed, rival = relax_rivals(space, starts, N_SUB, rtol, max_iter, close)
             relaxed = relaxed.rows(active)
-            lengths[active] = torch.inf if confirmed and known is None else relaxed.energy.sqrt()
+            lengths[active] = relaxed.energy.sqrt()
+            if confirmed and known is None:
+                lengths[active[relaxed.energy > 0]] = torch.inf
         else:
             relaxed = relax(space, nodes, N_SUB, rtol, max_iter)
         shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords)

@@ -22,7 +22,7 @@ MAX_ATTEMPTS = 12
 # end that are about as short as the shortest. Lengths are compared on this many chords per
 # segment: on few, a curve that steps over a ridge passes for shorter.
 ROUGH_TOL, N_COMPARED = 1e-2, 8
-# Those that are at most so many times as long.
+# About as short: at most so many times as long, where no resolution says otherwise.
 CLOSE = 1.03
 # Curves are different ones if their nodes differ by more than this share of their size.
 APART = 0.05
@@ -99,7 +99,7 @@ def relax_rivals(space, starts, n_sub, rtol, max_iter, close=CLOSE):
     starts : list of (Tensor of shape (b,), Tensor of shape (b, T+1, d))
         Rows of the batch and their starting curves; the first entry has all rows.
     close : float
-        Which are followed to the end: those so many times as long as the shortest.
+        Those are followed to the end that are at most so many times as long as the shortest.
 
     Returns
     -------
