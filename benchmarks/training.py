@@ -31,9 +31,9 @@ class Timed(VAETransformer):
 
     seconds: ClassVar = []
 
-    def _train(self, *arguments):
+    def _train(self, *arguments, **options):
         started = time.perf_counter()
-        result = super()._train(*arguments)
+        result = super()._train(*arguments, **options)
         self.seconds.append(time.perf_counter() - started)
         return result
 

@@ -10,7 +10,12 @@ from surfaces import bend, bumps, cylinder, embedded, great_circle, paraboloid, 
 
 from skriem.geometry import PullbackMetric, Status, curves
 from skriem.geometry.metrics.base import ConvergenceWarning
-from skriem.geometry.solvers.geodesics import Resolution, solve_geodesics
+from skriem.geometry.solvers.geodesics import (
+    FINE,
+    Resolution,
+    at_constant_speed,
+    solve_geodesics,
+)
 
 
 def points(n, d=2, seed=0, scale=1.0):
@@ -250,37 +255,63 @@ def test_lengths_that_agree_by_chance_are_confirmed():
     a, b = (torch.as_tensor(points(100, seed=k, scale=0.5)) for k in range(2))
     everyone, levels = torch.arange(100), (8, 16, 32, 64, 128)
 
-    def excess(confirmed):
+    def excess(steep):
         starts = [(everyone, curves.straight(a, b, levels[0]))]
         found = solve_geodesics(
-            space, a, b, starts, 1e-3, 100, Resolution(levels, 1024, confirmed, 1.03)
+            space, a, b, starts, 1e-3, 100, Resolution(levels, 2, 1024, steep, 1.03)
         )
         assert (found.status == Status.CONVERGED).all()
         # The same curves with nodes that are close enough.
         nodes = found.curve(torch.linspace(0.0, 1.0, 257, dtype=torch.float64))
         nodes[:, 0], nodes[:, -1] = a, b
-        fine = Resolution((256,), 1024, False, 1.03)
+        fine = Resolution((256,), 2, 1024, False, 1.03)
         best = solve_geodesics(space, a, b, [(everyone, nodes)], 1e-3, 100, fine)
         return (found.length / best.length - 1.0).max()
 
     assert excess(True) < 0.01 < 0.03 < excess(False)
 
 
-def test_thin_ridges_are_followed_without_points():
-    def ridges(z):
-        return torch.cat([z, 0.5 * torch.exp(-50.0 * torch.sin(8.0 * z[:, :1]).square())], 1)
+def ridges(z):
+    return torch.cat([z, 0.5 * torch.exp(-50.0 * torch.sin(8.0 * z[:, :1]).square())], 1)
 
-    metric = PullbackMetric(ridges, 2)
-    a, b = (np.random.default_rng(k).uniform(-1.0, 1.0, (20, 2)) for k in range(2))
-    found = metric.geodesic(a, b)
+
+def rolled_out(x):
+    """Lengths from one side of the ridges: the surface is ruled, its geodesics become straight."""
+    at = np.linspace(-1.0, 1.0, 200_001)
+    height = 0.5 * np.exp(-50.0 * np.sin(8.0 * at) ** 2)
+    return np.interp(x, at[1:], np.hypot(np.diff(at), np.diff(height)).cumsum())
+
+
+def across_ridges(n):
+    """Pairs of points, and their distances."""
+    a, b = (np.random.default_rng(k).uniform(-1.0, 1.0, (n, 2)) for k in range(2))
+    return a, b, np.hypot(rolled_out(b[:, 0]) - rolled_out(a[:, 0]), b[:, 1] - a[:, 1])
+
+
+def test_thin_ridges_are_followed_without_points():
+    a, b, exact = across_ridges(20)
+    found = PullbackMetric(ridges, 2).geodesic(a, b)
     assert found.converged.mean() > 0.9
-    # The surface is a ruled one: rolled out, its geodesics are straight.
-    x = np.linspace(-1.0, 1.0, 200_001)
-    slope = np.gradient(0.5 * np.exp(-50.0 * np.sin(8.0 * x) ** 2), x)
-    arc = np.concatenate(
-        [[0.0], np.cumsum(0.5 * (np.hypot(1, slope[1:]) + np.hypot(1, slope[:-1])))]
-    )
-    across = np.interp(b[:, 0], x, arc * (x[1] - x[0])) - np.interp(a[:, 0], x, arc * (x[1] - x[0]))
-    exact = np.hypot(across, b[:, 1] - a[:, 1])
     excess = found.length / exact - 1.0
     assert np.abs(excess[found.converged]).max() < 5e-3
+
+
+def test_curves_that_need_damping_go_all_the_way():
+    a, b, exact = across_ridges(40)
+    a, b = torch.as_tensor(a), torch.as_tensor(b)
+    starts = [(torch.arange(40), curves.straight(a, b, FINE.levels[0]))]
+    found = solve_geodesics(embedded(ridges), a, b, starts, 1e-3, 100, FINE)
+    assert (found.status == Status.CONVERGED).all()
+    # There is a single way; far from it the energy is not convex.
+    assert np.abs(found.length.numpy() / exact - 1.0).max() < 3e-3
+
+
+def test_starts_are_brought_to_constant_speed():
+    space = embedded(ridges)
+    a, b = torch.tensor([[-0.9, 0.3], [0.2, 0.0], [0.9, 0.1], [0.2, 0.0]]).double().chunk(2)
+    lines = curves.straight(a, b, 64)
+    even = at_constant_speed(space, lines)
+    lengths = space.measure(curves.subdivide(even, 32))[1][:, ::32].diff(dim=1)
+    np.testing.assert_allclose(lengths[0], lengths[0].mean(), rtol=0.05)
+    assert (even[:, [0, -1]] == lines[:, [0, -1]]).all()
+    assert (even[1] == lines[1]).all()  # of no length

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 
 from .. import curves
-from .relax import CLOSE, relax, relax_rivals
+from .relax import CLOSE, N_COMPARED, relax, relax_rivals
 from .solution import Geodesics, Status
 
-# Chords that each segment is cut into.
+# Chords that each segment is cut into where walls are not steep.
 N_SUB = 2
 
 
@@ -20,20 +20,26 @@ class Resolution(NamedTuple):
     """
 
     levels: tuple  # segments
+    # Into how many chords each segment is cut where energies are measured. The fewer, the cheaper;
+    # but a curve that is free to step over ridges has no shortest position.
+    n_sub: int
+    # That lengths are measured with.
     n_chords: int
-    # Whether the first level is never enough: its nodes may be too few for the bends that a curve
-    # should have, and all that can be measured of it agrees.
-    confirmed: bool
+    # Whether there may be steep walls. Starts are then brought to constant speed, without which
+    # nodes have to slide through walls to get there; and the first level is never enough: its
+    # nodes may be too few for the bends that a curve should have, while all that can be measured
+    # of it agrees.
+    steep: bool
     # Curves at most so many times as long as the shortest are followed to the end.
     close: float
 
 
 # Coarser curves step over ridges and are then refined on the wrong side of them.
-USUAL = Resolution((32, 64, 128), 256, confirmed=False, close=CLOSE)
+USUAL = Resolution((32, 64, 128), N_SUB, 256, steep=False, close=CLOSE)
 # Where walls are many and steep.
-FINE = Resolution((256, 512, 1024, 2048), 4096, confirmed=True, close=1.1)
+FINE = Resolution((256, 512, 1024, 2048), 4, 4096, steep=True, close=1.1)
 # Of what nothing is known of.
-CAREFUL = Resolution((32, 64, 128, 256, 512), 1024, confirmed=True, close=1.1)
+CAREFUL = Resolution((32, 64, 128, 256, 512), N_SUB, 1024, steep=True, close=1.1)
 # Newton's method converges quadratically: what is left after a step is far below what the
 # step promised, and the length's error is half the energy's.
 ENERGY_TOL = 0.1
@@ -65,7 +71,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
     Geodesics
     """
     n, d = a.shape
-    levels, n_chords, confirmed, close = resolution
+    levels, n_sub, n_chords, steep, close = resolution
     points, arc_length = a.new_zeros(n, n_chords + 1, d), a.new_zeros(n, n_chords + 1)
     lengths, errors = a.new_full((n,), torch.nan), a.new_full((n,), torch.inf)
     status = torch.full((n,), int(Status.UNRESOLVED), device=a.device)
@@ -89,13 +95,16 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
         if relaxed is None:
             # Before there is a coarser curve, the polyline's own error stands in for the change
             # where that is to be trusted. Curves without a length need no other.
-            relaxed, rival = relax_rivals(space, starts, N_SUB, rtol, max_iter, close)
+            first = steep and known is None
+            if first:
+                starts = [(rows, at_constant_speed(space, nodes)) for rows, nodes in starts]
+            relaxed, rival = relax_rivals(space, starts, n_sub, rtol, max_iter, close)
             relaxed = relaxed.rows(active)
             lengths[active] = relaxed.energy.sqrt()
-            if confirmed and known is None:
+            if first:
                 lengths[active[relaxed.energy > 0]] = torch.inf
         else:
-            relaxed = relax(space, nodes, N_SUB, rtol, max_iter)
+            relaxed = relax(space, nodes, n_sub, rtol, max_iter)
         shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords)
         # Halving the segments leaves a quarter of the error: a third of the change.
         errors[active] = (length - lengths[active]).abs() / 3.0 + rest
@@ -127,6 +136,16 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
     return Geodesics(points, arc_length, lengths, errors, status, n_iter, used, gap)
 
 
+def at_constant_speed(space, nodes):
+    """The same polylines with nodes at equal shares of their lengths, (n, T+1, d)."""
+    points = curves.subdivide(nodes, N_COMPARED)
+    t = torch.linspace(0.0, 1.0, nodes.shape[1], dtype=nodes.dtype, device=nodes.device)
+    length, arc_length = space.measure(points)
+    moved = curves.resample(points, arc_length, t)
+    moved[:, 0], moved[:, -1] = nodes[:, 0], nodes[:, -1]
+    return torch.where(length.isfinite()[:, None, None], moved, nodes)
+
+
 def _measure(space, nodes, energy, n_chords):
     """The smooth curve through the nodes, or the polyline where that is shorter, measured finely.
 
@@ -138,12 +157,12 @@ def _measure(space, nodes, energy, n_chords):
     error : Tensor of shape (n,)
         Of the length, by half as many chords.
     """
-    n_sub = n_chords // (nodes.shape[1] - 1)
-    points = curves.smooth(nodes, n_sub)
+    per_segment = n_chords // (nodes.shape[1] - 1)
+    points = curves.smooth(nodes, per_segment)
     length, arc_length = space.measure(points)
     # The root of its energy bounds the polyline's length as far as its own chords can tell.
     rows = torch.nonzero(~(length <= energy.sqrt())).squeeze(1)
-    polyline = curves.subdivide(nodes[rows], n_sub)
+    polyline = curves.subdivide(nodes[rows], per_segment)
     straight_length, straight_arc_length = space.measure(polyline)
     use = ~(straight_length >= length[rows])
     rows = rows[use]

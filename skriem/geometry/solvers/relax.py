@@ -12,11 +12,13 @@ from .. import curves
 from ..spaces.energy import Expansion, discrete_energy
 from .tridiagonal import eliminate, substitute
 
-# Newton's matrix is often indefinite far from a minimum. Its Gauss-Newton part's diagonal
-# blocks are then added, times a damping that every curve remembers: raised by the first factor
-# (and at least to the first value) when a step fails, lowered by the second when one succeeds.
+# Newton's matrix is often indefinite far from a minimum. Its Gauss-Newton part is then added
+# again, times a damping that every curve remembers: raised by the first factor (and at least to
+# the first value) when a step fails, lowered by the second when one succeeds. The whole part, not
+# its diagonal blocks alone: these would hold long waves, which are soft, so firmly that a step
+# promises next to nothing however far the curve is from its minimum.
 RAISE, LOWER = 4.0, 0.2
-FIRST_DAMPING, LAST_DAMPING = 0.03, 1e-3
+FIRST_DAMPING, LAST_DAMPING = 0.1, 1e-2
 MAX_ATTEMPTS = 12
 # Of several starts, each is followed to this relative accuracy of the energy, then those to the
 # end that are about as short as the shortest. Lengths are compared on this many chords per
@@ -175,7 +177,7 @@ def eliminate_inner(model, share, damping):
     share, damping = share[:, None, None, None], damping[:, None, None, None]
     diagonal = regularised((1.0 + damping) * model.diagonal[:, 1:])
     diagonal = diagonal + share * model.curvature_diagonal[:, 1:]
-    upper = model.upper[:, 1:] + share * model.curvature_upper[:, 1:]
+    upper = (1.0 + damping) * model.upper[:, 1:] + share * model.curvature_upper[:, 1:]
     return eliminate(diagonal, upper, -model.gradient[:, 1:])
 
 
