@@ -361,6 +361,8 @@ NETWORKS = {
     "nn/priors/potentials.py": [
         ("joint = weights + 0.5 * (log_dets - lost)", "joint = weights + 0.5 * log_dets"),
         ("by_natural - weighed * on", "by_natural + weighed * on"),
+        ("per_volume.T[:, None] @", "-per_volume.T[:, None] @"),
+        ("dim2=-1) - by_natural * means", "dim2=-1) + by_natural * means"),
         ("log_softmax(-1) + log_own", "log_softmax(-1) - log_own"),
     ],
     "nn/priors/conjugate.py": [
