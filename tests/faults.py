@@ -334,13 +334,20 @@ NETWORKS = {
     "nn/image_precision.py": [("(prior * _grow(", "(_grow(")],
     "nn/importance.py": [
         (
-            "weights.softmax(1)[:, None] @ decoded",
-            "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ decoded",
+            "weights[:, None] @ torch.cat(expected, 1)",
+            "torch.full_like(weights, 1.0 / weights.shape[1])[:, None] @ torch.cat(expected, 1)",
         ),
         ("(by_width, -1) - log_volume", "(by_width, -1) + log_volume"),
         ("TURNS * mean[rows]", "0.0 * mean[rows]"),
-        ("log_data + log_prior - log_proposal", "log_data - log_proposal"),
-        ("- mean.shape[1] * widths.log()", "- widths.log()"),
+        ("+ log_prior - log_proposal", "- log_proposal"),
+        ("- codes.shape[-1] * self.widths.log()", "- self.widths.log()"),
+        ("of_rows.density.log_density(codes))", "0.0)"),
+    ],
+    "nn/common_noise.py": [
+        ("plain, held @ covariance)", "plain, held)"),
+        (".sum(-1) + log_det[:, None])", ".sum(-1) - log_det[:, None])"),
+        (".mT @ (shares[:, None] * full) + torch", ".mT @ (shares[:, None] * full) + 0.0 * torch"),
+        ("/ (n + m)", "/ n"),
     ],
     "nn/train.py": [
         ("z = mean + torch.exp(0.5 * log_variance)", "z = mean + torch.exp(log_variance)"),
@@ -356,6 +363,8 @@ NETWORKS = {
     "nn/priors/potentials.py": [
         ("joint = weights + 0.5 * (log_dets - lost)", "joint = weights + 0.5 * log_dets"),
         ("by_natural - weighed * on", "by_natural + weighed * on"),
+        ("per_volume.T[:, None] @", "-per_volume.T[:, None] @"),
+        ("dim2=-1) - by_natural * means", "dim2=-1) + by_natural * means"),
         ("log_softmax(-1) + log_own", "log_softmax(-1) - log_own"),
     ],
     "nn/priors/conjugate.py": [

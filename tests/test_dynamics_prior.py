@@ -1,6 +1,7 @@
 """Linear dynamical systems as priors of codes, held to dense distributions and closed forms."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skriem import DynamicsPrior, VAETransformer
+from skriem.nn.importance import log_weights
 from skriem.nn.priors import dynamics as dynamics_prior
 from skriem.nn.priors.dynamics import Beliefs, Dynamics, System, dynamics_of, states_of
 from skriem.nn.priors.kalman import Transition, ahead, filtered
@@ -302,6 +304,56 @@ def test_divergences_are_those_of_dense_normal_distributions():
     torch.testing.assert_close(silent.divergence(), nothing[:, 0], rtol=0.0, atol=1e-6)
     path = ahead(t.mean[None], t, n - 1)[0]
     torch.testing.assert_close(silent.normal()[0], torch.cat([t.mean[None], path]))
+
+
+@pytest.mark.parametrize("n_states", [D, D + 1])
+def test_the_bound_of_a_linear_decoder_is_the_evidence_of_a_dense_distribution(n_states):
+    """With the potentials of the decoder and the prior's system; below it with any others."""
+    ours, n, noise = certain(prior(n_states=n_states)), 6, 0.3
+    t = ours.transition
+    roots = dynamics_prior.root_of(t.noise), dynamics_prior.root_of(t.covariance)
+    model = System(t.slope, t.offset, roots[0], t.mean, roots[1])
+    own = Dynamics([*vars(model).values(), *ours.parts[5:]], 40.0, 2.0)
+    # Columns are orthogonal, so that potentials are independent along the coordinates.
+    slope, center = torch.linalg.qr(normal(4, D))[0] * torch.tensor([2.0, 0.7]), normal(4)
+    steps, seen = steps_for(n, unseen=[2]), [0, 1, 3, 4, 5]
+    nothing = torch.zeros(n, n_states).double()
+    m, c, _ = dense(model, nothing, nothing, n)
+    m, c = m[seen][:, :D], c[seen][:, :D][:, :, seen][..., :D]
+    mean = m @ slope.T + center
+    covariance = torch.einsum("iakb,pa,qb->ipkq", c, slope, slope).reshape(20, 20)
+    y = mean + normal(5, 4, seed=7)
+    evidence = multivariate_normal(
+        mean.flatten(), covariance + noise * torch.eye(20).double()
+    ).logpdf(y.flatten())
+    x = torch.full((n, 4), math.nan).double()
+    x[seen] = y
+
+    def log_prob(x, z):
+        density = torch.distributions.Normal(z @ slope.T + center, noise**0.5)
+        return density.log_prob(x.nan_to_num(0.0)).masked_fill(x.isnan(), 0.0).sum(1)
+
+    precision = slope.square().sum(0).expand(n, -1) / noise
+    potential = (x.nan_to_num(0.0) - center) @ slope / noise / precision
+    found = []
+    for prior_, shift in ((own, 0.0), (own, 0.3), (ours, 0.0)):
+        outputs = potential + shift, -precision.log()
+        posterior = prior_.infer(*outputs, steps)
+        marginals = posterior.marginals
+        code, spread = marginals.means[:, :D], marginals.covariances[:, :D, :D]
+        unsure = ((spread @ slope.T).mT @ slope.T).diagonal(dim1=-2, dim2=-1)
+        fit = log_prob(x, code).sum() - 0.5 * unsure[seen].sum() / noise
+        bound = float(fit - posterior.divergence().sum())
+        found.append(bound)
+        # The average of what an autoencoder weighs draws by.
+        proposals, decoder = prior_.proposals(*outputs, steps, "all"), SimpleNamespace()
+        decoder.log_prob = log_prob
+        generator = torch.Generator().manual_seed(0)
+        weights = log_weights(x, proposals, decoder, 4000, generator, widths=(1.0,))
+        assert float(weights.mean(1).sum()) == pytest.approx(bound, abs=0.2)
+    assert found[0] == pytest.approx(evidence, abs=1e-5)
+    assert found[1] < evidence - 0.05
+    assert found[2] <= evidence + 1e-5
 
 
 def test_states_beyond_the_code_are_inferred():

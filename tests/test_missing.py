@@ -1,16 +1,26 @@
 """Tables in which entries are missing: what is not there counts for nothing, and is filled in."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import torch
 from networks import normal
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.impute import SimpleImputer
 from sklearn.utils import get_tags
 
 from skriem import Convolutional, DecoderEnsemble, MixturePrior, Modules, Neighbors, VAETransformer
+from skriem.decoders.gaussian import DecoderEmbedding
+from skriem.geometry.maps.ensemble import EnsembleEmbedding
+from skriem.nn.common_noise import common_noise, given_known
+from skriem.nn.importance import conditional_means
 from skriem.nn.likelihoods import LIKELIHOODS
 from skriem.nn.likelihoods.base import known_average
+from skriem.nn.network import LayeredNetwork, perceptron
+from skriem.nn.priors.base import NormalPrior, Proposals
 
 # What is fitted here is not fitted to the end.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -19,6 +29,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 def little(**parameters):
     defaults = {"network": (8,), "max_iter": 4, "random_state": 0}
     return VAETransformer(**{**defaults, **parameters})
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
 
 
 def line(n=200, p=5, noise=0.1, seed=0):
@@ -152,6 +166,113 @@ def test_imputations_are_conditional_means():
     exact = mean[0] + (gone[:, 1:] - mean[1:]) @ slopes
     found = vae.impute(gone, 500)[:, 0]
     assert np.sqrt(np.mean((found - exact) ** 2)) < 0.25 * exact.std()
+
+
+# Noise that outputs have in common -------------------------------------------------------------
+
+
+def covariance(m, seed=0):
+    root = normal(m, m, seed=seed)
+    return root @ root.T / m + 0.1 * torch.eye(m).double()
+
+
+def test_what_known_errors_say_of_others():
+    sigma, errors = covariance(4), normal(3, 2, 4)
+    known = torch.tensor([[True, False, True, True], [True] * 4, [False] * 4])
+    errors = errors.masked_fill(~known[:, None], math.nan)
+    log_density, expected = given_known(errors, sigma)
+    for i, k in itertools.product(range(3), range(2)):
+        o, e = known[i].numpy(), errors[i, k].numpy()
+        full = e.copy()
+        full[~o] = sigma.numpy()[~o][:, o] @ np.linalg.solve(sigma.numpy()[o][:, o], e[o])
+        np.testing.assert_allclose(expected[i, k], full)
+        exact = multivariate_normal(cov=sigma.numpy()[o][:, o]).logpdf(e[o]) if o.any() else 0.0
+        assert float(log_density[i, k]) == pytest.approx(exact)
+
+
+def test_the_covariance_of_errors_of_which_some_are_missing():
+    """What the most probable one is given the rows, by a slope of their density of zero."""
+    errors = (normal(300, 3) @ torch.linalg.cholesky(covariance(3)).T).numpy()
+    errors[np.random.default_rng(1).uniform(size=errors.shape) < 0.3] = np.nan
+    errors, floor = torch.as_tensor(errors), torch.full((3,), 1e-9).double()
+    weights = torch.ones(300).double()
+    found = common_noise(errors, weights, floor)
+    # Pulled by three more errors that are independent: a density of Wishart's kind.
+    own = torch.diag(found.diagonal())
+    sigma = found.clone().requires_grad_()
+    fit = given_known(errors[:, None], sigma)[0].sum()
+    prior = -1.5 * (torch.logdet(sigma) + torch.trace(torch.linalg.solve(sigma, own)))
+    (slope,) = torch.autograd.grad(fit + prior, sigma)
+    (scale,) = torch.autograd.grad(torch.logdet(sigma), sigma)
+    assert float(slope.abs().max()) < 3e-3 * 150.0 * float(scale.abs().max())
+    # Weights are repetitions, in any unit.
+    twice = common_noise(errors[:100], 2.0 * weights[:100], floor)
+    torch.testing.assert_close(twice, common_noise(errors[:100], weights[:100], floor))
+    # All known: the second moments, nearly.
+    whole = normal(1000, 3)
+    found = common_noise(whole, weights.new_ones(1000), floor)
+    torch.testing.assert_close(found, whole.T @ whole / 1000, rtol=0.0, atol=1e-3)
+    assert common_noise(whole[:, :1], weights.new_ones(1000), floor[:1]) is None
+    assert common_noise(normal(5, 101), weights[:5], normal(101)) is None
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_conditional_means_of_linear_decoders_with_common_noise(n_members):
+    """In closed form: codes and errors together make rows normal."""
+    n, m, d = 6, 5, 2
+    slope, center, sigma = normal(m, d, seed=1), normal(m, seed=2), covariance(m, 3)
+    form = perceptron([d, 3, m], "tanh")
+    parts = [part * 0.0 for part in form.init((slope, center), generator(), torch.float64)]
+    parts[0], parts[1] = slope, center
+    network = LayeredNetwork(form, parts).stored()
+    decoder = DecoderEmbedding(network, np.ones(m), 2.0, 0.5, common=sigma.numpy())
+    if n_members == 2:
+        decoder = EnsembleEmbedding([decoder, decoder])
+    mean, total = 2.0 * center.numpy() + 1.0, 4.0 * slope @ slope.T + sigma
+    x = torch.as_tensor(np.random.default_rng(5).multivariate_normal(mean, total.numpy(), n))
+    x[:, 0] = math.nan
+    x[3:, 3] = math.nan
+    prior = NormalPrior()
+    proposals = Proposals(torch.zeros(n, d).double(), torch.ones(n, d).double(), prior)
+    found = conditional_means(x, proposals, decoder, 20_000, generator())
+    for i in range(n):
+        o = ~x[i].isnan().numpy()
+        exact = mean + total.numpy()[:, o] @ np.linalg.solve(
+            total.numpy()[o][:, o], x[i].numpy()[o] - mean[o]
+        )
+        np.testing.assert_allclose(found[i], exact, atol=0.03)
+
+
+def test_columns_with_common_noise_beside_others():
+    """The covariance of those that are real numbers is used, and no other."""
+    X = line(300, 6)
+    X[:, :2] = X[:, :2] > 0.0
+    kinds = {0: "bernoulli", 1: "bernoulli", **dict.fromkeys(range(2, 6), "gaussian")}
+    gone = holes(X)
+    vae = little(likelihood=kinds, noise="constant").fit(gone)
+    error = np.square(vae.impute(gone) - X)[:, 2:][np.isnan(gone)[:, 2:]].mean()
+    # Four passes are too few for the codes alone.
+    for member in vae._embedding._members:
+        member._common = None
+    assert error < 0.9 * np.square(vae.impute(gone) - X)[:, 2:][np.isnan(gone)[:, 2:]].mean()
+
+
+def test_the_geometry_knows_nothing_of_common_noise():
+    vae = little(noise="constant").fit(line())
+    common, before = vae._embedding._common, vae.metric_.fingerprint
+    assert common.shape == (5, 5)
+    vae._embedding._common = None
+    assert vae.metric_.fingerprint == before
+
+
+def test_few_draws_do():
+    gone = holes(line())
+    vae = little(prior=MixturePrior(3)).fit(gone)
+    for n_samples in (1, 2, 29, 31):
+        assert np.isfinite(vae.impute(gone[:9], n_samples)).all()
+
+
+# Rows and columns ------------------------------------------------------------------------------
 
 
 def test_rows_and_columns_of_which_nothing_is_known():

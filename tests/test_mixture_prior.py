@@ -349,6 +349,21 @@ def test_the_divergence_against_draws():
     assert float(posterior.divergence()) == pytest.approx(total, rel=0.02)
 
 
+@pytest.mark.parametrize("component", ["normal", "student_t"])
+def test_the_slope_of_the_divergence(component):
+    ours, inputs = mixture(component=component), potentials(3)
+
+    def divergence(mean, log_variance, *parts):
+        return (
+            Mixture([*parts, *ours.parts[3:]], 60.0, 0.1, component)
+            .infer(mean, log_variance)
+            .divergence()
+        )
+
+    inputs = [part.clone().requires_grad_() for part in (*inputs, *ours.parts[:3])]
+    assert torch.autograd.gradcheck(divergence, inputs)
+
+
 def test_heavy_tails_are_a_bound_that_touches_for_certain_codes():
     ours = mixture(component="student_t")
     ours.parts[3:] = Conjugate(*(1e9 * part for part in ours.conjugate.tensors())).tensors()

@@ -305,10 +305,12 @@ def test_a_sample_of_outputs_makes_up_all_of_the_metric():
 
 def test_conditional_means_of_a_linear_model():
     x = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64)
-    decoder = SimpleNamespace(
-        mean=lambda z: 2.0 * z + 1.0,
-        log_prob=lambda x, z: -2.0 * (x - 2.0 * z - 1.0).square().squeeze(1),
-    )
+
+    def given(x, z):
+        mean = 2.0 * z + 1.0
+        return -2.0 * (x[:, None] - mean).square().squeeze(-1), mean
+
+    decoder = SimpleNamespace(given=given)
     prior = SimpleNamespace(log_density=lambda z: -0.5 * z.square().sum(-1))
     prior.of_rows = lambda rows: prior
     # Proposals that are not the posterior, of mean 8 / 17 times what is above one.

@@ -216,7 +216,8 @@ def test_a_file_is_little_larger_than_what_was_learned(fitted, digits):
     learned = [encoder.metric_.points]
     for network in (encoder._encoder, *encoder._decoders):
         learned += network.parts
-    learned += encoder.metric_._space.embed._noise.parts
+    embed = encoder.metric_._space.embed
+    learned += [*embed._noise.parts, embed._common]
     expected = sum(part.nbytes for part in learned)
     distance = fitted("pipeline of distances")
     answers(distance, digits[0][:5])

@@ -73,8 +73,17 @@ class CompositeEmbedding(KeepsTensors, Decoder):
 
     def log_prob(self, x, z):
         """Logarithm of the probability of what is known of rows `x` (n, m) given `z`, (n,)."""
+        return sum(member.log_prob(share, z) for member, share in self._shared(x))
+
+    def given(self, x, z):
+        found = [member.given(share, z) for member, share in self._shared(x)]
+        log_probs, means = zip(*found)
+        return sum(log_probs), torch.cat(means, dim=-1)
+
+    def _shared(self, x):
+        """Every distribution and its columns."""
         shares = x.split([len(features) for features in self._features], dim=-1)
-        return sum(member.log_prob(share, z) for member, share in zip(self._members, shares))
+        return zip(self._members, shares)
 
     @property
     def fingerprint(self):

@@ -11,6 +11,7 @@ from ..calculus.linearised import beside
 from ..calculus.maps import Map
 from ..calculus.tensors import KeepsTensors
 from ..geometry.maps.decoder import Decoder
+from ..nn.common_noise import given_known
 from ..nn.likelihoods import Gaussian
 from ..nn.network import Network
 from ..nn.weighted import Noise
@@ -76,16 +77,22 @@ class DecoderEmbedding(KeepsTensors, Decoder):
         all, and the metric is the mean's alone.
     likelihood : LocationScale
         The distribution that has this mean and standard deviation.
+    common : ndarray of shape (m, m) or None
+        Covariance of errors in standard deviations, by which known outputs say more of missing
+        ones than their code does; the geometry and :meth:`log_prob` know nothing of it.
     """
 
     follows_dtype = True
+    # Of what was stored before there was one.
+    _common = None
 
-    def __init__(self, network, center, scale, std, noise=None, likelihood=None):
+    def __init__(self, network, center, scale, std, noise=None, likelihood=None, common=None):
         self._network = network
         self._center = np.array(center, dtype=np.float64)
         self._scale, self._std = float(scale), std if np.ndim(std) else float(std)
         self._noise = noise
         self._likelihood = Gaussian() if likelihood is None else likelihood
+        self._common = common
 
     def __call__(self, z):
         """Embed the rows of `z`: tensor (n, d) -> tensor (n, 2 m), or (n, m) without noise."""
@@ -112,6 +119,16 @@ class DecoderEmbedding(KeepsTensors, Decoder):
         """Logarithm of the density of what is known of rows `x` (n, m) given `z`, (n,)."""
         found = self._likelihood.log_density(x, self.mean(z), self.std(z))
         return found.masked_fill(x.isnan(), 0.0).sum(-1)
+
+    def given(self, x, z):
+        if self._common is None:
+            return super().given(x, z)
+        shape, flat = z.shape[:2], z.flatten(0, 1)
+        mean, std = (part(flat).unflatten(0, shape) for part in (self.mean, self.std))
+        common = torch.as_tensor(self._common).to(z)
+        log_density, errors = given_known((x[:, None] - mean) / std, common)
+        known = ~x.isnan()[:, None]
+        return log_density - (std.log() * known).sum(-1), mean + std * errors
 
     def linearise(self, z):
         made = self._on(z)

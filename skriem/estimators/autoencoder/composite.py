@@ -23,12 +23,12 @@ def composite_decoder(vae, decoder, codes, z, targets, weights, rng):
         parts = vae._likelihood_parts[block.parts]
         if block.likelihood.is_location_scale:
             of_block = targets[:, block.outputs]
-            std, noise = spread(
+            std, noise, common = spread(
                 vae, block.likelihood, parts, network, codes, z, of_block, weights, rng
             )
             members.append(
                 DecoderEmbedding(
-                    network, np.zeros(block.n_outputs), 1.0, std, noise, block.likelihood
+                    network, np.zeros(block.n_outputs), 1.0, std, noise, block.likelihood, common
                 )
             )
             scales.append(np.tile(_per_noise(vae, block, std), 1 if noise is None else 2))

@@ -101,7 +101,7 @@ class _Density:
         return log_weights(*draws, **options), order
 
     def _importance(self, X, n_samples, rows, steps, given):
-        """What codes of some rows are weighed by; see :func:`.nn.importance.weighted_draws` and
+        """What codes of some rows are weighed by; see :func:`.nn.importance.log_weights` and
         :meth:`.Prior.proposals`.
         """
         check_scalar(n_samples, "n_samples", numbers.Integral, min_val=1)

@@ -36,8 +36,8 @@ def embedding_of(vae, codes, z, targets, weights, rng):
 def location_scale_decoder(vae, decoder, codes, z, targets, weights, rng):
     """A decoder whose distributions have a mean and a standard deviation."""
     likelihood, parts = vae._likelihood, vae._likelihood_parts
-    std, noise = spread(vae, likelihood, parts, decoder, codes, z, targets, weights, rng)
-    return DecoderEmbedding(decoder, vae._center, vae._scale, std, noise, likelihood)
+    std, noise, common = spread(vae, likelihood, parts, decoder, codes, z, targets, weights, rng)
+    return DecoderEmbedding(decoder, vae._center, vae._scale, std, noise, likelihood, common)
 
 
 def natural_decoder(vae, decoder, codes, z, targets, weights, rng):

@@ -25,3 +25,11 @@ class Decoder(Map):
     @abstractmethod
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
         """Logarithm of the probability of what is known of rows `x` (n, m) given `z`, (n,)."""
+
+    def given(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of rows `x` (n, m) given K codes each, `z` (n, K, d), and what is then expected
+        of all outputs: (n, K) and (n, K, m).
+        """
+        flat = z.flatten(0, 1)
+        log_prob = self.log_prob(x.repeat_interleave(z.shape[1], dim=0), flat)
+        return log_prob.unflatten(0, z.shape[:2]), self.mean(flat).unflatten(0, z.shape[:2])

@@ -187,6 +187,25 @@ class EnsembleEmbedding(Decoder):
         each = torch.stack([member.log_prob(x, z) for member in self._members])
         return torch.logsumexp(each, dim=0) - math.log(len(self._members))
 
+    def given(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of rows given several codes each, and what is then expected of all outputs.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, m)
+        z : Tensor of shape (n, K, d)
+
+        Returns
+        -------
+        log_prob : Tensor of shape (n, K)
+        means : Tensor of shape (n, K, m)
+            Members count by how probable they make what is known.
+        """
+        each, means = map(torch.stack, zip(*(m.given(x, z) for m in self._members)))
+        log_prob = torch.logsumexp(each, dim=0)
+        expected = ((each - log_prob).exp()[..., None] * means).sum(0)
+        return log_prob - math.log(len(self._members)), expected
+
     @property
     def fingerprint(self) -> str | None:  # type: ignore[override]
         """Digest of everything the map depends on, or None if a member has none."""

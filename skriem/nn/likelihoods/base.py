@@ -127,10 +127,13 @@ class LocationScale(Likelihood):
         Fisher information about the mean and about the standard deviation, times the variance.
     is_heavy_tailed : bool
         Whether large errors count for less than their squares.
+    has_common_noise : bool
+        Whether errors are normal, so that those of some outputs say something of others.
     """
 
     is_location_scale = True
     is_heavy_tailed = False
+    has_common_noise = False
     location_weight: float
     scale_weight: float
 

@@ -15,6 +15,7 @@ LEAST_KNOWN = 1e-6
 class Gaussian(LocationScale):
     """Real numbers with a noise that is learned after the mean."""
 
+    has_common_noise = True
     location_weight, scale_weight = 1.0, 2.0
 
     def loss(self, natural, target, weights, parts):

@@ -83,21 +83,21 @@ class _Product(torch.autograd.Function):
         of_joint = of_shares - log_shares.exp() * of_shares.sum(-1, keepdim=True)
         on, off = mean[:, None] - means, means - centers
         by_natural = (covariances @ of_means[..., None]).squeeze(-1)
-        crossed = 0.5 * (of_covariances + of_covariances.mT)
-        moved = by_natural[..., None] * means[..., None, :]
-        of_total = -(
-            covariances @ crossed @ covariances
-            + 0.5 * (moved + moved.mT)
-            + (of_dets + 0.5 * of_joint)[..., None, None] * covariances
-        )
-        weighed = of_joint[..., None]
+        pulled = -(covariances @ of_covariances @ covariances)
+        per_volume, weighed = -(of_dets + 0.5 * of_joint), of_joint[..., None]
         of_mean = precision * (by_natural - weighed * on).sum(1)
         of_precision = mean * by_natural.sum(1) - 0.5 * (weighed * on.square()).sum(1)
-        of_precision = of_precision + of_total.diagonal(dim1=-2, dim2=-1).sum(1)
+        # Of the matrices' slopes only diagonals and sums over the rows are asked for.
+        spread = pulled.diagonal(dim1=-2, dim2=-1) - by_natural * means
+        spread = spread + per_volume[..., None] * covariances.diagonal(dim1=-2, dim2=-1)
+        of_precision = of_precision + spread.sum(1)
         of_centers = ((by_natural + weighed * off).sum(0)[:, None] @ own).squeeze(1)
-        crossed = by_natural.sum(0)[..., None] * centers[:, None]
-        of_own = of_total.sum(0) + 0.5 * (crossed + crossed.mT)
+        of_own = by_natural.sum(0)[..., None] * centers[:, None] + pulled.sum(0)
+        of_own = of_own - by_natural.permute(1, 2, 0) @ means.transpose(0, 1)
         of_own = of_own - 0.5 * (weighed * off).permute(1, 2, 0) @ off.transpose(0, 1)
+        by_volume = per_volume.T[:, None] @ covariances.flatten(2).transpose(0, 1)
+        of_own = of_own + by_volume.reshape(of_own.shape)
+        of_own = 0.5 * (of_own + of_own.mT)
         return of_mean, of_precision, of_joint.sum(0), of_centers, of_own
 
 
