@@ -528,9 +528,6 @@ ESTIMATORS = {
         ("numbers[times.argmax()] == 1.0", "numbers[times.argmax()] >= 1.0"),
         ("(largest == largest.max()).mean()", "(largest == largest.min()).mean()"),
         ("np.divide(total, totals,", "np.divide(totals, total,"),
-        ("mean + mean**2 / DISPERSION", "mean"),
-        ("counted = weights @ X", "counted = X.sum(0)"),
-        ("self.per_unit_, FURTHEST)", "self.per_unit_, np.inf)"),
         ("weights=weights[seen]", "weights=None"),
     ],
     "estimators/sparse_rows.py": [

@@ -68,42 +68,7 @@ def test_logarithms_of_equal_totals():
     times = [2, 5, 3]
     repeated = usual_total(np.repeat(X, times, axis=0), np.ones(10))
     assert usual_total(X, np.array(times)) == pytest.approx(repeated)
-
-
-def test_counts_are_in_units_of_their_deviations():
-    rng = np.random.default_rng(0)
-    mean, depth = np.r_[0.0, rng.gamma(1.0, 4.0, 60)], rng.integers(1, 4, 50)
-    X = np.outer(depth, np.ceil(mean))
-    rows = CountRows().fit(X)
-    usual = np.exp(np.log(depth).mean()) * np.ceil(mean[1:])
-    # All rows have the same shares, so that every one has the means.
-    wanted = np.r_[0.0, usual / np.sqrt(usual + usual**2 / 100.0)]
-    for same in (X, 7.0 * X, csr_matrix(X)):
-        np.testing.assert_allclose(rows.transform(same), np.tile(wanted, (50, 1)))
-    one = np.zeros((2, 61))
-    # What was never counted says nothing, and what is too much is cut.
-    one[0, 0] = one[1, usual.argmin() + 1] = 5.0
-    usual, found = usual.min(), rows.transform(one)
-    assert found[0].max() == 0.0
-    assert rows.total_ / np.sqrt(usual + usual**2 / 100.0) > 25.0 == found[1].max()
-
-
-def test_rows_that_come_again_are_rows_of_more_weight():
-    X, times = cells(3, n=20)[0], np.arange(20) % 3
-    repeated = CountRows().fit(np.repeat(X, times, axis=0))
-    for weights in (times, 0.1 * times):
-        rows = CountRows().fit(X, weights)
-        np.testing.assert_allclose(rows.transform(X), repeated.transform(X))
-
-
-@pytest.mark.parametrize("share", [0.02, 1.0])
-def test_deviations_of_chance_are_those_of_negative_binomials(share):
-    rng = np.random.default_rng(1)
-    mean = share * rng.gamma(2.0, 20.0, 200)
-    # Gamma means of shape 100 make a dispersion of a hundredth.
-    X = rng.poisson(mean * rng.gamma(100.0, 0.01, (2000, 200))).astype(float)
-    spread = CountRows().fit(X).transform(X).std(0)
-    np.testing.assert_allclose(spread, 1.0, rtol=0.15)
+    np.testing.assert_array_equal(CountRows().fit(X).transform(csr_matrix(X)), found)
 
 
 @pytest.fixture(scope="module")

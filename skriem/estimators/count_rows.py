@@ -1,4 +1,4 @@
-"""Rows of counts, such as those of genes in cells, in units of what chance makes of them."""
+"""Rows of counts, such as those of genes in cells, as logarithms of shares of their totals."""
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, issparse
@@ -13,29 +13,17 @@ LEAST_KINDS = 50
 BEYOND_ONE, AT_THE_END = 0.5, 0.02
 # The largest number of most columns is so many times their mean: codes of categories are not rare.
 RARE = 4.0
-# Counts whose mean is m vary by m + m^2 / DISPERSION, as is usual for genes. What is seen by a
-# chance that small is cut at the second: one count of what is hardly ever seen is no cluster.
-DISPERSION, FURTHEST = 100.0, 25.0
 
 
 class CountRows(DenseRows):
-    """Counts after every row has been given the same total, in units of their deviations.
+    """Logarithms of counts after every row has been given the same total.
 
-    How much was counted in a row says how long one looked, not what was seen. Columns are divided
-    by the standard deviation that counts of their mean have: up to a constant and the total, the
-    Pearson residuals of Lause, Berens and Kobak, *Analytic Pearson residuals for normalization of
-    single-cell RNA-seq UMI data*, Genome Biology 2021. The spread of the data themselves would take
-    away what tells clusters apart.
-
-    Attributes
-    ----------
-    total_ : float
-    per_unit_ : ndarray of shape (p,)
-        One by the deviation of every column; 0 where nothing was counted.
+    How much was counted in a row says how long one looked, not what was seen. One is added before
+    the logarithm, so that none stays none.
     """
 
     def fit(self, X, sample_weight=None):
-        """Find the total that is usual, and how much every column varies by chance.
+        """Find the total that is usual.
 
         Parameters
         ----------
@@ -46,20 +34,12 @@ class CountRows(DenseRows):
         -------
         self
         """
-        weights = check_weights(sample_weight, range(len(X)))
-        self.total_ = usual_total(X, weights)
-        counted = weights @ X
-        mean = self.total_ * counted / counted.sum()
-        variance = mean + mean**2 / DISPERSION
-        self.per_unit_ = np.divide(
-            1.0, np.sqrt(variance), out=np.zeros(len(mean)), where=variance > 0.0
-        )
+        self.total_ = usual_total(X, check_weights(sample_weight, range(len(X))))
         return self
 
     def transform(self, X):
-        """Counts in these units, (n, p) float64, 25 at most."""
-        X = X.toarray() if issparse(X) else X
-        return np.minimum(of_one_total(X, self.total_) * self.per_unit_, FURTHEST)
+        """Logarithms, (n, p) float64."""
+        return log_shares(X.toarray() if issparse(X) else X, self.total_)
 
     def feature_squares(self, steps):
         return np.square(steps)
@@ -104,8 +84,8 @@ def usual_total(X, weights):
     return float(np.exp(np.average(np.log(totals[seen]), weights=weights[seen])))
 
 
-def of_one_total(X, total):
-    """Rows that have been given one total; rows of zeros stay what they are.
+def log_shares(X, total):
+    """log(1 + x) of rows that have been given one total; rows of zeros stay what they are.
 
     Parameters
     ----------
@@ -119,13 +99,9 @@ def of_one_total(X, total):
     """
     totals = np.asarray(X.sum(1), dtype=np.float64).ravel()
     factors = np.divide(total, totals, out=np.zeros(len(totals)), where=totals > 0.0)
-    return csr_matrix(diags(factors) @ X) if issparse(X) else X * factors[:, None]
-
-
-def log_shares(X, total):
-    """log(1 + x) of rows that have been given one total, like :func:`of_one_total`."""
-    # Sparse matrices have a method of that name.
-    return of_one_total(X, total).log1p() if issparse(X) else np.log1p(of_one_total(X, total))
+    if issparse(X):
+        return csr_matrix(diags(factors) @ X).log1p()
+    return np.log1p(X * factors[:, None])
 
 
 def _largest(X):
