@@ -10,6 +10,7 @@ defaults:
 
 logarithms        of shares of an equal total, which is what it makes of counts itself
 residuals         Pearson residuals (Lause, Berens and Kobak, Genome Biology 2021), dispersion 1/100
+residuals of a tenth   the same with dispersion 1/10
 residuals of a third   the same, cut at a third of the square root of the number of rows
 chi-square        residuals without dispersion, not cut
 even residuals    shares of an equal total by the deviation that counts of their mean have
@@ -97,6 +98,7 @@ def even_residuals(X, dispersion=0.01, furthest=25.0):
 WAYS = {
     "logarithms": lambda X: X,
     "residuals": residuals,
+    "residuals of a tenth": lambda X: residuals(X, 0.1),
     "residuals of a third": lambda X: residuals(X, furthest=1 / 3),
     "chi-square": lambda X: residuals(X, 0.0, np.inf),
     "even residuals": even_residuals,

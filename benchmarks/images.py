@@ -13,8 +13,8 @@ number of clusters nearest to ten counts, and what it calls noise belongs to the
 nearest image. N2D (McConville, Santos-Rodriguez, Piechocki and Craddock, *N2D: (not too) deep
 clustering via clustering the local manifold of an autoencoded embedding*, ICPR 2021) is an
 autoencoder with ten codes, UMAP of these to ten dimensions with the settings published, and a
-mixture of normal distributions. The paper has 500-500-2000 units and 1,000 passes, which take a day
-here; this has 500-250 units and `--passes`.
+mixture of normal distributions. The paper has 500-500-2000 units and 1,000 passes, which would take
+15 hours here; this has 500-250 units and `--passes`.
 """
 
 import argparse
