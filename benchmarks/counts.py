@@ -14,6 +14,7 @@ residuals of a tenth   the same with dispersion 1/10
 residuals of a third   the same, cut at a third of the square root of the number of rows
 chi-square        residuals without dispersion, not cut
 even residuals    shares of an equal total by the deviation that counts of their mean have
+even, of a tenth  the same with dispersion 1/10
 """
 
 import argparse
@@ -102,6 +103,7 @@ WAYS = {
     "residuals of a third": lambda X: residuals(X, furthest=1 / 3),
     "chi-square": lambda X: residuals(X, 0.0, np.inf),
     "even residuals": even_residuals,
+    "even, of a tenth": lambda X: even_residuals(X, 0.1),
 }
 
 
