@@ -21,7 +21,7 @@ from .grid import REACH, from_sources, steps_around
 
 # Routes are looked for among nodes on paths at most this many times as long as the shortest, and
 # among the best of them where these are more than so many, by dimension.
-DETOUR, MOST_NODES = 1.1, {2: 40_000, 3: 10_000}
+DETOUR, MOST_NODES = 1.1, {2: 80_000, 3: 10_000}
 # Other routes than the shortest, and the shares of the way at which they are told apart, with
 # how thick the fronts are there.
 N_OTHERS, FRONTS, THICKNESS = 3, (0.25, 0.5, 0.75), 0.01
