@@ -192,6 +192,18 @@ def test_a_smooth_metric_is_searched_through_its_graph():
     assert isinstance(PullbackMetric(paraboloid, 2, points)._routes, GraphRoutes)
 
 
+def test_what_takes_long_before_a_first_geodesic_is_said(caplog):
+    caplog.set_level("INFO", logger="skriem")
+    points = np.random.default_rng(0).uniform(-1.0, 1.0, (50, 2))
+    metric = PullbackMetric(paraboloid, 2, points=points)
+    metric.distance(points[:1], points[1:2])
+    said = [record.message for record in caplog.records]
+    assert [message.split()[0] for message in said] == ["Tabulating", "Trying"]
+    assert "50 points" in said[0]
+    metric.distance(points[2:3], points[3:4])
+    assert len(caplog.records) == 2
+
+
 def test_lattices_stay_where_they_were_made():
     points = np.random.default_rng(0).normal(size=(50, 2))
     metric = PullbackMetric(Bowl(), 2, points)

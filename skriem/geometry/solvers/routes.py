@@ -3,6 +3,7 @@
 Solvers only polish. Which way round an obstacle a curve goes is decided by its start.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from ..paths.grid import box_around
 from ..paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
 from .geodesics import CAREFUL, FINE, USUAL, Resolution, solve_geodesics
 
+LOGGER = logging.getLogger(__name__)
 # Room around the points, as a share of the longest side of their box.
 MARGIN = 0.2
 # Nodes of the lattice over both, roughly, and by dimension which of them are searched at first.
@@ -167,6 +169,7 @@ def choose_routes(spaces, graph, points, n_dims):
         return BoxRoutes()
     if not (points.max(0) > points.min(0)).any():
         return usual
+    LOGGER.info("Trying routes through the graph of the points, and along a lattice over them.")
     fine = LatticeRoutes(graph, spaces, points)
     i, j = random_pairs(len(points), N_TRIED, np.random.default_rng(0))
     a, b = (torch.tensor(points[rows]) for rows in (i, j))

@@ -5,6 +5,7 @@ where the dimension allows one, a decoder with a part of its outputs otherwise. 
 accurate enough has the last word; after any other, curves are corrected in the exact space.
 """
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from ..spaces.field import Field
 from ..spaces.table import TabulatedTensor, tabulate
 from .geodesics import solve_geodesics
 
+# What takes seconds before a first geodesic is said here, at the level of information.
+LOGGER = logging.getLogger(__name__)
 # A table is made as fine as lengths to this relative error need.
 TABLE_TOL = 5e-4
 # It has the last word for tolerances of at least this many times its error.
@@ -86,6 +89,7 @@ class Spaces(NamedTuple):
 
 def tabulated(space, points):
     """The table of a space around points, or None where there cannot be one."""
+    LOGGER.info("Tabulating the metric around %d points.", len(points))
     table, error = tabulate(space, points, TABLE_TOL)
     if table is None or error > TABLE_USABLE:
         return None
