@@ -139,6 +139,10 @@ GEOMETRY = {
         ),
     ],
     "geometry/solvers/frechet_mean.py": [
+        (
+            "maps.log(space, base, z, geodesics, 0.1 * tol)",
+            "maps.log(space, z, base, geodesics, 0.1 * tol)",
+        ),
         ("weights[:, None] * eliminated.rhs", "eliminated.rhs"),
         ("group_sums(weights[rows] * trial_energy,", "group_sums(trial_energy,"),
     ],
@@ -146,10 +150,7 @@ GEOMETRY = {
         ("total - found.arc_length.flip(1)", "found.arc_length.flip(1)")
     ],
     "geometry/metrics/riemannian.py": [
-        (
-            "maps.log(self._space, base, Z, geodesics, 0.1 * tol)",
-            "maps.log(self._space, Z, base, geodesics, 0.1 * tol)",
-        ),
+        ("answer(self._space.scalar_c", "answer(-self._space.scalar_c"),
     ],
     "geometry/metrics/base.py": [
         ("self.fingerprint == other.fingerprint", "self.n_dims == other.n_dims"),

@@ -250,6 +250,22 @@ def test_frechet_mean_on_the_sphere_is_where_the_gradient_vanishes(heavy):
     assert np.linalg.norm(weights @ tangents / weights.sum()) < 2e-3
 
 
+@pytest.mark.slow
+def test_no_point_of_a_grid_is_a_better_frechet_mean():
+    def hill(z):
+        return torch.cat([z, 2.0 * torch.exp(-6.0 * z.square().sum(1, keepdim=True))], dim=1)
+
+    metric = PullbackMetric(hill, 2)
+    # Two groups with the hill between them: the top is a saddle, means are on either side of it.
+    z = 0.1 * normal(8, 2).numpy() + np.repeat([[1.0, 0.0], [-1.0, 0.0]], 4, axis=0)
+    side = np.linspace(-0.9, 0.9, 9)
+    candidates = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    tried = np.concatenate([metric.frechet_mean(z)[None], candidates])
+    pairs = np.repeat(tried, 8, axis=0), np.tile(z, (len(tried), 1))
+    costs = np.square(metric.distance(*pairs)).reshape(-1, 8).sum(1)
+    assert costs[0] <= costs.min() * (1.0 + 1e-3)
+
+
 def test_frechet_means_of_groups_do_not_mix():
     z = normal(20, 2)
     groups = torch.arange(20) % 2

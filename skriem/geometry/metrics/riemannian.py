@@ -15,7 +15,7 @@ from ..containers import enter_weights
 from ..paths.graph import attach, build_graph, graph_distances, measure_in, starting_curves
 from ..paths.grid import Cells, cells_around
 from ..solvers import exp_log as maps
-from ..solvers.frechet_mean import frechet_means
+from ..solvers.frechet_mean import centered, frechet_means, lower_beside
 from ..solvers.relax import relax_best
 from ..solvers.routes import choose_routes
 from ..solvers.search import Spaces, find_geodesics, tabulated
@@ -28,6 +28,7 @@ from .base import ConvergenceWarning, Metric, warn_unconverged
 
 MEAN_LEVEL = (16, 4)  # segments of curves to a mean, and chords of each
 CLOSER_TOL = 1e-6  # of the curves that logarithms are read from where a first try failed
+MAX_LEFT = 3  # times that a mean is left for a better point beside it
 MAX_CELL_DIMS = 2  # where there are grids to integrate on
 CURVE_BUDGET = 2**25  # numbers that a batch of curves holds
 CACHED = ("graph", "shortcuts", "_cells", "_routes", "_spaces")  # left out of pickles
@@ -91,7 +92,9 @@ class RiemannianMetric(Metric):
         """Point with the least weighted sum of squared geodesic distances, (n_dims,).
 
         No point near it has less. Others, far from it, may be as good or better, as where points
-        lie around a hill; the search starts at the row nearest to the weighted average.
+        lie around a hill; the search starts at the row nearest to the weighted average. In up to
+        three dimensions it leaves saddles, from which there are two ways to some points, for
+        better points beside them.
 
         Parameters
         ----------
@@ -118,41 +121,33 @@ class RiemannianMetric(Metric):
         weights = enter_weights(sample_weight, z)
         average = (weights[:, None] * z).sum(0) / weights.sum()
         guess = z[(z - average).square().sum(1).argmin()]
+        mean, converged = self._mean_from(guess, z, weights, tol, max_iter)
+        if max(tol, 10.0 * LEAST_TOL[z.dtype]) < maps.CURVE_TOL:
+            for _ in range(MAX_LEFT):
+                guess = lower_beside(self._space, self._between, mean, z, weights, max_iter)
+                if guess is None:
+                    break
+                mean, converged = self._mean_from(guess[0], z, weights, tol, max_iter)
+        if not converged.all():
+            warn(
+                "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
+                f"of {MEAN_LEVEL[0]} segments are. Raise max_iter or loosen tol.",
+                ConvergenceWarning,
+            )
+        return answer(mean[0])
+
+    def _mean_from(self, guess, z, weights, tol, max_iter):
+        """A mean (1, d) that the search from a point leads to, and whether it has converged."""
         space = self.space_for(z)
         n_segments, n_sub = MEAN_LEVEL
         starts = starting_curves(space, self.graph, z, guess.expand_as(z), n_segments)
         nodes = relax_best(space, starts, n_sub, tol, max_iter).nodes
         groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
         nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
-        mean = nodes[:1, -1]
-        tol = max(tol, 10.0 * LEAST_TOL[z.dtype])
+        mean, tol = nodes[:1, -1], max(tol, 10.0 * LEAST_TOL[z.dtype])
         if tol < maps.CURVE_TOL:
-            mean, converged = self._centered(mean, z, weights / weights.sum(), tol, max_iter)
-        if not converged.all():
-            warn(
-                "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
-                f"of {n_segments} segments are. Raise max_iter or loosen tol.",
-                ConvergenceWarning,
-            )
-        return answer(mean[0])
-
-    def _centered(self, mean, Z, weights, tol, max_iter):
-        """Move a mean (1, d) until the average of the logarithms at it vanishes."""
-        for _ in range(max_iter):
-            base = mean.repeat(len(Z), 1)
-            geodesics = self._between(base, Z, maps.CURVE_TOL, max_iter)
-            if not geodesics.converged.all():
-                # Shooting from where no curve is known goes nowhere, and takes long.
-                break
-            logs, hit = maps.log(self._space, base, Z, geodesics, 0.1 * tol)
-            if not hit.all():
-                break
-            rms = (weights * geodesics.length.square()).sum().sqrt()
-            step = (weights[:, None] * logs).sum(0, keepdim=True)
-            if maps.norm(self._space, mean, step) <= tol * rms:
-                return mean, torch.ones(1, dtype=torch.bool)
-            mean = maps.exp(self._space, mean, step)[0]
-        return mean, torch.zeros(1, dtype=torch.bool)
+            return centered(self._space, self._between, mean, z, weights, tol, max_iter)
+        return mean, converged
 
     # Tangent vectors ---------------------------------------------------------------------
 

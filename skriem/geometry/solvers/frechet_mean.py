@@ -6,11 +6,15 @@ d system for the mean, so mean and curves move together in one Gauss-Newton step
 
 import torch
 
+from ..chunks import MAX_GRID_DIMS
 from ..spaces.energy import discrete_energy
+from . import exp_log as maps
 from .relax import eliminate_inner, regularised, relax
 from .tridiagonal import substitute
 
 N_HALVINGS = 6
+# Points beside a mean are at this share of the root of the mean squared distance.
+BESIDE = 0.1
 
 
 def group_sums(values, groups, n_groups):
@@ -94,3 +98,63 @@ def frechet_means(space, nodes, n_sub, groups, weights, n_groups, rtol, max_iter
         if converged.all():
             break
     return nodes, energy, converged
+
+
+def centered(space, between, mean, z, weights, tol, max_iter):
+    """Move a mean (1, d) until the average of the logarithms of points at it vanishes.
+
+    Parameters
+    ----------
+    space : Space
+    between : callable
+        Geodesics between the rows of two tensors, ``between(a, b, tol, max_iter)``.
+    mean : Tensor of shape (1, d)
+    z : Tensor of shape (n, d)
+    weights : Tensor of shape (n,)
+    tol : float
+        Norm of the average, relative to the root of the mean squared distance.
+    max_iter : int
+
+    Returns
+    -------
+    mean : Tensor of shape (1, d)
+    converged : Tensor of shape (1,) bool
+    """
+    shares = weights / weights.sum()
+    for _ in range(max_iter):
+        base = mean.repeat(len(z), 1)
+        geodesics = between(base, z, maps.CURVE_TOL, max_iter)
+        if not geodesics.converged.all():
+            # Shooting from where no curve is known goes nowhere, and takes long.
+            break
+        logs, hit = maps.log(space, base, z, geodesics, 0.1 * tol)
+        if not hit.all():
+            break
+        rms = (shares * geodesics.length.square()).sum().sqrt()
+        step = (shares[:, None] * logs).sum(0, keepdim=True)
+        if maps.norm(space, mean, step) <= tol * rms:
+            return mean, torch.ones(1, dtype=torch.bool)
+        mean = maps.exp(space, mean, step)[0]
+    return mean, torch.zeros(1, dtype=torch.bool)
+
+
+def lower_beside(space, between, mean, z, weights, max_iter):
+    """A point (1, d) beside a mean with a smaller sum of squares, None without one.
+
+    Where two ways to a point are equally long, what the sum loses depends on the side, and the
+    average of logarithms may vanish on top of a ridge of sums. Looked for in up to three
+    dimensions: in more there are too many sides.
+    """
+    if mean.shape[1] > MAX_GRID_DIMS:
+        return None
+    found = between(mean.repeat(len(z), 1), z, maps.CURVE_TOL, max_iter)
+    here = (weights * found.length.square()).sum()
+    size = BESIDE * (here / weights.sum()).sqrt()
+    # An orthonormal frame at the mean.
+    frame = torch.linalg.inv(torch.linalg.cholesky(regularised(space.tensor(mean))[0])) * size
+    around = mean + torch.cat([frame, -frame])
+    pairs = around.repeat_interleave(len(z), 0), z.repeat(len(around), 1)
+    lengths = between(*pairs, maps.CURVE_TOL, max_iter).length.unflatten(0, (len(around), -1))
+    sums = (weights * lengths.square()).sum(1).nan_to_num(nan=torch.inf)
+    best = sums.argmin()
+    return around[best, None] if sums[best] < (1.0 - maps.CURVE_TOL) * here else None
