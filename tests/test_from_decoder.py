@@ -197,7 +197,9 @@ def test_the_order_of_outputs_does_not_matter(codes):
     first = adopted(lambda z: mean(z), codes, data=data, **options)
     second = adopted(lambda z: mean(z)[:, order], codes, data=data[:, order], **options)
     a, b = codes[:8], codes[8:16]
-    np.testing.assert_allclose(first.distance(a, b, TOL), second.distance(a, b, TOL), rtol=1e-6)
+    # Tables differ by 4e-8, of which curves that are nearly short enough make more.
+    found, again = (metric.distance(a, b, 1e-3) for metric in (first, second))
+    np.testing.assert_allclose(found, again, rtol=1e-6)
 
 
 def test_normal_distributions_have_their_own_noise(codes):

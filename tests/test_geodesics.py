@@ -306,6 +306,24 @@ def test_curves_that_need_damping_go_all_the_way():
     assert np.abs(found.length.numpy() / exact - 1.0).max() < 3e-3
 
 
+def test_solutions_of_other_resolutions_are_exchanged():
+    metric = PullbackMetric(bumps, 2)
+    a, b = (torch.as_tensor(points(3, seed=k)) for k in range(2))
+    starts = [(torch.arange(3), curves.straight(a, b, 32))]
+    coarse = solve_geodesics(metric._space, a, b, starts, 1e-3, 100)
+    fine = metric.geodesic(a[1:2], b[1:2])
+    assert fine.points.shape[1] > coarse.points.shape[1]
+    t = [0.0, 0.3, 1.0]
+    for found in (
+        coarse.replaced([1], fine),
+        fine.rows([0, 0, 0]).replaced([0, 2], coarse.rows([0, 2])),
+    ):
+        torch.testing.assert_close(found.length[[0, 2]], coarse.length[[0, 2]])
+        torch.testing.assert_close(found.length[1], fine.length[0])
+        torch.testing.assert_close(found.curve(t)[[0, 2]], coarse.curve(t)[[0, 2]])
+        torch.testing.assert_close(found.curve(t)[1], fine.curve(t)[0])
+
+
 def test_starts_are_brought_to_constant_speed():
     space = embedded(ridges)
     a, b = torch.tensor([[-0.9, 0.3], [0.2, 0.0], [0.9, 0.1], [0.2, 0.0]]).double().chunk(2)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..curves import resample
+from ..curves import resample, subdivide
 from ..types import ArrayOrTensor
 
 
@@ -146,10 +146,17 @@ class Geodesics(NamedTuple):
     def replaced(self, index: ArrayOrTensor | slice, others: Geodesics) -> Geodesics:
         """The same with the solutions for some pairs exchanged; their iterations add up."""
         others = others._replace(n_iter=others.n_iter + self.n_iter[index])
-        fields = [field.clone() for field in self]
-        for field, other in zip(fields, others):
+        n_chords = max(self.points.shape[1], others.points.shape[1]) - 1
+        fields = [field.clone() for field in self._on_chords(n_chords)]
+        for field, other in zip(fields, others._on_chords(n_chords)):
             field[index] = other
         return Geodesics(*fields)
+
+    def _on_chords(self, n_chords):
+        """The same curves by so many chords, a multiple of what there are."""
+        n_sub = n_chords // (self.points.shape[1] - 1)
+        arc_length = subdivide(self.arc_length[..., None], n_sub).squeeze(-1)
+        return self._replace(points=subdivide(self.points, n_sub), arc_length=arc_length)
 
     @property
     def energy(self) -> Any:
