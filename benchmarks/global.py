@@ -8,7 +8,7 @@ relaxed from shortest paths along two other lattices, of another spacing, place 
 those from the straight line and the paths through the graph, each relaxed to its end. All curves
 are measured by one rule, the chords between 4,097 points of each, on the decoder itself.
 
-With ``--maps``, maps without points whose shortest ways are known.
+With ``--maps``, maps without points whose shortest ways are known, and ridges that roll out flat.
 """
 
 import argparse
@@ -128,6 +128,28 @@ def maps_without_points():
         )
 
 
+def ridges_rolled_out(n_pairs=40):
+    """Straight lines over five thin ridges, relaxed: the surface is ruled, distances are known."""
+
+    def ridges(z):
+        return torch.cat([z, 0.5 * torch.exp(-50.0 * torch.sin(8.0 * z[:, :1]).square())], dim=1)
+
+    x = np.linspace(-1.0, 1.0, 200_001)
+    steps = np.hypot(np.diff(x), np.diff(0.5 * np.exp(-50.0 * np.sin(8.0 * x) ** 2)))
+    a, b = (np.random.default_rng(k).uniform(-1.0, 1.0, (n_pairs, 2)) for k in range(2))
+    across = np.interp(b[:, 0], x[1:], steps.cumsum()) - np.interp(a[:, 0], x[1:], steps.cumsum())
+    exact = np.hypot(across, b[:, 1] - a[:, 1])
+    a, b = torch.tensor(a), torch.tensor(b)
+    starts = [(torch.arange(n_pairs), curves.straight(a, b, FINE.levels[0]))]
+    space = PullbackMetric(ridges, 2)._space
+    found = solve_geodesics(space, a, b, starts, TOL, MAX_ITER, FINE)
+    excess = found.length.numpy() / exact - 1.0
+    print(
+        f"ridges from straight lines: {found.converged.double().mean():.0%} converged, "
+        f"excess over rolled out {excess.mean():.3%}, at most {excess.max():.2%}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mnist", help="archive of the images; left out without it")
@@ -141,6 +163,7 @@ def main():
     options = parser.parse_args()
     if options.maps:
         maps_without_points()
+        ridges_rolled_out()
         return
     print(
         f"{'':12} {'d':>2} {'contrast':>8} {'seed':>4} {'converged':>9} {'> .5 %':>7} {'mean':>8} "
