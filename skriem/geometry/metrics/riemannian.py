@@ -122,12 +122,15 @@ class RiemannianMetric(Metric):
         average = (weights[:, None] * z).sum(0) / weights.sum()
         guess = z[(z - average).square().sum(1).argmin()]
         mean, converged = self._mean_from(guess, z, weights, tol, max_iter)
-        if max(tol, 10.0 * LEAST_TOL[z.dtype]) < maps.CURVE_TOL:
+        tol = max(tol, 10.0 * LEAST_TOL[z.dtype])
+        if tol < maps.CURVE_TOL:
+            exactly = self._space, self._between
             for _ in range(MAX_LEFT):
-                guess = lower_beside(self._space, self._between, mean, z, weights, max_iter)
+                guess = lower_beside(*exactly, mean, z, weights, max_iter)
                 if guess is None:
                     break
-                mean, converged = self._mean_from(guess[0], z, weights, tol, max_iter)
+                mean, _ = self._mean_from(guess[0], z, weights, tol, max_iter)
+            mean, converged = centered(*exactly, mean, z, weights, tol, max_iter)
         if not converged.all():
             warn(
                 "The Fréchet mean did not converge to the tolerance: it is as accurate as curves "
@@ -137,17 +140,14 @@ class RiemannianMetric(Metric):
         return answer(mean[0])
 
     def _mean_from(self, guess, z, weights, tol, max_iter):
-        """A mean (1, d) that the search from a point leads to, and whether it has converged."""
+        """Where the search for a mean leads from a point, (1, d), and whether it has converged."""
         space = self.space_for(z)
         n_segments, n_sub = MEAN_LEVEL
         starts = starting_curves(space, self.graph, z, guess.expand_as(z), n_segments)
         nodes = relax_best(space, starts, n_sub, tol, max_iter).nodes
         groups = torch.zeros(len(z), dtype=torch.long, device=z.device)
         nodes, _, converged = frechet_means(space, nodes, n_sub, groups, weights, 1, tol, max_iter)
-        mean, tol = nodes[:1, -1], max(tol, 10.0 * LEAST_TOL[z.dtype])
-        if tol < maps.CURVE_TOL:
-            return centered(self._space, self._between, mean, z, weights, tol, max_iter)
-        return mean, converged
+        return nodes[:1, -1], converged
 
     # Tangent vectors ---------------------------------------------------------------------
 
