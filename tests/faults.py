@@ -46,12 +46,14 @@ GEOMETRY = {
         ("np.where(corner, rest, n - rest)", "np.where(corner, n - rest, rest)"),
         ("near = (through <= limit)", "near = (through >= limit)"),
         ("key=lambda place: through[place])[1:]", "key=lambda place: through[place])[:1]"),
+        ("ZIGZAG * known + 2.0 * aside", "ZIGZAG * known - 2.0 * aside"),
     ],
     "geometry/solvers/routes.py": [
         ("better = length < lengths[part[at]]", "better = length > lengths[part[at]]"),
         ("side[going] *= 2.0", "side[going] *= 1.0"),
         ("torch.round((a + b) / side[:, None] - 1.0)", "torch.round((a + b) / side[:, None])"),
-        ("return fine if (along <", "return fine if (along >"),
+        ("torch.fmin(found.length", "torch.fmax(found.length"),
+        ("return thinned if _is_enough", "return thinned if not _is_enough"),
     ],
     "geometry/solvers/shooting.py": [
         ("[..., None]).squeeze(-1) + gaps[:, leg]", "[..., None]).squeeze(-1) - gaps[:, leg]"),

@@ -1,6 +1,7 @@
 """Geodesics are looked for on either side of what is in their way."""
 
 import pickle
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from skriem import VAETransformer
 from skriem.geometry import PullbackMetric, Status, curves
 from skriem.geometry.paths import lattice as lattice_module
 from skriem.geometry.paths.graph import measure_in
-from skriem.geometry.paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
+from skriem.geometry.paths.lattice import Lattice, coarse_routes, lattice_routes
 from skriem.geometry.solvers import routes as ways
 from skriem.geometry.solvers.geodesics import solve_geodesics
-from skriem.geometry.solvers.routes import BoxRoutes, GraphRoutes, LatticeRoutes
+from skriem.geometry.solvers.routes import BoxRoutes, GraphRoutes, LatticeRoutes, ThinnedRoutes
 
 
 def over(height):
@@ -113,15 +114,36 @@ def lattice_over(embed, d=2, n_nodes=20_000, stride=4, side=1.0):
 
 
 @pytest.mark.parametrize(("d", "excess"), [(2, 0.015), (3, 0.05)])
-def test_distances_along_a_lattice_in_flat_space(d, excess):
+def test_routes_along_a_lattice_in_flat_space(d, excess):
     rng = np.random.default_rng(0)
     a, b = torch.tensor(rng.uniform(-0.9, 0.9, size=(2, 40, d)))
-    exact = (a - b).norm(dim=1).numpy()
+    exact = (a - b).norm(dim=1)
     lattice = lattice_over(lambda z: z, d)
-    found = lattice_distances(lattice, a, b)
+    rows, routes = coarse_routes(lattice, a, b, 64)[0]
+    assert rows.tolist() == list(range(40))
+    found = routes.diff(dim=1).norm(dim=2).sum(1)
     assert (found > exact - 1e-6).all()
     # Directions are a few, and both ends go by way of a node.
     assert (found < (1.0 + excess) * exact + lattice.stride * lattice.spacing).all()
+
+
+@pytest.mark.parametrize("routes", [coarse_routes, lattice_routes])
+def test_what_is_known_changes_no_route_however_many_are_asked_for(routes):
+    space = embedded(over(hill))
+    rng = np.random.default_rng(1)
+    a, b = torch.tensor(rng.uniform(-1.0, 1.0, size=(2, 12, 2)))
+    lattice = lattice_over(over(hill), side=1.5)
+    known = space.measure(curves.straight(a, b, 64))[0].numpy()
+    far, near = routes(lattice, a, b, 64), routes(lattice, a, b, 64, known)
+    torch.testing.assert_close(near[0], far[0], rtol=0, atol=0)
+    alone = routes(lattice, a[4:5], b[4:5], 64, known[4:5])
+    for rows, nodes in near:
+        for row in torch.nonzero(rows == 4).ravel():
+            (_, expected), *alone = alone
+            torch.testing.assert_close(nodes[row : row + 1], expected, rtol=0, atol=0)
+    assert alone == []
+    # What is much longer is not looked for.
+    assert routes(lattice, a, b, 64, 0.0 * known - 1.0) == []
 
 
 def test_edges_are_as_long_as_the_segments_they_stand_for():
@@ -157,7 +179,7 @@ def test_routes_are_at_constant_speed_and_the_first_is_the_shortest():
         assert (others[:, -1] == b[other_rows]).all()
     steps = space.squared_chords(routes).sqrt()
     assert (steps.amax(1) < 2.0 * steps.mean(1)).all()
-    again, coarse = coarse_routes(lattice, a, b, 64)
+    again, coarse = coarse_routes(lattice, a, b, 64)[0]
     assert again.tolist() == rows.tolist()
     rough = space.measure(curves.subdivide(coarse, 4))[0]
     cell = lattice.stride * lattice.spacing
@@ -180,8 +202,7 @@ def test_there_is_no_route_across_what_is_not_finite():
     a, b = torch.tensor([[-0.9, 0.0]]).double(), torch.tensor([[0.9, 0.0]]).double()
     lattice = lattice_over(split)
     assert lattice_routes(lattice, a, b, 16) == []
-    assert len(coarse_routes(lattice, a, b, 16)[0]) == 0
-    assert np.isinf(lattice_distances(lattice, a, b)).all()
+    assert coarse_routes(lattice, a, b, 16) == []
 
 
 # Metrics with points -------------------------------------------------------------------------
@@ -190,6 +211,38 @@ def test_there_is_no_route_across_what_is_not_finite():
 def test_a_smooth_metric_is_searched_through_its_graph():
     points = np.random.default_rng(0).normal(size=(200, 2))
     assert isinstance(PullbackMetric(paraboloid, 2, points)._routes, GraphRoutes)
+
+
+@pytest.mark.parametrize(
+    ("usual", "thinned", "fine", "chosen"),
+    [
+        (1.0, 1.0, 1.0, GraphRoutes),
+        (1.1, 1.0, 1.0, ThinnedRoutes),
+        (1.2, 1.1, 1.0, LatticeRoutes),
+        # Now and then another way is longer.
+        (1.0, 1.1, 1.0, GraphRoutes),
+        (1.2, 1.0, 1.1, ThinnedRoutes),
+        # Below zero: those that did not converge.
+        (-1.0, 1.0, 1.0, LatticeRoutes),
+        (1.1, -1.0, 1.0, LatticeRoutes),
+    ],
+)
+def test_the_cheapest_search_is_chosen_that_finds_what_the_next_does(
+    monkeypatch, usual, thinned, fine, chosen
+):
+    lengths = {GraphRoutes: usual, ThinnedRoutes: thinned, LatticeRoutes: fine}
+
+    class Found(NamedTuple):
+        length: torch.Tensor
+        converged: torch.Tensor
+
+    def tried(kind, *args):
+        length = torch.full((9,), lengths[type(kind)])
+        return Found(length.abs(), length > 0.0)
+
+    monkeypatch.setattr(ways, "_tried", tried)
+    points = np.random.default_rng(0).normal(size=(50, 2))
+    assert type(PullbackMetric(paraboloid, 2, points)._routes) is chosen
 
 
 def test_what_takes_long_before_a_first_geodesic_is_said(caplog):
@@ -209,10 +262,11 @@ def test_lattices_stay_where_they_were_made():
     metric = PullbackMetric(Bowl(), 2, points)
     routes = LatticeRoutes(metric.graph, metric._spaces, points)
     a, b = (torch.tensor(part) for part in (points[:3], points[3:6]))
-    expected = lattice_distances(routes.lattice, a, b)
+    expected = routes.starts(metric._space, a, b)
     travelled = pickle.loads(pickle.dumps(routes))
     assert "lattice" not in vars(travelled)
-    np.testing.assert_array_equal(lattice_distances(travelled.lattice, a, b), expected)
+    again = travelled.starts(metric._space, a, b)
+    torch.testing.assert_close(again, expected, rtol=0, atol=0)
 
 
 class Bowl(torch.nn.Module):

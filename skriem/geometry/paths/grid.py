@@ -192,8 +192,8 @@ def grid_distances(measure, grid, a, b):
     return result
 
 
-def from_sources(weights, sources, return_predecessors=False):
-    """Distances from some points to all nodes of a graph, (n, N).
+def from_sources(weights, sources, return_predecessors=False, limit=np.inf):
+    """Distances from some points to all nodes of a graph, (n, N), infinite above a limit.
 
     Paths lead out of a source and never through another, so that none depends on which are
     asked together. On request, also the node before each on its path, (n, N) int, where sources
@@ -204,6 +204,7 @@ def from_sources(weights, sources, return_predecessors=False):
         with_sources(weights, sources),
         indices=np.arange(n_nodes, n_nodes + len(sources.nodes)),
         return_predecessors=return_predecessors,
+        limit=limit,
     )
     if return_predecessors:
         return tuple(part[:, :n_nodes] for part in found)

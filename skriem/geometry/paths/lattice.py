@@ -9,6 +9,7 @@ every fourth node or so say which nodes can be on a route at all; only these are
 import itertools
 import math
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +26,18 @@ DETOUR, MOST_NODES = 1.1, {2: 80_000, 3: 10_000}
 # Other routes than the shortest, and the shares of the way at which they are told apart, with
 # how thick the fronts are there.
 N_OTHERS, FRONTS, THICKNESS = 3, (0.25, 0.5, 0.75), 0.01
-# Sources at once, which bounds the memory.
-CHUNK = 32
+# How much longer than a curve the path along coarse nodes is that follows it: their directions
+# are a few.
+ZIGZAG = 1.05
+# Pairs at once, which bounds the memory, and how many of their ends are searched from together.
+CHUNK, ALIKE = 32, 8
+
+
+class Tree(NamedTuple):
+    """The shortest paths from a point to the nodes of a graph."""
+
+    lengths: np.ndarray  # (N,), or (n, N) from several points
+    before: np.ndarray  # The node before each, as many
 
 
 class Lattice:
@@ -51,7 +62,7 @@ class Lattice:
         self.spacing = np.prod((high - low) / n_nodes ** (1 / d)) ** (1 / d)
         # Whole steps of the coarse nodes along every side.
         coarse = np.ceil((high - low) / self.spacing / self.stride).astype(int)
-        self.counts = tuple(coarse * self.stride + 1)
+        self.coarse_counts, self.counts = tuple(coarse + 1), tuple(coarse * self.stride + 1)
         at = torch.tensor(self.points(np.arange(np.prod(self.counts))))
         tensors = space.tensor(at).cpu().numpy()
         self._speeds = {}
@@ -168,48 +179,7 @@ def graph_among(lengths, nodes):
     return csr_matrix((weights, near.T[joined], first), shape=(len(nodes), len(nodes)))
 
 
-def lattice_distances(lattice, a, b):
-    """Lengths of routes between the rows of two tensors along the coarse nodes, (n,) array."""
-    nodes, weights = lattice.coarse
-    ends = [_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b)]
-    found = np.concatenate(
-        [
-            np.take_along_axis(from_sources(weights, part), ends[1].nodes[rows], axis=1)
-            for rows, part in _chunks(ends[0])
-        ]
-    )
-    return (found + ends[1].distances).min(1)
-
-
-def coarse_routes(lattice, a, b, n_segments):
-    """The shortest route along the coarse nodes of a lattice for each pair of rows.
-
-    Returns
-    -------
-    rows : Tensor of shape (k,) int
-        Pairs for which there is a way.
-    routes : Tensor of shape (k, n_segments + 1, d)
-        At constant speed.
-    """
-    nodes, weights = lattice.coarse
-    starts, ends = (_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b))
-    rows, routes = [], []
-    for some, part in _chunks(starts):
-        lengths, before = from_sources(weights, part, return_predecessors=True)
-        for row, there, tree in zip(range(len(a))[some], lengths, before):
-            total = there[ends.nodes[row]] + ends.distances[row]
-            last = total.argmin()
-            if np.isfinite(total[last]):
-                way = _walk(tree, ends.nodes[row, last])[::-1]
-                path = [starts.points[row], *lattice.points(nodes[way]), ends.points[row]]
-                arc_length = [0.0, *there[way], total[last]]
-                rows.append(row)
-                routes.append(_at_constant_speed(path, arc_length, n_segments))
-    routes = torch.stack(routes).to(a) if routes else a.new_empty(0, n_segments + 1, a.shape[1])
-    return torch.tensor(rows, dtype=torch.long, device=a.device), routes
-
-
-def lattice_routes(lattice, a, b, n_segments):
+def lattice_routes(lattice, a, b, n_segments, known=None):
     """The shortest route along a lattice for each pair of rows, and others almost as short.
 
     Parameters
@@ -217,6 +187,8 @@ def lattice_routes(lattice, a, b, n_segments):
     lattice : Lattice
     a, b : Tensor of shape (n, d)
     n_segments : int
+    known : ndarray of shape (n,) or None
+        Lengths of curves that there are already: what is much longer is not looked for.
 
     Returns
     -------
@@ -224,35 +196,69 @@ def lattice_routes(lattice, a, b, n_segments):
         Pairs and their routes, at constant speed. The first entry has the shortest routes, of
         all pairs for which there is a way.
     """
-    found = [([], []) for _ in range(1 + N_OTHERS)]
+    found = []
+    tied = [lattice.around(z) for z in (a, b)]
+    for row, _, trees in _coarse_trees(lattice, a, b, known):
+        ends = [points.rows(slice(row, row + 1)) for points in tied]
+        found.append(_routes(lattice, trees, *ends, n_segments))
+    return _by_rank(found, a)
+
+
+def coarse_routes(lattice, a, b, n_segments, known=None):
+    """The same along the coarse nodes alone, in a fraction of the time."""
+    found, nodes = [], lattice.coarse[0]
+    for _, ends, trees in _coarse_trees(lattice, a, b, known):
+        ways = _ways(lattice.coarse_counts, np.arange(len(nodes)), trees)
+        found.append([_route(lattice, nodes, trees, way, *ends, n_segments) for way in ways])
+    return _by_rank(found, a)
+
+
+def _by_rank(found, like):
+    """The first routes of all pairs that have one, the second ones, and so on."""
+    ranked = []
+    for rank in range(1 + N_OTHERS):
+        rows = [row for row, routes in enumerate(found) if len(routes) > rank]
+        if rows:
+            routes = torch.stack([found[row][rank] for row in rows])
+            ranked.append((torch.tensor(rows, device=like.device), routes.to(like)))
+    return ranked
+
+
+def _coarse_trees(lattice, a, b, known):
+    """Pairs one after another: their numbers, their ends, and the shortest paths out of both.
+
+    Of lengths of nodes, those that no route can use are infinite, whatever other pairs need.
+    """
     nodes, weights = lattice.coarse
-    coarse = [_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b)]
-    fine = [lattice.around(z) for z in (a, b)]
-    for rows, part in _chunks(coarse[0]):
-        through = _from_each(weights, part) + _from_each(weights, coarse[1].rows(rows))
-        for row, lengths in zip(range(len(a))[rows], through):
-            ends = [tied.rows(slice(row, row + 1)) for tied in fine]
-            for place, route in enumerate(_routes(lattice, lengths, *ends, n_segments)):
-                found[place][0].append(row)
-                found[place][1].append(route)
-    return [
-        (torch.tensor(rows, device=a.device), torch.stack(routes).to(a))
-        for rows, routes in found
-        if rows
-    ]
-
-
-def _chunks(tied):
-    """Some points after others: slices, and the points."""
-    for first in range(0, len(tied.points), CHUNK):
+    tied = [_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b)]
+    limits = np.full(len(a), np.inf)
+    if known is not None:
+        # At most: along the curve, but to a node and back again at both ends.
+        aside = sum(ends.distances.min(1) for ends in tied)
+        limits = DETOUR * (ZIGZAG * known + 2.0 * aside)
+        limits = np.nan_to_num(limits, nan=np.inf)
+    for first in range(0, len(a), CHUNK):
         rows = slice(first, first + CHUNK)
-        yield rows, tied.rows(rows)
+        both = [_from_each(weights, ends.rows(rows), limits[rows]) for ends in tied]
+        for k, row in enumerate(range(len(a))[rows]):
+            trees = [Tree(tree.lengths[k], tree.before[k]) for tree in both]
+            for tree in trees:
+                tree.lengths[tree.lengths > limits[row]] = np.inf
+            yield row, [ends.rows(slice(row, row + 1)) for ends in tied], trees
 
 
-def _from_each(weights, tied):
-    """Distances from points to all nodes, (n, N): from equal ones once."""
+def _from_each(weights, tied, limits):
+    """The shortest paths from points up to limits (n,), to all nodes: from equal points once."""
     _, first, which = np.unique(tied.points, axis=0, return_index=True, return_inverse=True)
-    return from_sources(weights, tied.rows(first))[which.ravel()]
+    which, furthest = which.ravel(), np.zeros(len(first))
+    np.maximum.at(furthest, which, limits)
+    found = Tree(np.empty((len(first), weights.shape[0])), np.empty(0))
+    found = found._replace(before=np.empty(found.lengths.shape, dtype=np.int32))
+    # Together those that go about as far.
+    for some in np.array_split(np.argsort(furthest), math.ceil(len(first) / ALIKE)):
+        part = from_sources(weights, tied.rows(first[some]), True, furthest[some].max())
+        found.lengths[some], found.before[some] = part
+    return Tree(found.lengths[which], found.before[which])
 
 
 def _among(nodes, tied):
@@ -260,11 +266,9 @@ def _among(nodes, tied):
     return tied._replace(nodes=np.searchsorted(nodes, tied.nodes))
 
 
-def _routes(lattice, through, start, end, n_segments):
-    """Routes between two points, the shortest first.
-
-    `through` has the lengths of paths by way of every coarse node.
-    """
+def _routes(lattice, trees, start, end, n_segments):
+    """Routes between two points, the shortest first, given the coarse paths out of both."""
+    through = trees[0].lengths + trees[1].lengths
     if not np.isfinite(through.min()):
         return []
     # Steps between coarse nodes may lead over others; with those around there is a way.
@@ -272,15 +276,12 @@ def _routes(lattice, through, start, end, n_segments):
         nodes = _worth_searching(lattice, through, start, end, n_around)
         weights = lattice.edges(nodes)
         trees = [
-            [tree[0] for tree in from_sources(weights, _among(nodes, tied), True)]
+            Tree(*(part[0] for part in from_sources(weights, _among(nodes, tied), True)))
             for tied in (start, end)
         ]
-        (there, _), (back, _) = trees
-        if np.isfinite(there + back).any():
+        ways = _ways(lattice.counts, nodes, trees)
+        if ways:
             break
-    else:
-        return []
-    ways = _ways(lattice.counts, nodes, there, back)
     return [_route(lattice, nodes, trees, way, start, end, n_segments) for way in ways]
 
 
@@ -293,7 +294,7 @@ def _worth_searching(lattice, through, start, end, n_around):
         limit = min(limit, np.partition(through, most)[most])
     # Those on the shortest path differ by rounding.
     limit = max(limit, (1.0 + 1e-6) * through.min())
-    near = (through <= limit).reshape([(n - 1) // lattice.stride + 1 for n in lattice.counts])
+    near = (through <= limit).reshape(lattice.coarse_counts)
     if n_around:
         near = binary_dilation(near, generate_binary_structure(d, d), n_around)
     for axis, n in enumerate(lattice.counts):
@@ -305,14 +306,18 @@ def _worth_searching(lattice, through, start, end, n_around):
     return np.flatnonzero(near)
 
 
-def _ways(counts, nodes, there, back):
-    """Places of nodes that the shortest route and others pass, the shortest first.
+def _ways(counts, nodes, trees):
+    """Places of nodes that the shortest route and others pass, the shortest first; none if there
+    is no way.
 
     Routes are told apart where they cross a front, at which a share of the way is done: in each
     connected part of a front that is near enough, the best node has a route of its own.
     """
-    through = there + back
+    there = trees[0].lengths
+    through = there + trees[1].lengths
     best, others = int(through.argmin()), []
+    if not np.isfinite(through[best]):
+        return []
     near = np.flatnonzero(through <= DETOUR * through[best])
     for share in FRONTS:
         off = np.abs(there[near] / through[near] - share)

@@ -14,7 +14,7 @@ from .. import curves
 from ..chunks import MAX_GRID_DIMS
 from ..paths.graph import measure_in, random_pairs, starting_curves
 from ..paths.grid import box_around
-from ..paths.lattice import Lattice, coarse_routes, lattice_distances, lattice_routes
+from ..paths.lattice import Lattice, coarse_routes, lattice_routes
 from .geodesics import CAREFUL, FINE, USUAL, Resolution, solve_geodesics
 
 LOGGER = logging.getLogger(__name__)
@@ -22,9 +22,11 @@ LOGGER = logging.getLogger(__name__)
 MARGIN = 0.2
 # Nodes of the lattice over both, roughly, and by dimension which of them are searched at first.
 N_NODES, STRIDE = 480_000, {2: 4, 3: 3}
-# Pairs that both ways of searching are tried on, how accurately, and the share of them that a
-# coarse resolution has to be enough for.
-N_TRIED, TRIED_TOL, TRIED_ITER, ENOUGH = 24, 1e-3, 12, 0.95
+# Pairs that ways of searching are tried on, how accurately and with how many iterations, the
+# share of them that has to converge, and how much longer than others they may be on average.
+N_TRIED, TRIED_TOL, TRIED_ITER, ENOUGH, EXCESS = 24, 1e-3, 12, 0.95, 5e-4
+# Iterations of the most thorough way, which is what the others are compared with.
+THOROUGH_ITER = 100
 # Boxes for maps of which no points are known: sides in multiples of the ends' distance, how often
 # they are doubled where routes run along their edge, and how near that is, as a share of the side.
 BOX_SIDE, MAX_DOUBLINGS, EDGE = 3, 6, 0.02
@@ -32,8 +34,8 @@ BOX_SIDE, MAX_DOUBLINGS, EDGE = 3, 6, 0.02
 BOX_BUDGET, MIN_NODES, MAX_NODES, BOX_STRIDE = 2**23, 2_000, 16_000, 2
 # Lines at most this share longer than their chord are shortest.
 STRAIGHT = 1e-6
-# Chords by which each segment of a route is measured.
-N_MEASURED = 16
+# Chords by which each segment of a route is measured, and all of a curve that is known.
+N_MEASURED, N_KNOWN = 16, 1024
 
 
 class Routes(ABC):
@@ -75,6 +77,8 @@ class LatticeRoutes(Routes):
     """These, and routes along a fine lattice."""
 
     resolution, effort = FINE, 4
+    # How many times as many nodes a finer lattice has.
+    _thinned = 1
 
     def __init__(self, graph, spaces, points):
         self._graph, self._spaces, self._points = graph, spaces, points
@@ -86,13 +90,22 @@ class LatticeRoutes(Routes):
     def starts(self, space, a, b):
         n_segments = self.resolution.levels[0]
         others = starting_curves(space, self._graph, a, b, n_segments)
-        return others + lattice_routes(self.lattice, a, b, n_segments)
+        known, _ = space.measure(curves.subdivide(others[0][1], N_KNOWN // n_segments))
+        known = known.cpu().double().numpy()
+        return others + lattice_routes(self.lattice, a, b, n_segments, known)
 
     @cached_property
     def lattice(self):
         space, measure = self._spaces.cheapest, self._spaces.segment_lengths
         low, high = box_around(self._points, MARGIN)
-        return Lattice(space, measure, low, high, N_NODES, STRIDE[len(low)])
+        n_nodes = N_NODES // self._thinned
+        return Lattice(space, measure, low, high, n_nodes, STRIDE[len(low)])
+
+
+class ThinnedRoutes(LatticeRoutes):
+    """The same along a lattice that walls must not be too steep for, in a fifth of the time."""
+
+    resolution, effort, _thinned = CAREFUL, 2, 4
 
 
 class BoxRoutes(Routes):
@@ -121,14 +134,14 @@ class BoxRoutes(Routes):
             at_edge = [going[:0]]
             for box in boxes.unique(dim=0):
                 part = going[(boxes == box).all(1)]
-                at, nodes = _along_box(space, box, a[part], b[part], n_segments)
-                length, _ = space.measure(curves.subdivide(nodes, N_MEASURED))
-                better = length < lengths[part[at]]
-                at, nodes = part[at[better]], nodes[better]
-                routes[at], lengths[at] = nodes, length[better]
-                margin = EDGE * box[-1]
-                inside = (nodes > box[:-1] + margin) & (nodes < box[:-1] + box[-1] - margin)
-                at_edge.append(at[~inside.all(2).all(1)])
+                for at, nodes in _along_box(space, box, a[part], b[part], n_segments)[:1]:
+                    length, _ = space.measure(curves.subdivide(nodes, N_MEASURED))
+                    better = length < lengths[part[at]]
+                    at, nodes = part[at[better]], nodes[better]
+                    routes[at], lengths[at] = nodes, length[better]
+                    margin = EDGE * box[-1]
+                    inside = (nodes > box[:-1] + margin) & (nodes < box[:-1] + box[-1] - margin)
+                    at_edge.append(at[~inside.all(2).all(1)])
             going = torch.cat(at_edge)
             side[going] *= 2.0
         found = lengths.isfinite()
@@ -147,8 +160,8 @@ def _along_box(space, box, a, b, n_segments):
 def choose_routes(spaces, graph, points, n_dims):
     """Where to look for the geodesics of a metric.
 
-    With points, a coarse search is tried on a sample of their pairs. It is enough where it
-    converges and no route along a fine grid is shorter than what it finds.
+    With points, ways of searching are tried on a sample of their pairs, the cheapest first. One
+    is taken that converges and finds curves hardly longer than the next does.
 
     Parameters
     ----------
@@ -170,12 +183,29 @@ def choose_routes(spaces, graph, points, n_dims):
     if not (points.max(0) > points.min(0)).any():
         return usual
     LOGGER.info("Trying routes through the graph of the points, and along a lattice over them.")
-    fine = LatticeRoutes(graph, spaces, points)
     i, j = random_pairs(len(points), N_TRIED, np.random.default_rng(0))
-    a, b = (torch.tensor(points[rows]) for rows in (i, j))
-    space = spaces.cheapest
-    found = solve_geodesics(space, a, b, usual.starts(space, a, b), TRIED_TOL, TRIED_ITER)
+    ends = [torch.tensor(points[rows]) for rows in (i, j)]
+    thinned, fine = (kind(graph, spaces, points) for kind in (ThinnedRoutes, LatticeRoutes))
+    found = _tried(usual, spaces.cheapest, ends)
+    # Where walls are so steep that only one way will do, to try others would take long.
     if found.converged.double().mean() < ENOUGH:
         return fine
-    along = lattice_distances(fine.lattice, a, b)
-    return fine if (along < (1.0 - TRIED_TOL) * found.length.numpy()).any() else usual
+    better = _tried(thinned, spaces.cheapest, ends)
+    if _is_enough(found, better):
+        return usual
+    best = _tried(fine, spaces.cheapest, ends, THOROUGH_ITER)
+    return thinned if _is_enough(better, best) else fine
+
+
+def _tried(routes, space, ends, max_iter=TRIED_ITER):
+    """Geodesics between pairs of points found in one way."""
+    starts = routes.starts(space, *ends)
+    return solve_geodesics(space, *ends, starts, TRIED_TOL, max_iter, routes.resolution)
+
+
+def _is_enough(found, better):
+    """Whether nearly all geodesics converged, and on average are hardly longer than others."""
+    excess = found.length / torch.fmin(found.length, better.length) - 1.0
+    # Between equal points there is none.
+    excess = excess[found.length > 0].mean()
+    return bool(found.converged.double().mean() >= ENOUGH and not excess > EXCESS)
