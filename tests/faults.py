@@ -33,6 +33,7 @@ GEOMETRY = {
         ("rival / lengths - 1.0", "rival / lengths"),
         ("(gap < -tol)", "(gap > -tol)"),
         ("first = steep and known is None", "first = steep and known is not None"),
+        ("rows = rows[use]", "rows = rows[~use]"),
         ("curves.resample(points, arc_length, t)", "points[:, ::N_COMPARED].clone()"),
         ("active[relaxed.energy > 0]", "active[relaxed.energy >= 0]"),
         ("(32, 64, 128, 256, 512), N_SUB, 1024", "(32, 64, 128), N_SUB, 256"),
@@ -77,6 +78,7 @@ GEOMETRY = {
     ],
     "geometry/spaces/embedded.py": [
         (".abs().log().sum(-1)", ".abs().log().mean(-1)"),
+        ("_measured(values[:, ::2])[0]).abs() / 3.0", "_measured(values[:, ::2])[0]).abs()"),
         ("torch.cdist(a - b[:1], b - b[:1])", "torch.cdist(a - b[:1], b)"),
         ("(b * second_chord - a * first_chord)", "(b * second_chord - b * first_chord)"),
         ("force = -(jacobian", "force = (jacobian"),

@@ -22,6 +22,7 @@ from skriem.geometry.solvers.frechet_mean import frechet_means
 from skriem.geometry.solvers.geodesics import USUAL, solve_geodesics
 from skriem.geometry.solvers.relax import relax, relax_best
 from skriem.geometry.solvers.tridiagonal import eliminate, substitute
+from skriem.geometry.spaces.base import Chords
 from skriem.geometry.spaces.energy import discrete_energy
 
 
@@ -121,6 +122,17 @@ def test_measured_length_is_fourth_order():
 
     assert error(8) < 1e-4
     assert error(16) < error(8) / 14
+
+
+def test_errors_of_lengths_are_what_half_of_the_points_say():
+    space, paths = embedded(sphere), 1.0 + 0.3 * normal(3, 17, 2).cumsum(1)
+    length, arc_length, error = space.measure_closely(paths)
+    torch.testing.assert_close(length, space.measure(paths)[0])
+    torch.testing.assert_close(arc_length, space.measure(paths)[1])
+    expected = (length - space.measure(paths[:, ::2])[0]).abs() / 3.0
+    torch.testing.assert_close(error, expected)
+    # So it is for spaces that know no shorter way.
+    torch.testing.assert_close(Chords.measure_closely(space, paths)[2], expected)
 
 
 def test_resample_goes_at_constant_speed():

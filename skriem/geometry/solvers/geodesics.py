@@ -43,6 +43,8 @@ CAREFUL = Resolution((32, 64, 128, 256, 512), N_SUB, 1024, steep=True, close=1.1
 # Newton's method converges quadratically: what is left after a step is far below what the
 # step promised, and the length's error is half the energy's.
 ENERGY_TOL = 0.1
+# Lengths that differ by this share of the tolerance are as good as equal.
+WORTHWHILE = 0.5
 
 
 def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=None):
@@ -105,7 +107,7 @@ def solve_geodesics(space, a, b, starts, tol, max_iter, resolution=USUAL, known=
                 lengths[active[relaxed.energy > 0]] = torch.inf
         else:
             relaxed = relax(space, nodes, n_sub, rtol, max_iter)
-        shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords)
+        shape, length, arc, rest = _measure(space, relaxed.nodes, relaxed.energy, n_chords, tol)
         # Halving the segments leaves a quarter of the error: a third of the change.
         errors[active] = (length - lengths[active]).abs() / 3.0 + rest
         if known is not None:
@@ -146,7 +148,7 @@ def at_constant_speed(space, nodes):
     return torch.where(length.isfinite()[:, None, None], moved, nodes)
 
 
-def _measure(space, nodes, energy, n_chords):
+def _measure(space, nodes, energy, n_chords, tol):
     """The smooth curve through the nodes, or the polyline where that is shorter, measured finely.
 
     Returns
@@ -159,14 +161,15 @@ def _measure(space, nodes, energy, n_chords):
     """
     per_segment = n_chords // (nodes.shape[1] - 1)
     points = curves.smooth(nodes, per_segment)
-    length, arc_length = space.measure(points)
-    # The root of its energy bounds the polyline's length as far as its own chords can tell.
-    rows = torch.nonzero(~(length <= energy.sqrt())).squeeze(1)
-    polyline = curves.subdivide(nodes[rows], per_segment)
-    straight_length, straight_arc_length = space.measure(polyline)
-    use = ~(straight_length >= length[rows])
-    rows = rows[use]
-    points[rows], length[rows] = polyline[use], straight_length[use]
-    arc_length[rows] = straight_arc_length[use]
-    error = (length - space.measure(points[:, ::2])[0]).abs() / 3.0
+    length, arc_length, error = space.measure_closely(points)
+    # The root of its energy bounds the polyline's length as far as its own chords can tell: it
+    # is not worth measuring where it cannot be shorter by what matters.
+    rows = torch.nonzero(~(length <= (1.0 + WORTHWHILE * tol) * energy.sqrt())).squeeze(1)
+    if len(rows):
+        polyline = curves.subdivide(nodes[rows], per_segment)
+        measured = space.measure_closely(polyline)
+        use = ~(measured[0] >= length[rows])
+        rows = rows[use]
+        points[rows] = polyline[use]
+        length[rows], arc_length[rows], error[rows] = (part[use] for part in measured)
     return points, length, arc_length, error

@@ -23,6 +23,14 @@ class Chords(ABC):
             Length from the start to every point.
         """
 
+    def measure_closely(self, points):
+        """The same, and how far off the lengths are, (B,), by those through half of the points.
+
+        The number of steps has to be a multiple of four.
+        """
+        length, arc_length = self.measure(points)
+        return length, arc_length, (length - self.measure(points[:, ::2])[0]).abs() / 3.0
+
     @abstractmethod
     def expand(self, nodes, n_sub):
         """Expansion of the energy at `nodes` (B, T+1, d), each segment cut into `n_sub`."""

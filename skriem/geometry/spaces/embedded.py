@@ -68,16 +68,20 @@ class Embedded(Space):
         return (values[:, 1:] - values[:, :-1]).square().sum(-1)
 
     def measure(self, points):
-        """Chords are too short by the square of their spacing; one Richardson step over every
-        second point removes that term.
-        """
+        return self._measure(points, _measured)
+
+    def measure_closely(self, points):
+        def measured(values):
+            length, arc_length = _measured(values)
+            return length, arc_length, (length - _measured(values[:, ::2])[0]).abs() / 3.0
+
+        return self._measure(points, measured)
+
+    def _measure(self, points, measured):
+        """What a function says of the embedded points of every curve."""
 
         def measure_part(part):
-            values = self.embed(part.flatten(0, 1)).unflatten(0, part.shape[:2])
-            fine = (values[:, 1:] - values[:, :-1]).norm(dim=-1)
-            coarse = (values[:, 2::2] - values[:, :-2:2]).norm(dim=-1)
-            arc_length = torch.cat([fine.new_zeros(len(fine), 1), fine.cumsum(1)], dim=1)
-            return arc_length[:, -1] + (arc_length[:, -1] - coarse.sum(-1)) / 3.0, arc_length
+            return measured(self.embed(part.flatten(0, 1)).unflatten(0, part.shape[:2]))
 
         return in_chunks(measure_part, points, 2 * points.shape[1] * self.numbers_per_point(points))
 
@@ -188,3 +192,15 @@ class Embedded(Space):
         if self._n_outputs is None:
             self._n_outputs = self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]
         return self._n_outputs
+
+
+def _measured(values):
+    """Lengths of curves through embedded points (B, N+1, m), and up to every point.
+
+    Chords are too short by the square of their spacing; one Richardson step over every second
+    point removes that term.
+    """
+    fine = (values[:, 1:] - values[:, :-1]).norm(dim=-1)
+    coarse = (values[:, 2::2] - values[:, :-2:2]).norm(dim=-1)
+    arc_length = torch.cat([fine.new_zeros(len(fine), 1), fine.cumsum(1)], dim=1)
+    return arc_length[:, -1] + (arc_length[:, -1] - coarse.sum(-1)) / 3.0, arc_length
