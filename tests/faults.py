@@ -381,6 +381,14 @@ NETWORKS = {
         ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
         ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
     ],
+    "nn/priors/moves.py": [
+        ("- 2.0 * codes.means @ pulled.T", "- codes.means @ pulled.T"),
+        ("conjugate, self.prior) - explained", "conjugate, self.prior) + explained"),
+        ("best.bound >= fit.iterated(N_ALL).bound", "best.bound < fit.iterated(N_ALL).bound"),
+        ("        together[:, j] = 0.0", "        together[:, j] *= 1.0"),
+        ("tensor[[k, free]] = part", "tensor[[free]] = part[:1]"),
+        ("together[:, i] += together[:, j]", "together[:, i] += 0.0"),
+    ],
     "nn/priors/chains.py": [
         ("r.left @ before + r.right @ crosses.mT", "r.left @ before"),
         ("0.5 * (squares - log_dets", "0.5 * (squares + log_dets"),
