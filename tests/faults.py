@@ -214,8 +214,11 @@ GEOMETRY = {
         ("solve_triangular(factor.mT, noise", "solve_triangular(factor, noise"),
     ],
     "geometry/metrics/conformal.py": [
-        ("torch.diag_embed(shares @ precisions) - outer", "torch.diag_embed(shares @ precisions)"),
-        ("logs.logsumexp(0)) - math.log(len(codes))", "logs.logsumexp(0))"),
+        ("slopes - precision - outer", "slopes - precision"),
+        ("(logs + torch.as_tensor(log_weights)).logsumexp(0)", "logs.logsumexp(0)"),
+        ('"nji,mnj->mni", roots, steps', '"nij,mnj->mni", roots, steps'),
+        ("roots.mT @ roots", "roots @ roots.mT"),
+        ("weights / weights.sum()", "weights"),
     ],
     "geometry/metrics/metric_field.py": [
         ("@ squares - 2.0 * torch.diag_embed", "@ squares + 2.0 * torch.diag_embed"),
