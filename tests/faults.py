@@ -193,7 +193,8 @@ GEOMETRY = {
         ("shift = _step(state, shift,", "shift = 0.0 * _step(state, shift,"),
     ],
     "geometry/models/land.py": [
-        ("key=lambda run: run.history[-1]", "key=lambda run: -run.history[-1]"),
+        ("key=lambda found: found.history[-1]", "key=lambda found: -found.history[-1]"),
+        ("* n_init + list(further)", "* n_init"),
         ("descending=True", "descending=False"),
         ("replace=False, p=share", "replace=False"),
     ],
@@ -520,6 +521,7 @@ ESTIMATORS = {
         ("np.minimum(rough, straight)[apart]", "rough[apart]"),
     ],
     "estimators/kmeans/mean_runs.py": [
+        ("* settings.n_runs + list(settings.further)", "* settings.n_runs"),
         ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
     ],
     "estimators/kmeans/number_of_clusters.py": [
@@ -731,6 +733,10 @@ ESTIMATORS = {
     "support/rows.py": [
         ("np.add.reduceat(counts, np.flatnonzero(first))", "counts[np.flatnonzero(first)]"),
         ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
+    ],
+    "estimators/autoencoder/prior.py": [
+        ("mixture.shares[order] > NEEDED /", "mixture.shares[order] > 0.0 *"),
+        ("mixture.shares, descending=True", "mixture.shares, descending=False"),
     ],
     "estimators/metric_input.py": [
         ("carried is not None and carried != metric", "carried is not None and carried is None"),
