@@ -197,7 +197,8 @@ GEOMETRY = {
         ("shift = _step(state, shift,", "shift = 0.0 * _step(state, shift,"),
     ],
     "geometry/models/land.py": [
-        ("key=lambda run: run.history[-1]", "key=lambda run: -run.history[-1]"),
+        ("key=lambda found: found.history[-1]", "key=lambda found: -found.history[-1]"),
+        ("* n_init + list(further)", "* n_init"),
         ("descending=True", "descending=False"),
         ("replace=False, p=share", "replace=False"),
     ],
@@ -218,8 +219,11 @@ GEOMETRY = {
         ("solve_triangular(factor.mT, noise", "solve_triangular(factor, noise"),
     ],
     "geometry/metrics/conformal.py": [
-        ("torch.diag_embed(shares @ precisions) - outer", "torch.diag_embed(shares @ precisions)"),
-        ("logs.logsumexp(0)) - math.log(len(codes))", "logs.logsumexp(0))"),
+        ("slopes - precision - outer", "slopes - precision"),
+        ("(logs + torch.as_tensor(log_weights)).logsumexp(0)", "logs.logsumexp(0)"),
+        ('"nji,mnj->mni", roots, steps', '"nij,mnj->mni", roots, steps'),
+        ("roots.mT @ roots", "roots @ roots.mT"),
+        ("weights / weights.sum()", "weights"),
     ],
     "geometry/metrics/metric_field.py": [
         ("@ squares - 2.0 * torch.diag_embed", "@ squares + 2.0 * torch.diag_embed"),
@@ -385,6 +389,14 @@ NETWORKS = {
         ("own = (self._graph.factors[chosen] @", "own = (self._graph.factors[chosen].mT @"),
         ("of_label + of_code - of_prior", "of_label + of_code + of_prior"),
     ],
+    "nn/priors/moves.py": [
+        ("- 2.0 * codes.means @ pulled.T", "- codes.means @ pulled.T"),
+        ("conjugate, self.prior) - explained", "conjugate, self.prior) + explained"),
+        ("best.bound >= fit.iterated(N_ALL).bound", "best.bound < fit.iterated(N_ALL).bound"),
+        ("        together[:, j] = 0.0", "        together[:, j] *= 1.0"),
+        ("tensor[[k, free]] = part", "tensor[[free]] = part[:1]"),
+        ("together[:, i] += together[:, j]", "together[:, i] += 0.0"),
+    ],
     "nn/priors/chains.py": [
         ("r.left @ before + r.right @ crosses.mT", "r.left @ before"),
         ("0.5 * (squares - log_dets", "0.5 * (squares + log_dets"),
@@ -513,6 +525,7 @@ ESTIMATORS = {
         ("np.minimum(rough, straight)[apart]", "rough[apart]"),
     ],
     "estimators/kmeans/mean_runs.py": [
+        ("* settings.n_runs + list(settings.further)", "* settings.n_runs"),
         ("weights = np.bincount(cells.labels_, weights,", "weights = np.bincount(cells.labels_,"),
     ],
     "estimators/kmeans/number_of_clusters.py": [
@@ -724,6 +737,10 @@ ESTIMATORS = {
     "support/rows.py": [
         ("np.add.reduceat(counts, np.flatnonzero(first))", "counts[np.flatnonzero(first)]"),
         ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
+    ],
+    "estimators/autoencoder/prior.py": [
+        ("mixture.shares[order] > NEEDED /", "mixture.shares[order] > 0.0 *"),
+        ("mixture.shares, descending=True", "mixture.shares, descending=False"),
     ],
     "estimators/metric_input.py": [
         ("carried is not None and carried != metric", "carried is not None and carried is None"),

@@ -187,6 +187,19 @@ GEOMETRIES = {
         quick=True,
         tabulate=False,
     ),
+    "conformal to a mixture": Geometry(
+        lambda: MetricField(
+            conformal_metric(
+                np.array([[0.0, 0.5], [1.0, 0.0]]),
+                covariances=np.array([[[0.6, 0.3], [0.3, 0.4]], [[0.5, -0.2], [-0.2, 0.3]]]),
+                weights=[0.3, 0.7],
+                rho=0.1,
+            )._tensor_fn,
+            2,
+        ),
+        some(MOONS[:7]),
+        tabulate=False,
+    ),
     "half-plane by cost": Geometry(
         lambda: ambient_metric(identity, height_cost, 2), around(*ABOVE)
     ),

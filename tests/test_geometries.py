@@ -165,6 +165,72 @@ def test_derivatives_of_the_conformal_metric_are_those_of_its_tensor(d):
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
 
 
+def shaped(n, d, seed=0):
+    """Means, covariances and weights of a mixture."""
+    rng = np.random.default_rng(seed)
+    factors = 0.4 * rng.normal(size=(n, d, d))
+    covariances = factors @ factors.swapaxes(1, 2) + 0.2 * np.eye(d)
+    return rng.normal(size=(n, d)), covariances, rng.dirichlet(np.ones(n))
+
+
+def test_volumes_of_a_mixture_are_inverse_densities():
+    means, covariances, weights = shaped(4, 3)
+    z = np.random.default_rng(1).normal(size=(10, 3))
+
+    def density(at):
+        parts = (stats.multivariate_normal(*part).pdf(at) for part in zip(means, covariances))
+        return sum(weight * part for weight, part in zip(weights, parts))
+
+    metric = conformal_metric(
+        means, covariances=covariances, weights=3.0 * weights, rho=0.02, points=z
+    )
+    volume = 1.0 / (density(z) / (weights @ density(means)) + 0.02)
+    np.testing.assert_allclose(np.exp(metric.log_volume(z)), volume, rtol=1e-10)
+    np.testing.assert_array_equal(metric.points, z)
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_derivatives_of_a_mixture_are_those_of_its_tensor(d):
+    means, covariances, weights = shaped(6, d)
+    metric = conformal_metric(means, covariances=covariances, weights=weights)
+    z, v = torch.as_tensor(np.random.default_rng(2).normal(size=(2, 20, d)))
+    automatic = field(lambda at: metric._tensor_fn(at)).tensor_fn.jets(z, v)
+    for ours, expected in zip(metric._tensor_fn.jets(z, v), automatic):
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_diagonal_mixture_is_one_along_the_axes():
+    rng = np.random.default_rng(0)
+    codes, scale = rng.normal(size=(9, 3)), rng.uniform(0.3, 1.0, (9, 3))
+    covariances = scale[:, None] ** 2 * np.eye(3)
+    z, v = torch.as_tensor(rng.normal(size=(2, 10, 3)))
+    for given in (None, rng.uniform(size=9)):
+        a = conformal_metric(codes, scale, weights=given)
+        b = conformal_metric(codes, covariances=covariances, weights=given)
+        for one, other in zip(a._tensor_fn.jets(z, v), b._tensor_fn.jets(z, v)):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    alike = conformal_metric(codes, scale, weights=np.full(9, 2.0))
+    expected = conformal_metric(codes, scale).tensor(z.numpy())
+    np.testing.assert_allclose(alike.tensor(z.numpy()), expected, rtol=1e-12)
+
+
+def test_gaussians_without_weight_are_none():
+    means, covariances, weights = shaped(5, 2)
+    weights[1] = 0.0
+    z = np.random.default_rng(2).normal(size=(5, 2))
+    metric = conformal_metric(means, covariances=covariances, weights=weights, points=z)
+    kept = np.flatnonzero(weights)
+    fewer = conformal_metric(
+        means[kept], covariances=covariances[kept], weights=weights[kept], points=z
+    )
+    assert metric == fewer
+    assert metric != conformal_metric(
+        means[kept], covariances=covariances[kept], weights=weights[kept] ** 2, points=z
+    )
+    wide = 1.01 * covariances
+    assert metric != conformal_metric(means, covariances=wide, weights=weights, points=z)
+
+
 def test_turned_and_scaled_codes_have_turned_and_scaled_geodesics():
     turn = np.array([[0.6, 0.8], [-0.8, 0.6]])
     a, b = MOONS[:6], MOONS[6:12]
@@ -200,6 +266,25 @@ def test_codes_draw_geodesics():
 def test_bad_codes(arguments, match):
     with pytest.raises(ValueError, match=match):
         conformal_metric(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"scale": 1.0, "covariances": np.stack([np.eye(2)] * 3)}, "not both"),
+        ({"covariances": np.eye(2)}, "covariances must have shape"),
+        ({"covariances": np.stack([np.eye(2), -np.eye(2), np.eye(2)])}, "positive definite"),
+        ({"covariances": np.stack([[[1.0, 0.5], [0.0, 1.0]]] * 3)}, "symmetric"),
+        ({"covariances": np.full((3, 2, 2), np.nan)}, "finite"),
+        ({"covariances": np.stack([np.full((2, 2), np.inf)] * 3)}, "finite"),
+        ({"scale": 1.0, "weights": np.ones(2)}, "weights must have shape"),
+        ({"scale": 1.0, "weights": [1.0, -1.0, 1.0]}, "weights must be finite and not negative"),
+        ({"scale": 1.0, "weights": np.zeros(3)}, "some of them positive"),
+    ],
+)
+def test_bad_mixtures(parameters, match):
+    with pytest.raises(ValueError, match=match):
+        conformal_metric(MOONS[:3], **parameters)
 
 
 # Regularised metrics -----------------------------------------------------------------------

@@ -126,11 +126,16 @@ class Bent:
 
 def test_the_run_of_the_largest_likelihood_is_kept(monkeypatch):
     runs = iter(SimpleNamespace(history=[0.0, value], mixture=None) for value in (1.0, 3.0, 2.0))
-    monkeypatch.setattr(land, "run", lambda *_: next(runs))
+    starts = []
+    monkeypatch.setattr(land, "run", lambda _, start, *__: starts.append(start) or next(runs))
     monkeypatch.setattr(land, "_sorted", lambda problem, found: (found, None))
     monkeypatch.setattr(land, "find_constants", lambda *_: None)
     problem = SimpleNamespace(metric=SimpleNamespace(cells=lambda n_cells: None))
     assert land.fit(problem, 2, 3, None, None)[0].history == [0.0, 3.0]
+    # And of runs from other means.
+    runs = iter(SimpleNamespace(history=[0.0, value], mixture=None) for value in (1.0, 4.0))
+    assert land.fit(problem, 2, 1, None, None, ["means"])[0].history == [0.0, 4.0]
+    assert starts == [2, 2, 2, 2, "means"]
 
 
 def test_large_components_come_first_with_all_that_is_theirs():

@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
@@ -132,6 +133,13 @@ class MetricConsumerMixin:
             )
         return metric, values
 
+    def _group_means(self, n):
+        """Means of the `n` main groups of the encoder's codes, a list of one array (n, d); of none
+        where it knows of no so many.
+        """
+        encoder = encoder_within(self.encoder_)
+        return encoder._main_means(n) if isinstance(encoder, VAETransformer) else []
+
     def _encode(self, values):
         """What the encoder makes of values, in arrays whatever users want to see elsewhere."""
         with config_context(transform_output="default"):
@@ -223,6 +231,14 @@ class MetricConsumerMixin:
                 f"{type(self).__name__} uses ({metric!r}). Transform the data with the encoder "
                 "that was used in fit, or fit again."
             )
+
+
+def encoder_within(estimator):
+    """What puts out codes: the last step of pipelines, frozen or not."""
+    while isinstance(estimator, (FrozenEstimator, Pipeline)):
+        frozen = isinstance(estimator, FrozenEstimator)
+        estimator = estimator.estimator if frozen else estimator[-1]
+    return estimator
 
 
 def _takes_tables(metric, X):

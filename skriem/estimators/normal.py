@@ -70,7 +70,8 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
     max_iter : int, default=100
         Largest number of iterations of a run.
     n_init : int, default=1
-        Number of runs, of which the one with the largest likelihood is kept.
+        Number of runs, of which the one with the largest likelihood is kept. By default, with an
+        encoder whose prior is a mixture, one more begins with its largest components.
     init_params : {"kmeans", "k-means++", "random_from_data"}, default="kmeans"
         Where a run starts: from the clusters of k-means along paths between samples, from its
         seeds, or from points drawn at random.
@@ -277,7 +278,9 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
                     problem, n_most, rng, report, weights, log_volumes
                 )
             else:
-                (best, found), self.bics_ = land.fit(problem, start, self.n_init, rng, report), None
+                further = self._further(self.n_components)
+                best, found = land.fit(problem, start, self.n_init, rng, report, further)
+                self.bics_ = None
         if not best.converged:
             warn(
                 f"Expectation maximisation did not converge in {self.max_iter} iterations; "
@@ -313,7 +316,7 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
         drawn, bics, kept = rng.get_state(), [], None
         for k in range(1, n_most + 1):
             rng.set_state(drawn)
-            best, found = land.fit(problem, k, self.n_init, rng, report)
+            best, found = land.fit(problem, k, self.n_init, rng, report, self._further(k))
             joint, _ = log_joint(self._space, best.mixture, found.log_normalizers, problem.z)
             log_densities = torch.logsumexp(joint, 1).numpy() + log_volumes
             penalty = self._count_parameters(k) * np.log(weights.sum())
@@ -323,6 +326,11 @@ class RiemannianNormal(DensityAnswersMixin, MetricConsumerMixin, DensityMixin, E
             if k - np.argmin(bics) > PATIENCE:
                 break
         return *kept, np.array(bics)
+
+    def _further(self, k):
+        """Means that further runs start from."""
+        by_default = self.means_init is None and self.init_params == "kmeans"
+        return [torch.as_tensor(means) for means in self._group_means(k)] if by_default else []
 
     def _settle_units(self, X, rows, weights, rng):
         """Set the units of the coordinates to work in, and the space with its metric in these."""

@@ -20,6 +20,10 @@ MAX_GRADIENT = 1e3
 # of which these are standard deviations of a thousandth and of seven, and one bad step cannot make
 # the exponential overflow.
 LOG_VARIANCES = -14.0, 4.0
+# Shares of the passes after which components of the prior are moved, so that the last third can
+# settle what became of it; and as many rows say where to, some at a time.
+MOVES = 0.25, 0.33, 0.42, 0.5, 0.58
+N_MOVING, N_AT_A_TIME = 2**14, 2**11
 
 
 class Model(NamedTuple):
@@ -269,12 +273,15 @@ def train(
     )
     sampler = Rows(len(x)) if windows is None else windows
     learning = Learning(penalties, n_draws, mixed_precision, sampler, neighbors, n_steps)
+    moves = {round(share * max_iter) for share in MOVES} - {0}
     losses, validation_losses = [], []
     patience, best_parts, interrupted = Patience(tol, n_iter_no_change), None, False
     try:
         for epoch in range(max_iter):
             kl_weight = min(1.0, (epoch + 1) / (warm_up + 1))
             set_step(optimizer, learning_rate, epoch / max_iter)
+            if epoch in moves and model.prior.n_labels > 1:
+                move(model, x, weights)
             data = x, targets, weights
             total = one_epoch(
                 model, data, batch_size, optimizer, kl_weight, learning, generator, log_scale
@@ -345,6 +352,16 @@ def one_epoch(model, data, batch_size, optimizer, kl_weight, learning, generator
             model.prior.learn(posterior, counts)
         total += loss.detach() * counted.sum()
     return total.item()
+
+
+@torch.no_grad()
+def move(model, x, weights):
+    """Let the prior find what small steps do not, by some of the rows."""
+    encoder = model.encoder.evaluated()
+    rows = torch.arange(0, len(x), math.ceil(len(x) / N_MOVING), device=weights.device)
+    found = [encode(x[part], encoder) for part in rows.split(N_AT_A_TIME)]
+    mean, log_variance = (torch.cat(parts) for parts in zip(*found))
+    model.prior.move(mean, log_variance, weights[rows])
 
 
 def draw_decoder(model, generator):

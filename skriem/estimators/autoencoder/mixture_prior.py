@@ -26,7 +26,9 @@ class MixturePrior(BaseEstimator):
     shares, means and covariances have a Dirichlet and normal-Wishart prior, as in
     :class:`sklearn.mixture.BayesianGaussianMixture`, and a posterior that is learned by
     natural-gradient steps along with the networks. Components that are not needed get shares
-    near zero.
+    near zero. A few times in training, not in the last third, two components are made one, or one
+    is split into itself and one that is not needed, where the evidence lower bound of the mixture,
+    given the codes, becomes better by it.
 
     Parameters
     ----------
@@ -47,6 +49,9 @@ class MixturePrior(BaseEstimator):
     ----------
     W. Lin, N. Hubacher and M. E. Khan, *Variational message passing with structured inference
     networks*, ICLR 2018.
+
+    M. Hughes and E. Sudderth, *Memoized online variational inference for Dirichlet process mixture
+    models*, NeurIPS 2013: splits and merges.
 
     Examples
     --------

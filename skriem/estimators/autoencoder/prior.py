@@ -18,6 +18,9 @@ from ...support.parts import by_dense_rows
 from .dynamics_prior import DynamicsPrior
 from .mixture_prior import PRIORS, MixturePrior
 
+# Components with less than this of an even share are not needed.
+NEEDED = 0.1
+
 
 def check_prior(vae):
     """Raise for a prior that cannot be used."""
@@ -172,6 +175,18 @@ class _Groups:
         if prior is None or not prior.n_labels:
             raise AttributeError(f"{name} is there after a fit with a prior that is a mixture.")
         return prior.on().conjugate
+
+    def _main_means(self, n):
+        """Means of the largest components, a list of one array (n, d); of none where so many are
+        not needed, or there are no components.
+        """
+        prior = self._prior
+        if not prior.n_labels:
+            return []
+        mixture = prior.on().conjugate
+        order = torch.argsort(mixture.shares, descending=True, stable=True)[:n]
+        needed = mixture.shares[order] > NEEDED / prior.n_labels
+        return [mixture.means[order].numpy()] if len(order) == n and needed.all() else []
 
     def _shares(self, X):
         check_is_fitted(self, "metric_")

@@ -95,7 +95,8 @@ class RiemannianKMeans(
     n_init : int or "auto", default="auto"
         Number of restarts, of which the one with the lowest inertia is kept. "auto": 10 of
         k-means on plain data, 20 under a :class:`~skriem.geometry.NearestNeighborMetric` or with
-        precomputed distances, else 10 for "random", 1 otherwise.
+        precomputed distances, else 10 for "random", 1 otherwise. With "k-means++" and an encoder
+        whose prior is a mixture, one more begins with the means of its largest components.
     max_iter : int, default=300
         Largest number of iterations of a single run.
     tol : float, default=1e-3

@@ -35,7 +35,9 @@ def cluster_by_means(metric, points, weights, settings, rng, n_jobs=None, verbos
     Clustering
     """
     z, w = _representatives(points, weights, rng)
-    starts = [_first_centers(metric, z, w, settings, rng) for _ in range(settings.n_runs)]
+    inits = [settings.init] * settings.n_runs + list(settings.further)
+    kinds = (settings._replace(init=init) for init in inits)
+    starts = [_first_centers(metric, z, w, kind, rng) for kind in kinds]
     tasks = (delayed(_run)(metric, z, w, *start, settings, verbose) for start in starts)
     return min(results(tasks, n_jobs), key=lambda run: run.inertia[-1])
 

@@ -1,5 +1,6 @@
 """Restarts of k-means among points, where distances are paths through them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ class Settings(NamedTuple):
     n_runs: int
     max_iter: int
     tol: float
+    further: Sequence = ()  # centres of one more run each, like `init`
 
 
 def straight_kmeans(x, weights, settings, rng):

@@ -72,7 +72,9 @@ class RunsMixin:
         init = self.init
         if not isinstance(init, str):
             init = self._embed_values(self._given_centers()) if embedded else self._given_centers()
-        return Settings(self.n_clusters_, init, self._n_runs(), self.max_iter, self.tol)
+        by_groups = embedded and isinstance(init, str) and init == "k-means++"
+        further = self._group_means(self.n_clusters_) if by_groups else []
+        return Settings(self.n_clusters_, init, self._n_runs(), self.max_iter, self.tol, further)
 
     def _fit_centers(self, points, weights, rng):
         """The best of several runs."""

@@ -31,7 +31,7 @@ N_CELLS, TRUSTED, SURE = (N_COARSE, 160), (0.4, 0.5), 0.05
 HOPELESS = 1.0
 
 
-def fit(problem, start, n_init, rng, report):
+def fit(problem, start, n_init, rng, report, further=()):
     """The best of several runs, and its constants.
 
     Parameters
@@ -43,6 +43,8 @@ def fit(problem, start, n_init, rng, report):
     rng : RandomState
     report : callable
         Called as ``report(mean log-likelihood)`` after every iteration.
+    further : sequence of Tensor of shape (k, d)
+        Means that one more run each starts from.
 
     Returns
     -------
@@ -50,7 +52,8 @@ def fit(problem, start, n_init, rng, report):
     constants : Constants
     """
     best = max(
-        (run(problem, start, rng, report) for _ in range(n_init)), key=lambda run: run.history[-1]
+        (run(problem, one, rng, report) for one in [start] * n_init + list(further)),
+        key=lambda found: found.history[-1],
     )
     metric = problem.metric
     for level, n_cells in enumerate(N_CELLS):

@@ -114,6 +114,11 @@ class Prior(Density):
     def learn(self, posterior, weights):
         """Change the other parts in place after a batch whose rows have weights (n,)."""
 
+    def move(self, mean, log_variance, weights):
+        """Change all parts in place by what small steps do not find, given what the encoder puts
+        out of rows that have weights (n,) and stand for all data.
+        """
+
     def settled(self, mean, log_variance, weights, steps=None):
         """The prior that suits all data with weights (n,), given what their encoder puts out."""
         return self

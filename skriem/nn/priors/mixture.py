@@ -26,6 +26,7 @@ from .conjugate import (
     statistics,
     stepped,
 )
+from .moves import Codes, Fit, moved
 from .potentials import Graph, combine, inverse
 
 # Natural-gradient steps of one batch go so far.
@@ -143,6 +144,13 @@ class MixturePosterior(Posterior):
         variance = (shares * (within + (means - mean[:, None]).square())).sum(1)
         return mean, variance.log()
 
+    def moments(self):
+        """Means (n, d) of the codes, and their expected products (n, d * d)."""
+        shares, means = self.shares(), self.combined.means
+        products = self.combined.covariances + means[..., :, None] * means[..., None, :]
+        squares = (shares[..., None, None] * products).sum(1)
+        return (shares[..., None] * means).sum(1), squares.flatten(1)
+
 
 class Mixture(Prior):
     """A mixture whose parameters have a posterior, and the graphical model of the encoder.
@@ -182,6 +190,10 @@ class Mixture(Prior):
         found = [block.normal() for block in self._blocks(mean, log_variance)]
         return tuple(torch.cat(parts) for parts in zip(*found))
 
+    def _for_all(self, weights):
+        """Weights of rows that stand for all data."""
+        return weights * (self.n_samples / weights.sum())
+
     def shares(self, mean, log_variance):
         """Probabilities of the components, (n, K)."""
         return torch.cat([block.shares() for block in self._blocks(mean, log_variance)])
@@ -215,10 +227,24 @@ class Mixture(Prior):
 
     @torch.no_grad()
     def learn(self, posterior, weights):
-        weights = weights * (self.n_samples / weights.sum())
+        weights = self._for_all(weights)
         found = [part.cpu().double() for part in posterior.statistics(weights)]
         new = stepped(self.conjugate, self._prior, found, RATE)
         for part, value in zip(self.parts[3:], new.tensors()):
+            part.copy_(value)
+
+    @torch.no_grad()
+    def move(self, mean, log_variance, weights):
+        weights = self._for_all(weights).cpu().double()
+        found = [block.moments() for block in self._blocks(mean, log_variance)]
+        codes = Codes(*(torch.cat(parts).cpu().double() for parts in zip(*found)), weights)
+        fit = moved(Fit(codes, self.conjugate, self._prior, TAILS[self.component]()))
+        if fit is None:
+            return
+        # Graphical models agree with the mixture at the optimum. If only some components are
+        # made to agree before, these or the others take all rows.
+        new = *graph_of(fit.conjugate), *fit.conjugate.tensors()
+        for part, value in zip(self.parts, new):
             part.copy_(value)
 
     def settled(self, mean, log_variance, weights, steps=None):
