@@ -312,7 +312,7 @@ def test_codes_of_an_s_curve_converge_and_have_the_lengths_of_their_curves():
 
 
 def test_there_is_a_route_where_steps_between_coarse_nodes_lead_over_others(monkeypatch):
-    monkeypatch.setitem(lattice_module.MOST_NODES, 2, 1)
+    monkeypatch.setitem(lattice_module.LARGEST_SHARE, 2, 0.0)
     lattice = lattice_over(identity, side=1.0)
     a, b = torch.tensor([[-0.9, -0.85]]).double(), torch.tensor([[0.9, 0.33]]).double()
     ((rows, nodes), *_) = lattice_routes(lattice, a, b, 64)

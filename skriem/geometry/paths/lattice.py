@@ -21,8 +21,8 @@ from .graph import Attached
 from .grid import REACH, from_sources, steps_around
 
 # Routes are looked for among nodes on paths at most this many times as long as the shortest, and
-# among the best of them where these are more than so many, by dimension.
-DETOUR, MOST_NODES = 1.1, {2: 80_000, 3: 10_000}
+# among the best of them where these are more than this share of all, by dimension.
+DETOUR, LARGEST_SHARE = 1.1, {2: 1 / 6, 3: 1 / 48}
 # Other routes than the shortest, and the shares of the way at which they are told apart, with
 # how thick the fronts are there.
 N_OTHERS, FRONTS, THICKNESS = 3, (0.25, 0.5, 0.75), 0.01
@@ -288,7 +288,7 @@ def _routes(lattice, trees, start, end, n_segments):
 def _worth_searching(lattice, through, start, end, n_around):
     """Nodes of the lattice near which there are paths that are short enough."""
     d = len(lattice.counts)
-    most = max(1, MOST_NODES[d] // lattice.stride**d)
+    most = max(1, int(LARGEST_SHARE[d] * len(through)))
     limit = DETOUR * through.min()
     if most < len(through):
         limit = min(limit, np.partition(through, most)[most])

@@ -38,6 +38,8 @@ class Resolution(NamedTuple):
 USUAL = Resolution((32, 64, 128), N_SUB, 256, steep=False, close=CLOSE)
 # Where walls are many and steep.
 FINE = Resolution((256, 512, 1024, 2048), 4, 4096, steep=True, close=1.1)
+# Where they are less so.
+MIDDLE = Resolution((64, 128, 256, 512), 4, 2048, steep=True, close=1.1)
 # Of what nothing is known of.
 CAREFUL = Resolution((32, 64, 128, 256, 512), N_SUB, 1024, steep=True, close=1.1)
 # Newton's method converges quadratically: what is left after a step is far below what the

@@ -15,18 +15,21 @@ from ..chunks import MAX_GRID_DIMS
 from ..paths.graph import measure_in, random_pairs, starting_curves
 from ..paths.grid import box_around
 from ..paths.lattice import Lattice, coarse_routes, lattice_routes
-from .geodesics import CAREFUL, FINE, USUAL, Resolution, solve_geodesics
+from .geodesics import CAREFUL, FINE, MIDDLE, USUAL, Resolution, solve_geodesics
 
 LOGGER = logging.getLogger(__name__)
 # Room around the points, as a share of the longest side of their box.
 MARGIN = 0.2
 # Nodes of the lattice over both, roughly, and by dimension which of them are searched at first.
 N_NODES, STRIDE = 480_000, {2: 4, 3: 3}
-# Pairs that ways of searching are tried on, how accurately and with how many iterations, the
-# share of them that has to converge, and how much longer than others they may be on average.
-N_TRIED, TRIED_TOL, TRIED_ITER, ENOUGH, EXCESS = 24, 1e-3, 12, 0.95, 5e-4
-# Iterations of the most thorough way, which is what the others are compared with.
-THOROUGH_ITER = 100
+# Pairs that ways of searching are tried on, how accurately, the share of them that has to
+# converge, and how much longer than others they may be on average.
+N_TRIED, TRIED_TOL, ENOUGH, EXCESS = 24, 1e-3, 0.95, 5e-4
+# Iterations: the usual way is to need few.
+FEW_ITER, MANY_ITER = 12, 100
+# Where the usual way converges for fewer, walls are so steep that only one way will do, and to try
+# others would take long.
+HOPELESS = 0.9
 # Boxes for maps of which no points are known: sides in multiples of the ends' distance, how often
 # they are doubled where routes run along their edge, and how near that is, as a share of the side.
 BOX_SIDE, MAX_DOUBLINGS, EDGE = 3, 6, 0.02
@@ -105,7 +108,7 @@ class LatticeRoutes(Routes):
 class ThinnedRoutes(LatticeRoutes):
     """The same along a lattice that walls must not be too steep for, in a fifth of the time."""
 
-    resolution, effort, _thinned = CAREFUL, 2, 4
+    resolution, effort, _thinned = MIDDLE, 2, 4
 
 
 class BoxRoutes(Routes):
@@ -186,18 +189,17 @@ def choose_routes(spaces, graph, points, n_dims):
     i, j = random_pairs(len(points), N_TRIED, np.random.default_rng(0))
     ends = [torch.tensor(points[rows]) for rows in (i, j)]
     thinned, fine = (kind(graph, spaces, points) for kind in (ThinnedRoutes, LatticeRoutes))
-    found = _tried(usual, spaces.cheapest, ends)
-    # Where walls are so steep that only one way will do, to try others would take long.
-    if found.converged.double().mean() < ENOUGH:
+    found = _tried(usual, spaces.cheapest, ends, FEW_ITER)
+    if found.converged.double().mean() < HOPELESS:
         return fine
-    better = _tried(thinned, spaces.cheapest, ends)
+    better = _tried(thinned, spaces.cheapest, ends, MANY_ITER)
     if _is_enough(found, better):
         return usual
-    best = _tried(fine, spaces.cheapest, ends, THOROUGH_ITER)
+    best = _tried(fine, spaces.cheapest, ends, MANY_ITER)
     return thinned if _is_enough(better, best) else fine
 
 
-def _tried(routes, space, ends, max_iter=TRIED_ITER):
+def _tried(routes, space, ends, max_iter):
     """Geodesics between pairs of points found in one way."""
     starts = routes.starts(space, *ends)
     return solve_geodesics(space, *ends, starts, TRIED_TOL, max_iter, routes.resolution)
