@@ -106,7 +106,7 @@ class LatticeRoutes(Routes):
 
 
 class ThinnedRoutes(LatticeRoutes):
-    """The same along a lattice that walls must not be too steep for, in a fifth of the time."""
+    """The same along a lattice that walls must not be too steep for, in a third of the time."""
 
     resolution, effort, _thinned = MIDDLE, 2, 4
 
