@@ -252,8 +252,8 @@ def _from_each(weights, tied, limits):
     _, first, which = np.unique(tied.points, axis=0, return_index=True, return_inverse=True)
     which, furthest = which.ravel(), np.zeros(len(first))
     np.maximum.at(furthest, which, limits)
-    found = Tree(np.empty((len(first), weights.shape[0])), np.empty(0))
-    found = found._replace(before=np.empty(found.lengths.shape, dtype=np.int32))
+    shape = len(first), weights.shape[0]
+    found = Tree(np.empty(shape), np.empty(shape, dtype=np.int32))
     # Together those that go about as far.
     for some in np.array_split(np.argsort(furthest), math.ceil(len(first) / ALIKE)):
         part = from_sources(weights, tied.rows(first[some]), True, furthest[some].max())
