@@ -204,10 +204,10 @@ def lattice_routes(lattice, a, b, n_segments, known=None):
     return _by_rank(found, a)
 
 
-def coarse_routes(lattice, a, b, n_segments, known=None):
+def coarse_routes(lattice, a, b, n_segments):
     """The same along the coarse nodes alone, in a fraction of the time."""
     found, nodes = [], lattice.coarse[0]
-    for _, ends, trees in _coarse_trees(lattice, a, b, known):
+    for _, ends, trees in _coarse_trees(lattice, a, b):
         ways = _ways(lattice.coarse_counts, np.arange(len(nodes)), trees)
         found.append([_route(lattice, nodes, trees, way, *ends, n_segments) for way in ways])
     return _by_rank(found, a)
@@ -224,7 +224,7 @@ def _by_rank(found, like):
     return ranked
 
 
-def _coarse_trees(lattice, a, b, known):
+def _coarse_trees(lattice, a, b, known=None):
     """Pairs one after another: their numbers, their ends, and the shortest paths out of both.
 
     Of lengths of nodes, those that no route can use are infinite, whatever other pairs need.
