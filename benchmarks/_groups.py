@@ -21,6 +21,7 @@ def made_groups(seed, k, n=1000, p=10, d=3, unequal=False, tails=False, bent=Fal
     rng = np.random.RandomState(seed)
     shares = 0.8 * rng.dirichlet(np.full(k, 1.0 if unequal else 1000.0)) + 0.2 / k
     y = rng.choice(k, n, p=shares)
+    # Not used: with it the sets are those that the figures are of.
     rng.randn(k, d)
     for _ in range(300):
         centers = 4.0 * rng.randn(k, d)

@@ -739,7 +739,7 @@ ESTIMATORS = {
         ("counted = np.flatnonzero(weights > 0)", "counted = np.flatnonzero(weights >= 0)"),
     ],
     "estimators/autoencoder/prior.py": [
-        ("mixture.shares[order] > NEEDED /", "mixture.shares[order] > 0.0 *"),
+        ("mixture.shares[order] > FREE /", "mixture.shares[order] > 0.0 *"),
         ("mixture.shares, descending=True", "mixture.shares, descending=False"),
     ],
     "estimators/metric_input.py": [

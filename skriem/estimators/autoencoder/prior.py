@@ -13,13 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ...geometry.types import FloatArray
 from ...nn.priors.base import NormalPrior, Prior
+from ...nn.priors.moves import FREE
 from ...support.blocks import by_blocks
 from ...support.parts import by_dense_rows
 from .dynamics_prior import DynamicsPrior
 from .mixture_prior import PRIORS, MixturePrior
-
-# Components with less than this of an even share are not needed.
-NEEDED = 0.1
 
 
 def check_prior(vae):
@@ -185,7 +183,7 @@ class _Groups:
             return []
         mixture = prior.on().conjugate
         order = torch.argsort(mixture.shares, descending=True, stable=True)[:n]
-        needed = mixture.shares[order] > NEEDED / prior.n_labels
+        needed = mixture.shares[order] > FREE / prior.n_labels
         return [mixture.means[order].numpy()] if len(order) == n and needed.all() else []
 
     def _shares(self, X):

@@ -198,19 +198,38 @@ def lattice_routes(lattice, a, b, n_segments, known=None):
     """
     found = []
     tied = [lattice.around(z) for z in (a, b)]
-    for row, _, trees in _coarse_trees(lattice, a, b, known):
+    for row, trees in enumerate(_coarse_trees(lattice, a, b, known)):
         ends = [points.rows(slice(row, row + 1)) for points in tied]
         found.append(_routes(lattice, trees, *ends, n_segments))
     return _by_rank(found, a)
 
 
 def coarse_routes(lattice, a, b, n_segments):
-    """The same along the coarse nodes alone, in a fraction of the time."""
-    found, nodes = [], lattice.coarse[0]
-    for _, ends, trees in _coarse_trees(lattice, a, b):
-        ways = _ways(lattice.coarse_counts, np.arange(len(nodes)), trees)
-        found.append([_route(lattice, nodes, trees, way, *ends, n_segments) for way in ways])
-    return _by_rank(found, a)
+    """The shortest route along the coarse nodes of a lattice for each pair of rows.
+
+    Returns
+    -------
+    rows : Tensor of shape (k,) int
+        Pairs for which there is a way.
+    routes : Tensor of shape (k, n_segments + 1, d)
+        At constant speed.
+    """
+    nodes, weights = lattice.coarse
+    starts, ends = (_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b))
+    rows, routes = [], []
+    for first in range(0, len(a), CHUNK):
+        trees = from_sources(weights, starts.rows(slice(first, first + CHUNK)), True)
+        for row, there, tree in zip(range(first, len(a)), *trees):
+            total = there[ends.nodes[row]] + ends.distances[row]
+            last = total.argmin()
+            if np.isfinite(total[last]):
+                way = _walk(tree, ends.nodes[row, last])[::-1]
+                path = [starts.points[row], *lattice.points(nodes[way]), ends.points[row]]
+                arc_length = [0.0, *there[way], total[last]]
+                rows.append(row)
+                routes.append(_at_constant_speed(path, arc_length, n_segments))
+    routes = torch.stack(routes).to(a) if routes else a.new_empty(0, n_segments + 1, a.shape[1])
+    return torch.tensor(rows, dtype=torch.long, device=a.device), routes
 
 
 def _by_rank(found, like):
@@ -224,10 +243,10 @@ def _by_rank(found, like):
     return ranked
 
 
-def _coarse_trees(lattice, a, b, known=None):
-    """Pairs one after another: their numbers, their ends, and the shortest paths out of both.
+def _coarse_trees(lattice, a, b, known):
+    """The shortest paths out of both ends of every pair, one pair after another.
 
-    Of lengths of nodes, those that no route can use are infinite, whatever other pairs need.
+    Lengths that no route can use are infinite, whatever other pairs need.
     """
     nodes, weights = lattice.coarse
     tied = [_among(nodes, lattice.around(z, lattice.stride)) for z in (a, b)]
@@ -240,11 +259,11 @@ def _coarse_trees(lattice, a, b, known=None):
     for first in range(0, len(a), CHUNK):
         rows = slice(first, first + CHUNK)
         both = [_from_each(weights, ends.rows(rows), limits[rows]) for ends in tied]
-        for k, row in enumerate(range(len(a))[rows]):
+        for k, limit in enumerate(limits[rows]):
             trees = [Tree(tree.lengths[k], tree.before[k]) for tree in both]
             for tree in trees:
-                tree.lengths[tree.lengths > limits[row]] = np.inf
-            yield row, [ends.rows(slice(row, row + 1)) for ends in tied], trees
+                tree.lengths[tree.lengths > limit] = np.inf
+            yield trees
 
 
 def _from_each(weights, tied, limits):

@@ -137,14 +137,14 @@ class BoxRoutes(Routes):
             at_edge = [going[:0]]
             for box in boxes.unique(dim=0):
                 part = going[(boxes == box).all(1)]
-                for at, nodes in _along_box(space, box, a[part], b[part], n_segments)[:1]:
-                    length, _ = space.measure(curves.subdivide(nodes, N_MEASURED))
-                    better = length < lengths[part[at]]
-                    at, nodes = part[at[better]], nodes[better]
-                    routes[at], lengths[at] = nodes, length[better]
-                    margin = EDGE * box[-1]
-                    inside = (nodes > box[:-1] + margin) & (nodes < box[:-1] + box[-1] - margin)
-                    at_edge.append(at[~inside.all(2).all(1)])
+                at, nodes = _along_box(space, box, a[part], b[part], n_segments)
+                length, _ = space.measure(curves.subdivide(nodes, N_MEASURED))
+                better = length < lengths[part[at]]
+                at, nodes = part[at[better]], nodes[better]
+                routes[at], lengths[at] = nodes, length[better]
+                margin = EDGE * box[-1]
+                inside = (nodes > box[:-1] + margin) & (nodes < box[:-1] + box[-1] - margin)
+                at_edge.append(at[~inside.all(2).all(1)])
             going = torch.cat(at_edge)
             side[going] *= 2.0
         found = lengths.isfinite()
