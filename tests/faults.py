@@ -82,6 +82,7 @@ GEOMETRY = {
         ("torch.cdist(a - b[:1], b - b[:1])", "torch.cdist(a - b[:1], b)"),
         ("(b * second_chord - a * first_chord)", "(b * second_chord - b * first_chord)"),
         ("force = -(jacobian", "force = (jacobian"),
+        ("<= FAITHFUL * energy", "<= energy"),
         ("at_q @ at_q.mT, at_q @ at_p.mT", "at_q @ at_q.mT, at_p @ at_q.mT"),
         ("2.0 * ((first * second).sum(-1)", "((first * second).sum(-1)"),
     ],

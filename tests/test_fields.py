@@ -21,11 +21,12 @@ from surfaces import (
 )
 
 from skriem import RiemannianKMeans
+from skriem.calculus.maps import Map
 from skriem.decoders.gaussian import DecoderEmbedding
 from skriem.geometry import MetricField, PullbackMetric, Status, local_metric
 from skriem.geometry.metrics.metric_field import LocalVariance
 from skriem.geometry.spaces.corrected import Corrected
-from skriem.geometry.spaces.embedded import Embedded
+from skriem.geometry.spaces.embedded import Embedded, SinglePrecision
 from skriem.geometry.spaces.energy import discrete_energy
 from skriem.geometry.spaces.table import SLOW_SHARE, TabulatedTensor, tabulate
 from skriem.nn.network import LayeredNetwork, perceptron
@@ -313,6 +314,53 @@ def test_thinned_decoder_is_nearly_the_same():
     torch.testing.assert_close(corrected.gradient, Embedded(full).expand(nodes, 2).gradient)
     few = DecoderEmbedding(network.some_outputs(range(9)), np.zeros(9), 1.0, 1.0)
     assert few.thinned(codes) is None
+
+
+@pytest.mark.parametrize("n_outputs", [300, 30])
+def test_a_cheaper_space_has_six_digits(n_outputs):
+    rng = np.random.default_rng(0)
+    full, _ = decoder(n_outputs, rng)
+    codes = rng.normal(size=(200, 2))
+    rough, thin = Embedded(full).cheaper(codes), Embedded(full.thinned(codes) or full)
+    assert isinstance(rough, SinglePrecision)
+    nodes = torch.as_tensor(rng.normal(size=(3, 9, 2)))
+    for name, at in [("expand", (nodes, 4)), ("squared_chords", (nodes,)), ("measure", (nodes,))]:
+        found, expected = (getattr(space, name)(*at) for space in (rough, thin))
+        torch.testing.assert_close(tuple(found), tuple(expected), rtol=1e-4, atol=1e-3)
+        assert any((a != b).any() for a, b in zip(found, expected))
+    torch.testing.assert_close(rough.measure_closely(nodes)[:2], rough.measure(nodes))
+    torch.testing.assert_close(rough.tensor(nodes[0]), thin.tensor(nodes[0]), rtol=1e-5, atol=1e-3)
+
+
+def test_single_precision_is_not_used_where_it_has_no_digits():
+    class Shifted(Map):
+        follows_dtype = True
+
+        def __init__(self, by):
+            self.by = by
+
+        def __call__(self, z):
+            return torch.sin(z - self.by)
+
+    codes = np.random.default_rng(0).normal(size=(80, 2))
+    assert isinstance(Embedded(Shifted(0.0)).cheaper(codes), SinglePrecision)
+    assert Embedded(Shifted(1e4)).cheaper(codes + 1e4) is None
+    # Nor where a map has the precision that it wants.
+    assert embedded(sphere).cheaper(codes) is None
+
+
+def test_curves_found_in_single_precision_are_exact_in_the_end():
+    rng = np.random.default_rng(0)
+    full, _ = decoder(30, rng)
+    codes = 0.5 * rng.normal(size=(200, 2))
+    metrics = [PullbackMetric(f, 2, codes, False) for f in (full, lambda z: full(z))]
+    cheaper = [metric._spaces.cheaper for metric in metrics]
+    assert isinstance(cheaper[0], SinglePrecision)
+    assert cheaper[1] is None
+    found, exact = (metric.geodesic(codes[:20], codes[20:40], tol=1e-6) for metric in metrics)
+    both = found.converged & exact.converged
+    assert both.mean() > 0.9
+    np.testing.assert_allclose(found.length[both], exact.length[both], rtol=2e-6)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -196,6 +196,18 @@ def test_two_ways_round_a_hill_are_told_apart():
     assert min(sides) < -0.3
 
 
+def test_valleys_that_a_low_ridge_parts_are_told_apart():
+    # Over the top it is 2 % farther: less than routes are looked for aside.
+    def low(x, y):
+        return 0.1 * hill(x, y)
+
+    a, b = torch.tensor([[1.0, 0.01]]), torch.tensor([[-1.0, 0.01]])
+    found = lattice_routes(lattice_over(over(low), side=1.5), a.double(), b.double(), 64)
+    sides = [float(routes[0, 32, 1]) for _, routes in found]
+    assert sides[0] > 0.05
+    assert min(sides) < -0.05
+
+
 def test_there_is_no_route_across_what_is_not_finite():
     def split(z):
         return torch.where(z[:, :1].abs() < 0.5, torch.nan, z)

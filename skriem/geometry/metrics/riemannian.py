@@ -365,12 +365,12 @@ class RiemannianMetric(Metric):
     @cached_property
     def _spaces(self):
         """The space, with cheap ones that are nearly the same where there are any."""
-        table = thinned = None
+        table = cheaper = None
         if self._region is not None:
             if self._tabulate:
                 table = tabulated(self._space, self._region)
-            thinned = self._space.thinned(self._region) if table is None else None
-        return Spaces(self._space, table, thinned)
+            cheaper = self._space.cheaper(self._region) if table is None else None
+        return Spaces(self._space, table, cheaper)
 
     def _derived(self, other):
         """Make `other`, a new metric, this one with other points."""

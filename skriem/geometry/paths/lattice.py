@@ -24,8 +24,9 @@ from .grid import REACH, from_sources, steps_around
 # among the best of them where these are more than this share of all, by dimension.
 DETOUR, LARGEST_SHARE = 1.1, {2: 1 / 6, 3: 1 / 48}
 # Other routes than the shortest, and the shares of the way at which they are told apart, with
-# how thick the fronts are there.
-N_OTHERS, FRONTS, THICKNESS = 3, (0.25, 0.5, 0.75), 0.01
+# how thick the fronts are there. Valleys are others where a ridge parts them, be it so low: along a
+# lattice they are about equally short.
+N_OTHERS, FRONTS, THICKNESS, RIDGES = 6, (0.25, 0.5, 0.75), 0.01, (DETOUR, 1.02, 1.005)
 # How much longer than a curve the path along coarse nodes is that follows it: their directions
 # are a few.
 ZIGZAG = 1.05
@@ -328,29 +329,37 @@ def _worth_searching(lattice, through, start, end, n_around):
 def _ways(counts, nodes, trees):
     """Places of nodes that the shortest route and others pass, the shortest first; none if there
     is no way.
-
-    Routes are told apart where they cross a front, at which a share of the way is done: in each
-    connected part of a front that is near enough, the best node has a route of its own.
     """
     there = trees[0].lengths
     through = there + trees[1].lengths
-    best, others = int(through.argmin()), []
+    best = int(through.argmin())
     if not np.isfinite(through[best]):
         return []
-    near = np.flatnonzero(through <= DETOUR * through[best])
-    for share in FRONTS:
-        off = np.abs(there[near] / through[near] - share)
-        places = near[off <= THICKNESS]
-        front = np.zeros(counts, dtype=bool)
-        front.flat[nodes[places]] = True
-        parts = label(front, generate_binary_structure(len(counts), len(counts)))[0]
-        parts = parts.flat[nodes[places]]
-        order = np.lexsort((through[places], parts))
-        firsts = places[order[np.unique(parts[order], return_index=True)[1]]]
-        # The shortest of all is the best one's own.
-        others += sorted(firsts, key=lambda place: through[place])[1:]
-    others.sort(key=lambda place: through[place])
-    return [best, *others[:N_OTHERS]]
+    others = []
+    for ridge in RIDGES:
+        near = np.flatnonzero(through <= ridge * through[best])
+        for share in FRONTS:
+            places = near[np.abs(there[near] / through[near] - share) <= THICKNESS]
+            parts = _parts(counts, nodes[places])
+            order = np.lexsort((through[places], parts))
+            firsts = places[order[np.unique(parts[order], return_index=True)[1]]]
+            # The shortest of all is the best one's own.
+            others += sorted(firsts.tolist(), key=lambda place: through[place])[1:]
+    ways, passed = [], set()
+    for place in [best, *sorted(others, key=lambda place: through[place])]:
+        if place not in passed and len(ways) <= N_OTHERS:
+            ways.append(place)
+            passed.update(*(_walk(tree.before, place).tolist() for tree in trees))
+    return ways
+
+
+def _parts(counts, nodes):
+    """Numbers of the connected parts of a grid that some of its nodes make up, (n,)."""
+    at = np.stack(np.unravel_index(nodes, counts))
+    at = tuple(at - at.min(axis=1, initial=np.iinfo(int).max, keepdims=True))
+    grid = np.zeros([axis.max(initial=-1) + 1 for axis in at], dtype=bool)
+    grid[at] = True
+    return label(grid, generate_binary_structure(len(counts), len(counts)))[0][at]
 
 
 def _route(lattice, nodes, trees, way, start, end, n_segments):

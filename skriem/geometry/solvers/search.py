@@ -1,8 +1,9 @@
 """Geodesics by way of the cheapest space that will do.
 
 Most of the work is done in a space that is cheap and nearly the same: a table of the metric
-where the dimension allows one, a decoder with a part of its outputs otherwise. A table that is
-accurate enough has the last word; after any other, curves are corrected in the exact space.
+where the dimension allows one, otherwise a decoder in single precision, with a part of its outputs
+where there are many. A table that is accurate enough has the last word; after any other, curves
+are corrected in the exact space.
 """
 
 import logging
@@ -27,6 +28,8 @@ TABLE_TOL = 5e-4
 TABLE_SHARE = 2.0
 # A table this much off still says which way round to go.
 TABLE_USABLE = 0.01
+# What is only nearly the same, and has six digits, is not solved more accurately than this.
+CHEAP_TOL = 1e-4
 # Relative tolerance of the lengths that loops of many solves work with.
 LOOP_TOL = 1e-2
 
@@ -54,14 +57,14 @@ class Spaces(NamedTuple):
 
     exact: Space
     table: Tabulated | None
-    thinned: Space | None
+    cheaper: Space | None
 
     @property
     def cheapest(self):
         """The cheapest space, for a first look."""
         if self.table is not None:
             return self.table.space
-        return self.exact if self.thinned is None else self.thinned
+        return self.exact if self.cheaper is None else self.cheaper
 
     def for_loops(self, *points):
         """The cheapest space that covers all `points` and is accurate to ``LOOP_TOL``."""
@@ -128,7 +131,7 @@ def find_geodesics(spaces, routes, a, b, tol, max_iter):
 def _find(spaces, routes, a, b, tol, max_iter):
     exact, table = spaces.exact, spaces.table
 
-    def search(space, rows):
+    def search(space, rows, tol=tol):
         ends = a[rows], b[rows]
         starts = routes.starts(space, *ends)
         return solve_geodesics(space, *ends, starts, tol, max_iter, routes.resolution)
@@ -137,7 +140,7 @@ def _find(spaces, routes, a, b, tol, max_iter):
     cheap = spaces.cheapest
     if cheap is exact:
         return search(exact, everyone)
-    found = search(cheap, everyone)
+    found = search(cheap, everyone, tol if cheap is not spaces.cheaper else max(tol, CHEAP_TOL))
     # Curves that leave the table have no finite length in it.
     lost = ~found.length.isfinite()
     if table is None or not table.is_enough(tol):

@@ -147,10 +147,10 @@ class Shortcuts:
     def _lines(self, a, b):
         """Lengths of straight lines between all rows, (n, m) array."""
         i, j = torch.cartesian_prod(torch.arange(len(a)), torch.arange(len(b))).mT
-        if self._spaces.thinned is None:
+        if self._spaces.cheaper is None:
             lengths = self._spaces.segment_lengths(a[i], b[j], N_CHORDS)
         else:
-            lengths = segment_lengths(self._spaces.thinned, a[i], b[j])
+            lengths = segment_lengths(self._spaces.cheaper, a[i], b[j])
         return np.nan_to_num(lengths, nan=np.inf).reshape(len(a), len(b))
 
     def _lower(self, a, b):

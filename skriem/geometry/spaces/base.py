@@ -70,8 +70,8 @@ class Space(Chords):
     def numbers_per_point(self, z):
         """Numbers that one evaluation needs, roughly."""
 
-    def thinned(self, points):
-        """A space that is cheaper and nearly the same, or None if none is known.
+    def cheaper(self, points):
+        """A space that costs less and is nearly the same, or None if none is known.
 
         Parameters
         ----------

@@ -3,9 +3,13 @@
 import torch
 
 from ..chunks import in_chunks
-from ..curves import subdivide
+from ..curves import straight, subdivide
 from .base import Space
-from .energy import Expansion, cuts, energy_gradient, over_nodes
+from .energy import Expansion, cuts, discrete_energy, energy_gradient, over_nodes
+
+# Single precision is compared on so many lines of so many chords: their energies may differ by
+# this share.
+N_COMPARED, N_SHORT, FAITHFUL = 64, 128, 1e-5
 
 
 class Embedded(Space):
@@ -23,9 +27,14 @@ class Embedded(Space):
         self.embed = embed
         self._n_outputs = None
 
-    def thinned(self, points):
+    def cheaper(self, points):
         embed = self.embed.thinned(points)
-        return None if embed is None else Embedded(embed)
+        space = self if embed is None else Embedded(embed)
+        if space.embed.follows_dtype:
+            rough = SinglePrecision(space.embed)
+            if rough.is_faithful(space, points):
+                return rough
+        return None if embed is None else space
 
     def halves(self):
         halves = self.embed.halves()
@@ -192,6 +201,38 @@ class Embedded(Space):
         if self._n_outputs is None:
             self._n_outputs = self.embed(points.reshape(-1, points.shape[-1])[:1]).shape[-1]
         return self._n_outputs
+
+
+class SinglePrecision(Embedded):
+    """The same in single precision: energies and lengths to about six digits in half the time.
+
+    What curves are found with is so, and no more: accelerations and the like keep their digits.
+    """
+
+    def tensor(self, z):
+        return super().tensor(z.float()).to(z)
+
+    def squared_chords(self, points):
+        return super().squared_chords(points.float()).to(points)
+
+    def measure(self, points):
+        return tuple(part.to(points) for part in super().measure(points.float()))
+
+    def measure_closely(self, points):
+        return tuple(part.to(points) for part in super().measure_closely(points.float()))
+
+    def expand(self, nodes, n_sub):
+        return Expansion(*(part.to(nodes) for part in super().expand(nodes.float(), n_sub)))
+
+    def is_faithful(self, space, points):
+        """Whether curves between points have the energies that they have in a space.
+
+        Not where coordinates or outputs are large beside what they vary by.
+        """
+        ends = torch.tensor(points[: N_COMPARED + 1])
+        nodes = straight(ends[:-1], ends[1:], N_SHORT)
+        energy, ours = (discrete_energy(s, nodes, 1) for s in (space, self))
+        return bool(((energy - ours).abs() <= FAITHFUL * energy).all())
 
 
 def _measured(values):
