@@ -177,6 +177,10 @@ GEOMETRY = {
         ("gradient = lower - weighted", "gradient = lower + weighted"),
         ("torch.as_tensor(turned @ turned.T)", "torch.as_tensor(turned.T @ turned)"),
         ("(squares / d)[:, None, None] * torch", "squares[:, None, None] * torch"),
+        ("< len(where[0]):", "< 0.0:"),
+        ("np.linalg.cholesky(_within_reach(unit.T", "np.linalg.cholesky((unit.T"),
+        ("np.linalg.cholesky(_within_reach(lower", "np.linalg.cholesky((lower"),
+        ("min([lower, first], key", "min([lower], key"),
         ("(weights[:, None, None] * scatters).sum(0", "scatters.sum(0"),
     ],
     "geometry/models/stars.py": [
@@ -196,6 +200,7 @@ GEOMETRY = {
             "return float(log_density.mean())",
         ),
         ("shift = _step(state, shift,", "shift = 0.0 * _step(state, shift,"),
+        ("refer is not None and enough and", "refer is not None and"),
     ],
     "geometry/models/land.py": [
         ("key=lambda found: found.history[-1]", "key=lambda found: -found.history[-1]"),

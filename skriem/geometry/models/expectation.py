@@ -152,6 +152,8 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
     else:
         state = begin(start, members, reference)
     history, n_iter, converged, reach = [problem.value(state.log_density)], 0, False, MAX_REACH
+    # Points that were too few from the start would be so again.
+    enough = (state.effective >= MIN_EFFECTIVE).all()
     while n_iter < problem.options.max_iter and not converged:
         before, n_iter = history[-1], n_iter + 1
         state, followed = _improved(problem, stars, state, reach)
@@ -161,7 +163,7 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         lost = problem.lost(state.members)
         if len(lost):
             means, members = _reseed(problem.z, lost, state)
-        elif refer is not None and (state.effective < MIN_EFFECTIVE).any():
+        elif refer is not None and enough and (state.effective < MIN_EFFECTIVE).any():
             means, members = state.mixture.means, state.members
         else:
             small = history[-1] - before < problem.options.tol
@@ -172,6 +174,7 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         reference = state.reference if refer is None else refer(members)
         state = begin(means, members, reference)
         history = [problem.value(state.log_density)]
+        enough = (state.effective >= MIN_EFFECTIVE).all()
     return Fit(
         state.mixture,
         history,

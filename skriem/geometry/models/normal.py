@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 from .proposal import N_REPLICATES
 
@@ -130,6 +131,10 @@ def fit_precision(scatter, weights, reference_logs, log_mass, start, shape):
     whitened = reference_logs.numpy() @ np.linalg.inv(unit).T
     log_mass, weights = log_mass.numpy(), (weights / weights.sum()).numpy()
     where = np.tril_indices(d) if shape == "full" else np.diag_indices(d)
+    shares = softmax(log_mass - 0.5 * (whitened**2).sum(2), axis=1)
+    if 1.0 / (shares**2).sum(1).max() < len(where[0]):
+        # Resting on fewer points than there are parameters, these would be fitted to the points.
+        shape, where = "spherical", np.diag_indices(d)
     on_diagonal = where[0] == where[1]
     n_free = 1 if shape == "spherical" else len(on_diagonal)
 
@@ -141,28 +146,45 @@ def fit_precision(scatter, weights, reference_logs, log_mass, start, shape):
 
     def loss(x):
         lower = factor(x)
-        turned = whitened @ lower
-        exponents = log_mass - 0.5 * (turned**2).sum(2)
-        top = exponents.max(1, keepdims=True)
-        masses = np.exp(exponents - top)
-        total = masses.sum(1, keepdims=True)
-        masses *= weights[:, None] / total
-        weighted = whitened * masses[..., None]
-        gradient = lower - weighted.reshape(-1, d).T @ turned.reshape(-1, d)
+        value, gradient = _minus_likelihood(lower, whitened, log_mass, weights)
         gradient = gradient[where] * np.where(on_diagonal, lower[where], 1.0)
-        value = 0.5 * (lower**2).sum() + weights @ (top + np.log(total)).squeeze(1)
         return value, gradient if n_free > 1 else gradient.sum(keepdims=True)
 
     first = np.eye(d)
     if start is not None:
-        first = np.linalg.cholesky(unit.T @ start[0].numpy() @ unit)
+        first = np.linalg.cholesky(_within_reach(unit.T @ start[0].numpy() @ unit))
     limit = np.log(MAX_STRETCH)
     x = np.where(
         on_diagonal, np.log(np.abs(first[where]) + 1e-300).clip(-limit, limit), first[where]
     )[:n_free]
     bounds = (np.where(on_diagonal, limit, MAX_STRETCH)[:, None] * [-1.0, 1.0])[:n_free]
     x = x.clip(*bounds.T)
-    found = minimize(loss, x, jac=True, method="L-BFGS-B", bounds=bounds)
+    lower = factor(minimize(loss, x, jac=True, method="L-BFGS-B", bounds=bounds).x)
+    lower = np.linalg.cholesky(_within_reach(lower @ lower.T))
+    if start is not None:
+        given = whitened, log_mass, weights
+        lower = min([lower, first], key=lambda lower: _minus_likelihood(lower, *given)[0])
     # P = U B B' U' with U the inverse transpose of the scatter's factor.
-    turned = np.linalg.inv(unit).T @ factor(found.x)
+    turned = np.linalg.inv(unit).T @ lower
     return torch.as_tensor(turned @ turned.T)
+
+
+def _minus_likelihood(lower, whitened, log_mass, weights):
+    """Minus the mean log-likelihood, and its gradient with respect to the factor (d, d)."""
+    d = len(lower)
+    turned = whitened @ lower
+    exponents = log_mass - 0.5 * (turned**2).sum(2)
+    top = exponents.max(1, keepdims=True)
+    masses = np.exp(exponents - top)
+    total = masses.sum(1, keepdims=True)
+    masses *= weights[:, None] / total
+    weighted = whitened * masses[..., None]
+    gradient = lower - weighted.reshape(-1, d).T @ turned.reshape(-1, d)
+    return 0.5 * (lower**2).sum() + weights @ (top + np.log(total)).squeeze(1), gradient
+
+
+def _within_reach(precision):
+    """The nearest precision that stretches no direction by more than ``MAX_STRETCH``, (d, d)."""
+    values, vectors = np.linalg.eigh(precision)
+    kept = values.clip(MAX_STRETCH**-2, MAX_STRETCH**2)
+    return precision if (kept == values).all() else (vectors * kept) @ vectors.T
