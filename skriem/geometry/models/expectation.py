@@ -90,6 +90,11 @@ class State(NamedTuple):
         """How many points of the reference each component rests on, (k,)."""
         return 1.0 / self.reference_shares.square().sum(1)
 
+    @property
+    def is_believed(self):
+        """Whether all constants rest on enough points."""
+        return bool((self.effective >= MIN_EFFECTIVE).all())
+
 
 class Problem(NamedTuple):
     """What is fitted, and how."""
@@ -153,7 +158,7 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         state = begin(start, members, reference)
     history, n_iter, converged, reach = [problem.value(state.log_density)], 0, False, MAX_REACH
     # Points that were too few from the start would be so again.
-    enough = (state.effective >= MIN_EFFECTIVE).all()
+    enough = state.is_believed
     while n_iter < problem.options.max_iter and not converged:
         before, n_iter = history[-1], n_iter + 1
         state, followed = _improved(problem, stars, state, reach)
@@ -163,7 +168,7 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         lost = problem.lost(state.members)
         if len(lost):
             means, members = _reseed(problem.z, lost, state)
-        elif refer is not None and enough and (state.effective < MIN_EFFECTIVE).any():
+        elif refer is not None and enough and not state.is_believed:
             means, members = state.mixture.means, state.members
         else:
             small = history[-1] - before < problem.options.tol
@@ -174,7 +179,7 @@ def fit_mixture(problem, stars, start, reference, members, refer, report):
         reference = state.reference if refer is None else refer(members)
         state = begin(means, members, reference)
         history = [problem.value(state.log_density)]
-        enough = (state.effective >= MIN_EFFECTIVE).all()
+        enough = state.is_believed
     return Fit(
         state.mixture,
         history,

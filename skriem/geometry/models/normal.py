@@ -129,7 +129,8 @@ def fit_precision(scatter, weights, reference_logs, log_mass, start, shape):
     d = len(scatter)
     unit = np.linalg.cholesky(scatter.numpy())
     whitened = reference_logs.numpy() @ np.linalg.inv(unit).T
-    log_mass, weights = log_mass.numpy(), (weights / weights.sum()).numpy()
+    log_mass = log_mass.numpy()
+    given = whitened, log_mass, (weights / weights.sum()).numpy()
     where = np.tril_indices(d) if shape == "full" else np.diag_indices(d)
     shares = softmax(log_mass - 0.5 * (whitened**2).sum(2), axis=1)
     if 1.0 / (shares**2).sum(1).max() < len(where[0]):
@@ -146,7 +147,7 @@ def fit_precision(scatter, weights, reference_logs, log_mass, start, shape):
 
     def loss(x):
         lower = factor(x)
-        value, gradient = _minus_likelihood(lower, whitened, log_mass, weights)
+        value, gradient = _minus_likelihood(lower, *given)
         gradient = gradient[where] * np.where(on_diagonal, lower[where], 1.0)
         return value, gradient if n_free > 1 else gradient.sum(keepdims=True)
 
@@ -161,9 +162,7 @@ def fit_precision(scatter, weights, reference_logs, log_mass, start, shape):
     x = x.clip(*bounds.T)
     lower = factor(minimize(loss, x, jac=True, method="L-BFGS-B", bounds=bounds).x)
     lower = np.linalg.cholesky(_within_reach(lower @ lower.T))
-    if start is not None:
-        given = whitened, log_mass, weights
-        lower = min([lower, first], key=lambda lower: _minus_likelihood(lower, *given)[0])
+    lower = min([lower, first], key=lambda lower: _minus_likelihood(lower, *given)[0])
     # P = U B B' U' with U the inverse transpose of the scatter's factor.
     turned = np.linalg.inv(unit).T @ lower
     return torch.as_tensor(turned @ turned.T)

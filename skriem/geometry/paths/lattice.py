@@ -329,6 +329,9 @@ def _worth_searching(lattice, through, start, end, n_around):
 def _ways(counts, nodes, trees):
     """Places of nodes that the shortest route and others pass, the shortest first; none if there
     is no way.
+
+    In each connected part of a front that is near enough, the best node has a route of its own,
+    unless it is on one of those before.
     """
     there = trees[0].lengths
     through = there + trees[1].lengths
